@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: language mode 6, strict memory safety, and no unsafe construct unmarked.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatWarning("StrictMemorySafety", as: .error),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+    swiftSettings: [.swiftLanguageMode(.v6)])
+}
+
+let package = Package(
+  name: "kcompress",
+  products: [.executable(name: "kcompress", targets: ["kcompress"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+  ],
+  targets: [
+    // C libraries. Shims are ordinary C targets, because SwiftPM does not notice a changed header of a
+    // system library.
+    .systemLibrary(
+      name: "HDF5Library", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
+    .target(name: "CHDF5", dependencies: ["HDF5Library"]),
+    .systemLibrary(
+      name: "OpenBLASLibrary", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "COpenBLAS", dependencies: ["OpenBLASLibrary"]),
+
+    // From the bottom up: a module sees only modules above it in this list.
+    module("Basics"),
+    module("TensorCore", ["Basics"]),
+    module("LinearAlgebra", ["TensorCore", "COpenBLAS"]),
+    module("ModelGraph", ["TensorCore"]),
+    module("Planning", ["Basics"]),
+    module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
+    module("Inference", ["LinearAlgebra", "ModelGraph"]),
+    module("HDF5", ["Basics", "CHDF5"]),
+    module(
+      "Checkpoints",
+      ["HDF5", "ModelGraph", .product(name: "Crypto", package: "swift-crypto")]),
+    module("Pipeline", ["Checkpoints", "Inference", "Decompositions", "Planning"]),
+    .executableTarget(
+      name: "kcompress",
+      dependencies: [
+        "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    tests(of: "Basics"),
+  ]
+)

@@ -1,0 +1,29 @@
+import Foundation
+
+/// The generator behind every seeded draw: the same seed gives the same sequence on every machine.
+///
+/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+public struct SplitMix64: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// A number of [0, 1) with 53 random bits.
+  public mutating func nextUniform() -> Double {
+    Double(next() >> 11) * 0x1p-53
+  }
+
+  /// A number of the standard normal distribution (Box-Muller, the cosine branch).
+  public mutating func nextGaussian() -> Double {
+    let radius = (-2 * log(1 - nextUniform())).squareRoot()
+    return radius * cos(2 * .pi * nextUniform())
+  }
+}

@@ -1,0 +1,28 @@
+import Basics
+import TensorCore
+
+/// What a Keras HDF5 file holds, as stored: the configuration and, layer by layer, the weights.
+struct KerasFile: Sendable {
+  /// One group of the file's weight section.
+  struct LayerGroup: Sendable {
+    let name: String
+    /// In the order of `weight_names`; each tensor is named by its full path below the weight section, `conv2d/conv2d/kernel:0`.
+    let weights: [StoredTensor]
+  }
+
+  /// Nil in a weights-only file.
+  let modelConfig: JSON?
+  /// `keras_version` and `backend` as the file states them.
+  let kerasVersion: String?
+  let backend: String?
+  /// In the order of `layer_names`, layers without weights included.
+  let layers: [LayerGroup]
+  /// `top_level_model_weights` of Keras 3, usually empty; nil where the file has no such group.
+  let topLevelWeights: [StoredTensor]?
+  /// Whether the weight section is the root itself rather than `model_weights`.
+  let isWeightsOnly: Bool
+  /// Whether there was optimiser state, which does not fit the compressed weights and is dropped.
+  let hasOptimizerState: Bool
+  /// What apply recorded, from the root attribute `kcompress`.
+  let record: JSON?
+}

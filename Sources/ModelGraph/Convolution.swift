@@ -1,0 +1,105 @@
+/// Where an activation tensor keeps its channels: `[batch, spatial..., channels]` or `[batch, channels, spatial...]`.
+public enum ChannelLayout: String, Sendable {
+  case channelsLast = "channels_last"
+  case channelsFirst = "channels_first"
+
+  /// The axis of the channels in a tensor with `rank` axes, the batch included.
+  public func channelAxis(rank: Int) -> Int { self == .channelsLast ? rank - 1 : 1 }
+
+  /// The spatial axes in a tensor with `rank` axes, the batch included.
+  public func spatialAxes(rank: Int) -> Range<Int> {
+    self == .channelsLast ? 1..<max(1, rank - 1) : 2..<max(2, rank)
+  }
+}
+
+/// The border that a sliding window adds to its input.
+public enum Padding: Sendable, Equatable {
+  /// None.
+  case valid
+  /// As much as makes the output ceil(input / stride); an odd rest goes to the end (TensorFlow's and ONNX's SAME_UPPER).
+  case same
+  /// The same amount, an odd rest at the beginning (ONNX's SAME_LOWER).
+  case sameLower
+  /// All of it in front, so that no output sees a later input (Keras, 1D).
+  case causal
+  /// Stated for every spatial axis.
+  case explicit(before: [Int], after: [Int])
+
+  /// The amounts for one spatial axis.
+  public func amounts(
+    axis: Int, input: Int, kernel: Int, stride: Int, dilation: Int
+  ) -> (before: Int, after: Int) {
+    let reach = (kernel - 1) * dilation
+    switch self {
+    case .valid: return (0, 0)
+    case .causal: return (reach, 0)
+    case .explicit(let before, let after): return (before[axis], after[axis])
+    case .same, .sameLower:
+      let outputs = (input + stride - 1) / stride
+      let total = max(0, (outputs - 1) * stride + reach + 1 - input)
+      return self == .same
+        ? (total / 2, total - total / 2) : (total - total / 2, total / 2)
+    }
+  }
+}
+
+/// How a window moves over the spatial axes. Every array has one entry for each spatial axis.
+public struct Window: Sendable, Equatable {
+  public var stride: [Int]
+  public var dilation: [Int]
+  public var padding: Padding
+
+  public init(stride: [Int], dilation: [Int], padding: Padding) {
+    precondition(stride.count == dilation.count, "strides and dilations differ in count")
+    self.stride = stride
+    self.dilation = dilation
+    self.padding = padding
+  }
+
+  /// Stride 1, dilation 1, no padding.
+  public static func unit(_ spatialOrder: Int) -> Window {
+    let ones = Array(repeating: 1, count: spatialOrder)
+    return Window(stride: ones, dilation: ones, padding: .valid)
+  }
+
+  /// The output extents for these input extents; 0 where the window does not fit.
+  public func outputExtents(input: [Int], kernel: [Int]) -> [Int] {
+    input.indices.map { axis in
+      let (before, after) = padding.amounts(
+        axis: axis, input: input[axis], kernel: kernel[axis], stride: stride[axis],
+        dilation: dilation[axis])
+      let room = input[axis] + before + after - (kernel[axis] - 1) * dilation[axis] - 1
+      return room < 0 ? 0 : room / stride[axis] + 1
+    }
+  }
+}
+
+/// A convolution without its weights. With no spatial axis it is a linear layer.
+public struct Convolution: Sendable, Equatable {
+  /// (out, in / groups, spatial...): what one copy of the weight holds.
+  public var kernelShape: [Int]
+  /// Input and output channels split into this many blocks; block g of the output sees block g of the input.
+  public var groups: Int
+  /// The outermost part of the channel axis that shares the weight: channels are seen as (batch, in) and become
+  /// (batch, out). 1 for an ordinary convolution; factored layers use it for the channels of the other factor.
+  public var batch: Int
+  public var window: Window
+
+  public init(kernelShape: [Int], groups: Int = 1, batch: Int = 1, window: Window) {
+    precondition(kernelShape.count == window.stride.count + 2, "\(kernelShape) has another order than its window")
+    precondition(groups >= 1 && kernelShape[0] % groups == 0, "\(groups) groups do not divide \(kernelShape)")
+    self.kernelShape = kernelShape
+    self.groups = groups
+    self.batch = batch
+    self.window = window
+  }
+
+  public var spatialOrder: Int { kernelShape.count - 2 }
+  public var spatialExtents: [Int] { Array(kernelShape.dropFirst(2)) }
+  public var inputChannels: Int { batch * groups * kernelShape[1] }
+  public var outputChannels: Int { batch * kernelShape[0] }
+  public var parameterCount: Int { kernelShape.reduce(1, *) }
+
+  /// Multiply-accumulates for one output position: every copy of the weight is used once.
+  public var macsPerPosition: Int { batch * parameterCount }
+}

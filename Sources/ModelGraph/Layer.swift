@@ -1,0 +1,72 @@
+import TensorCore
+
+/// A tensor of the checkpoint together with how to read it in the program's own order.
+public struct TensorReference: Sendable, Equatable, Hashable {
+  /// The tensor's name in the checkpoint.
+  public let name: String
+  /// Applied to the stored tensor first; nil leaves its modes where they are.
+  public let permutation: [Int]?
+  /// Applied after the permutation; nil keeps the permuted shape.
+  public let shape: [Int]?
+
+  public init(_ name: String, permutation: [Int]? = nil, shape: [Int]? = nil) {
+    self.name = name
+    self.permutation = permutation
+    self.shape = shape
+  }
+
+  /// Brings a stored tensor into the program's order.
+  public func read<Scalar>(_ stored: Tensor<Scalar>) -> Tensor<Scalar> {
+    let permuted = permutation.map { stored.permuted($0) } ?? stored
+    return shape.map { permuted.reshaped($0) } ?? permuted
+  }
+}
+
+/// A layer of the checkpoint with a kernel that a structure could replace, graph or no graph.
+public struct Layer: Sendable, Equatable {
+  public enum Kind: String, Sendable {
+    case convolution
+    case depthwiseConvolution = "depthwise_convolution"
+    case transposedConvolution = "transposed_convolution"
+    case linear
+  }
+
+  /// The layer's name in its framework, unique in the checkpoint (nested models give `outer/inner`).
+  public let name: String
+  public let kind: Kind
+  public let kernel: TensorReference
+  public let bias: TensorReference?
+  public let dtype: DType
+  /// The kernel's shape (out, in / groups, spatial...), its groups and, where the checkpoint has a graph, its window. Without
+  /// a graph the window is the unit window and says nothing.
+  public let convolution: Convolution
+  /// The spatial input extents of every use of the layer in the graph; empty without a graph, nil where they are not static.
+  public let inputExtents: [[Int]?]
+  /// Why no structure may replace the kernel, where that is known from the checkpoint alone.
+  public let refusal: String?
+
+  public init(
+    name: String, kind: Kind, kernel: TensorReference, bias: TensorReference?, dtype: DType,
+    convolution: Convolution, inputExtents: [[Int]?] = [], refusal: String? = nil
+  ) {
+    self.name = name
+    self.kind = kind
+    self.kernel = kernel
+    self.bias = bias
+    self.dtype = dtype
+    self.convolution = convolution
+    self.inputExtents = inputExtents
+    self.refusal = refusal
+  }
+
+  public var kernelShape: [Int] { convolution.kernelShape }
+
+  /// Multiply-accumulates of all uses for one sample when the layer is computed by `stages`; nil where extents are unknown.
+  public func macs(_ stages: [Stage]) -> Int? {
+    guard !inputExtents.isEmpty else { return nil }
+    return inputExtents.reduce(0 as Int?) { total, extents in
+      guard let total, let extents else { return nil }
+      return total + stages.macs(inputExtents: extents)
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/// What a node computes. Axes count the batch as axis 0; weights are in the program's order (see `Layer`).
+public indirect enum Operation: Sendable, Equatable {
+  /// Kernel (out, in / groups, spatial...), bias (batch * out). Without spatial axes: a linear layer on the last axis.
+  case convolution(Convolution, layout: ChannelLayout, kernel: TensorReference, bias: TensorReference?)
+  case transposedConvolution(TransposedConvolution)
+  /// (x - mean) / sqrt(variance + epsilon) * gamma + beta along `axis`, with the stored statistics.
+  case batchNormalization(
+    axis: Int, epsilon: Double, gamma: TensorReference?, beta: TensorReference?,
+    mean: TensorReference, variance: TensorReference)
+  /// The same with the statistics of the sample over `axes`; gamma and beta have the shape of these axes.
+  case layerNormalization(
+    axes: [Int], epsilon: Double, gamma: TensorReference?, beta: TensorReference?)
+  case activation(Activation)
+  /// PReLU with learned slopes that broadcast over the batch.
+  case parametricReLU(slopes: TensorReference)
+  case pooling(Pooling)
+  /// The mean or the maximum over all spatial axes.
+  case globalPooling(Pooling.Kind, layout: ChannelLayout, keepsAxes: Bool)
+  /// A constant border; one pair for every axis, the batch included.
+  case padding(before: [Int], after: [Int], value: Float)
+  /// Removes a border; one pair for every axis, the batch included.
+  case cropping(before: [Int], after: [Int])
+  /// Repeats or interpolates every spatial axis by a whole factor.
+  case upsampling(factors: [Int], interpolation: Interpolation, layout: ChannelLayout)
+  case merge(Merge)
+  /// The shape after the batch; at most one extent is -1 and is computed.
+  case reshape([Int])
+  /// New axis n is old axis `order[n]`; the batch stays first.
+  case permutation([Int])
+  /// x * scale + offset. One value, or one for every channel of the last axis.
+  case scaling(scale: [Float], offset: [Float])
+  /// (x - mean) / sqrt(variance) along `axes`.
+  case normalization(axes: [Int], mean: TensorReference, variance: TensorReference)
+  /// Repeats a [batch, features] value `count` times: [batch, count, features].
+  case repetition(count: Int)
+  case identity
+  /// What the program cannot run, or must not: a Lambda, a custom layer, a recurrent layer. Inspect and plan still work on the model.
+  case unsupported(type: String, reason: String)
+}
+
+public struct TransposedConvolution: Sendable, Equatable {
+  /// Kernel (in, out / groups, spatial...) in the program's order.
+  public var kernelShape: [Int]
+  public var groups: Int
+  public var window: Window
+  /// Added at the end of every spatial axis; nil takes what makes the output input * stride (same) or the full one (valid).
+  public var outputPadding: [Int]?
+  public var layout: ChannelLayout
+  public var kernel: TensorReference
+  public var bias: TensorReference?
+
+  public init(
+    kernelShape: [Int], groups: Int = 1, window: Window, outputPadding: [Int]? = nil,
+    layout: ChannelLayout, kernel: TensorReference, bias: TensorReference?
+  ) {
+    self.kernelShape = kernelShape
+    self.groups = groups
+    self.window = window
+    self.outputPadding = outputPadding
+    self.layout = layout
+    self.kernel = kernel
+    self.bias = bias
+  }
+}
+
+public struct Pooling: Sendable, Equatable {
+  public enum Kind: String, Sendable { case maximum, average }
+
+  public var kind: Kind
+  public var extents: [Int]
+  public var window: Window
+  public var layout: ChannelLayout
+  /// Whether an average divides by the cells outside the input too; Keras does not.
+  public var countsPadding: Bool
+
+  public init(
+    kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false
+  ) {
+    self.kind = kind
+    self.extents = extents
+    self.window = window
+    self.layout = layout
+    self.countsPadding = countsPadding
+  }
+}
+
+public enum Interpolation: String, Sendable { case nearest, bilinear }
+
+public enum Merge: Sendable, Equatable {
+  case add, subtract, multiply, average, maximum, minimum
+  case concatenate(axis: Int)
+  /// The product that contracts one axis of each of two inputs, after scaling both to unit length along it if `normalizes`.
+  case dot(axes: [Int], normalizes: Bool)
+}
+
+/// Every function of one value; `alpha`, `threshold` and the like as Keras names them.
+public enum Activation: Sendable, Equatable {
+  case linear
+  /// max(x, 0) below `maximum`, `negativeSlope * (x - threshold)` where x < threshold.
+  case relu(negativeSlope: Float = 0, threshold: Float = 0, maximum: Float? = nil)
+  case sigmoid, tanh, softplus, softsign, exponential, silu, mish, logSigmoid
+  case hardSigmoidKeras2, hardSigmoid, hardSilu, hardTanh, tanhShrink, sparsePlus, sparseSigmoid, squareplus(b: Float)
+  case elu(alpha: Float), celu(alpha: Float), selu
+  case gelu(approximate: Bool)
+  case softShrink(threshold: Float), hardShrink(threshold: Float), threshold(threshold: Float, value: Float)
+  case softmax(axis: Int), logSoftmax(axis: Int), sparsemax(axis: Int), glu(axis: Int)
+}

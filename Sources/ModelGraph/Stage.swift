@@ -1,0 +1,54 @@
+/// One step of a factored layer. A structure lowers to a list of stages once; the engine runs that list, the
+/// checkpoint writers print it in stock layers, the cost model counts it.
+///
+/// A stage sees the channel axis only; the spatial axes pass through, and the layout (channels first or last) is the
+/// business of whoever runs or writes it.
+public enum Stage: Sendable, Equatable {
+  /// Takes the next weight of the factored layer. See `Convolution.batch` for what makes factored stages special.
+  case convolution(Convolution)
+  /// Sees the channel axis as `axes` (outermost first) and puts these in another order: new axis n is old axis `order[n]`.
+  case permutation(axes: [Int], order: [Int])
+  /// Adds the layer's bias. Present only for a layer that has one, exactly once.
+  case bias(channels: Int)
+}
+
+extension Stage {
+  /// The weights that the stage stores.
+  public var parameterCount: Int {
+    switch self {
+    case .convolution(let convolution): convolution.parameterCount
+    case .permutation: 0
+    case .bias(let channels): channels
+    }
+  }
+}
+
+extension [Stage] {
+  public var convolutions: [Convolution] {
+    compactMap { if case .convolution(let convolution) = $0 { convolution } else { nil } }
+  }
+
+  public var parameterCount: Int { reduce(0) { $0 + $1.parameterCount } }
+
+  /// Multiply-accumulates for one sample with these spatial input extents.
+  public func macs(inputExtents: [Int]) -> Int {
+    var extents = inputExtents
+    return convolutions.reduce(0) { total, convolution in
+      extents = convolution.window.outputExtents(input: extents, kernel: convolution.spatialExtents)
+      return total + convolution.macsPerPosition * extents.reduce(1, *)
+    }
+  }
+
+  /// The largest state between two stages in elements, for one sample with these spatial input extents: the input
+  /// and the output of the stages included.
+  public func peakStateCount(inputExtents: [Int]) -> Int {
+    var extents = inputExtents
+    var peak = 0
+    for convolution in convolutions {
+      peak = Swift.max(peak, convolution.inputChannels * extents.reduce(1, *))
+      extents = convolution.window.outputExtents(input: extents, kernel: convolution.spatialExtents)
+      peak = Swift.max(peak, convolution.outputChannels * extents.reduce(1, *))
+    }
+    return peak
+  }
+}

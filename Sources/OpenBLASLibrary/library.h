@@ -1,0 +1,2 @@
+// Frozen: SwiftPM does not rebuild when this file changes. Shims live in Sources/COpenBLAS.
+#include <cblas.h>
