@@ -14,7 +14,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+    name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
     swiftSettings: [.swiftLanguageMode(.v6)])
 }
 
@@ -55,6 +55,18 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .target(
+      name: "TestSupport", dependencies: ["Basics", "TensorCore"], path: "Tests/TestSupport",
+      swiftSettings: [.swiftLanguageMode(.v6)]),
     tests(of: "Basics"),
+    tests(of: "TensorCore"),
+    tests(of: "LinearAlgebra"),
+    tests(of: "ModelGraph"),
+    tests(of: "Planning"),
+    tests(of: "Decompositions", ["Inference"]),
+    tests(of: "Inference"),
+    tests(of: "HDF5"),
+    tests(of: "Checkpoints", ["Inference"]),
+    tests(of: "Pipeline"),
   ]
 )

@@ -1,0 +1,36 @@
+import Foundation
+
+/// Where tests find data: the repository's own fixtures, and the real checkpoints beside it where they are present.
+public enum TestPath {
+  /// The repository's root, found from this file.
+  public static let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+  /// A file of `Fixtures/`.
+  public static func fixture(_ name: String) -> String {
+    root.appendingPathComponent("Fixtures").appendingPathComponent(name).path
+  }
+
+  /// The folder of real checkpoints: `KCOMPRESS_DATA`, else `../shared/data` beside the repository.
+  public static let sharedData: String =
+    ProcessInfo.processInfo.environment["KCOMPRESS_DATA"]
+    ?? root.deletingLastPathComponent().appendingPathComponent("shared/data").path
+
+  /// A real checkpoint, or nil where it is absent; tests that need it use `.enabled(if: TestPath.hasShared(...))`, so that
+  /// the runner prints them as skipped.
+  public static func shared(_ name: String) -> String? {
+    let path = sharedData + "/" + name
+    return FileManager.default.fileExists(atPath: path) ? path : nil
+  }
+
+  public static func hasShared(_ name: String) -> Bool { shared(name) != nil }
+}
+
+/// A folder that lives as long as `body`.
+public func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory
+    .appendingPathComponent("kcompress-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try body(folder.path)
+}
