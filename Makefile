@@ -1,0 +1,55 @@
+# make demo and make test do all the set-up that they need; everything else is for people who work on kcompress.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Loops that cross a module are 10 to 40 times slower without this.
+SWIFT_FLAGS := -c release -Xswiftc -cross-module-optimization
+KCOMPRESS := .build/release/kcompress
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+FORMATTED := Package.swift Sources Tests
+
+.PHONY: help deps build demo test bench interop format lint clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+deps: ## install the C libraries that are missing (Debian)
+	@if ! pkg-config --exists hdf5-serial openblas zlib 2>/dev/null; then \
+	  echo "installing libhdf5-dev, libopenblas-dev, zlib1g-dev and pkg-config"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq \
+	    libhdf5-dev libopenblas-dev zlib1g-dev pkg-config > /dev/null; \
+	fi
+
+build: deps ## build .build/release/kcompress
+	swift build $(SWIFT_FLAGS) --product kcompress
+
+demo: build ## plan, apply and verify a small network
+	@Fixtures/demo.sh $(KCOMPRESS)
+
+test: deps ## run all tests, in release mode
+	swift test $(SWIFT_FLAGS)
+
+interop: build $(VENV)/installed ## check that Keras, tf.keras and safetensors read what we write
+	KCOMPRESS=$(KCOMPRESS) $(PYTHON) -m pytest -q Tests/Interop
+
+bench: build $(VENV)/installed ## measure speed and memory
+	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/run.py
+
+$(VENV)/installed: Tests/Interop/requirements.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+format: ## format the Swift sources
+	swift format --in-place --recursive $(FORMATTED)
+
+lint: ## check the format
+	swift format lint --strict --recursive $(FORMATTED)
+
+clean: ## remove everything that was built
+	rm -rf .build $(VENV)

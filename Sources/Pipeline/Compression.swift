@@ -1,0 +1,170 @@
+import Basics
+import Checkpoints
+import Decompositions
+import Foundation
+import ModelGraph
+import TensorCore
+
+/// What the user asks `apply` for.
+public struct ApplyRequest: Sendable {
+  public var plan: String
+  /// Nil puts the result beside the checkpoint, as `model.compressed.h5`.
+  public var output: String?
+  /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
+  public var report: String?
+  public var overwrite: Bool
+
+  public init(plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false) {
+    self.plan = plan
+    self.output = output
+    self.report = report
+    self.overwrite = overwrite
+  }
+}
+
+/// What `apply` did and measured.
+public struct ApplyResult: Sendable {
+  public let plan: PlanDocument
+  public let output: String
+  public let bytes: Int
+  public let sha256: String
+  /// Wall-clock time.
+  public let seconds: Double
+  public let layers: [LayerCheck]
+  /// Nil where the network cannot be run.
+  public let network: OutputComparison?
+  /// Why `network` is nil.
+  public let networkAbsence: String?
+  /// What the network was run on.
+  public let samples: String?
+  public let reports: [String]
+  public let notices: [String]
+
+  public var json: JSON {
+    [
+      "output": .string(output), "bytes": .integer(bytes), "sha256": .string(sha256),
+      "seconds": .real((seconds * 1000).rounded() / 1000),
+      "layers": .array(
+        layers.map {
+          [
+            "name": .string($0.name), "structure": .string($0.structure),
+            "discrepancy": .optional($0.discrepancy, JSON.real),
+          ]
+        }),
+      "network": .optional(network) {
+        [
+          "relative_discrepancy": .real($0.relativeDiscrepancy),
+          "top1_agreement": .optional($0.topOneAgreement, JSON.real),
+        ]
+      },
+      "reports": .strings(reports), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// The random samples on which `apply` measures a network and `verify` repeats the measurement.
+let randomSampleCount = 16
+
+/// Carries out a plan: fits every layer, writes the checkpoint, reads it back, and measures layers and network on what was read.
+///
+/// - Throws: `Failure`; nothing is left behind then.
+public func apply(
+  _ request: ApplyRequest, workers: Workers, progress: Progress = .silent
+) throws -> ApplyResult {
+  let start = ContinuousClock.now
+  let plan = try PlanDocument(path: request.plan)
+  let path = locate(plan.checkpoint, besides: request.plan)
+  let output = request.output ?? CheckpointPath(path).compressed
+  let reports = ReportPaths(html: request.report ?? CheckpointPath(path).report)
+  for file in [output] + reports.all { try OutputFile.check(file, overwrite: request.overwrite) }
+  guard output != path else {
+    throw Failure(output, "is not overwritten", "it is the original checkpoint", remedy: "choose another path with -o")
+  }
+
+  let checkpoint = try Checkpoint.open(path)
+  let planned = try plan.validated(against: checkpoint, planPath: request.plan)
+  let replacements = try fit(planned, checkpoint, workers: workers, progress: progress)
+  var record = try Record(
+    replacing: replacements, in: checkpoint, plan: plan)
+  let measured = try measure(
+    replacements, record: &record, plan: plan, checkpoint, workers: workers, progress: progress)
+  try checkpoint.write(
+    replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
+  let written = try Checkpoint.open(output)
+
+  let elapsed = ContinuousClock.now - start
+  let result = ApplyResult(
+    plan: plan, output: output, bytes: written.byteCount, sha256: written.sha256,
+    seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
+    layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
+    samples: measured.samples, reports: reports.all, notices: checkpoint.notices)
+  try Report(result).write(to: reports, overwrite: request.overwrite)
+  return result
+}
+
+/// A file that a plan names: as given, else beside the plan.
+private func locate(_ path: String, besides plan: String) -> String {
+  if FileManager.default.fileExists(atPath: path) { return path }
+  let folder = (plan as NSString).deletingLastPathComponent
+  let beside = (folder as NSString).appendingPathComponent((path as NSString).lastPathComponent)
+  return FileManager.default.fileExists(atPath: beside) ? beside : path
+}
+
+private func fit(
+  _ planned: [(layer: Layer, candidate: Candidate)], _ checkpoint: Checkpoint, workers: Workers,
+  progress: Progress
+) throws -> [Replacement] {
+  let counter = Counter()
+  let items = planned.map { PlannedLayer(layer: $0.layer, candidate: $0.candidate) }
+  return try workers.map(items) { item in
+    let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer))
+    progress("fit", counter.next(), of: items.count, item.layer.name)
+    return Replacement(
+      layer: item.layer.name, stages: item.candidate.stages, weights: fitted.weights)
+  }
+}
+
+private struct PlannedLayer: Sendable {
+  let layer: Layer
+  let candidate: Candidate
+}
+
+/// What was measured on the file as written.
+private struct Measurement {
+  var layers: [LayerCheck]
+  var network: OutputComparison?
+  var absence: String?
+  var samples: String?
+}
+
+/// Writes a first version in a temporary folder, reads it back and measures it; what it measured on the network goes to the record.
+private func measure(
+  _ replacements: [Replacement], record: inout Record, plan: PlanDocument,
+  _ checkpoint: Checkpoint, workers: Workers, progress: Progress
+) throws -> Measurement {
+  let folder = FileManager.default.temporaryDirectory
+    .appendingPathComponent("kcompress-\(ProcessInfo.processInfo.globallyUniqueString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent).path
+  try checkpoint.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
+  let compressed = try Checkpoint.open(draft)
+
+  var result = Measurement(layers: [])
+  result.layers = try record.checkLayers(
+    in: compressed, original: checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
+  do {
+    let before = try Network(checkpoint, workers: workers)
+    let after = try Network(compressed, workers: workers)
+    let samples = try Samples(seed: plan.options.seed, count: randomSampleCount, for: before.graph)
+    result.samples = samples.source
+    result.network = try compare(after, before, samples, progress: progress)
+    record.network = Record.NetworkRecord(
+      samples: samples.count, seed: plan.options.seed,
+      relativeDiscrepancy: result.network?.relativeDiscrepancy ?? .nan)
+  } catch let failure as Failure {
+    record.network = nil
+    result.absence = failure.reason
+  }
+  return result
+}

@@ -1,0 +1,71 @@
+import Foundation
+
+/// Numbers as people read them, the same in the terminal and in reports.
+public enum Format {
+  /// `1.23 MB`: decimal units, three significant digits.
+  public static func bytes(_ count: Int) -> String { scaled(Double(count), ["B", "kB", "MB", "GB", "TB"]) }
+
+  /// `12.5 M`
+  public static func count(_ count: Int) -> String {
+    scaled(Double(count), ["", "k", "M", "G", "T"]).trimmingCharacters(in: .whitespaces)
+  }
+
+  /// `12.3 %`
+  public static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
+
+  /// Three significant digits: `0.123`, `1.2e-05`.
+  public static func number(_ value: Double) -> String {
+    value == 0 ? "0" : abs(value) < 1e-3 ? String(format: "%.1e", value) : String(format: "%.3f", value)
+  }
+
+  /// `3 x 3 x 16`
+  public static func shape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: " x ") }
+
+  private static func scaled(_ value: Double, _ units: [String]) -> String {
+    var value = value
+    var unit = 0
+    while abs(value) >= 999.5, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    let digits = unit == 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0
+    return "\(String(format: "%.\(digits)f", value)) \(units[unit])"
+  }
+}
+
+/// Rows of text under headings, for terminals and Markdown.
+public struct TextTable: Sendable {
+  public enum Alignment: Sendable { case left, right }
+
+  public let headings: [(title: String, alignment: Alignment)]
+  public private(set) var rows: [[String]] = []
+
+  public init(_ headings: [(title: String, alignment: Alignment)]) { self.headings = headings }
+
+  /// - Precondition: one cell for each heading.
+  public mutating func add(_ cells: [String]) {
+    precondition(cells.count == headings.count, "a row has \(cells.count) cells, the table \(headings.count)")
+    rows.append(cells)
+  }
+
+  /// Columns two spaces apart.
+  public var text: String {
+    let widths = headings.indices.map { column in
+      ([headings[column].title] + rows.map { $0[column] }).map(\.count).max() ?? 0
+    }
+    return ([headings.map(\.title)] + rows).map { cells in
+      let line = cells.indices.map { column in
+        let space = String(repeating: " ", count: widths[column] - cells[column].count)
+        return headings[column].alignment == .left ? cells[column] + space : space + cells[column]
+      }.joined(separator: "  ")
+      return String(line.reversed().drop { $0 == " " }.reversed())
+    }.joined(separator: "\n")
+  }
+
+  public var markdown: String {
+    let rule = headings.map { $0.alignment == .left ? "---" : "---:" }
+    return ([headings.map(\.title), rule] + rows).map { cells in
+      "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |"
+    }.joined(separator: "\n")
+  }
+}

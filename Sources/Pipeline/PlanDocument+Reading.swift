@@ -1,0 +1,170 @@
+import Basics
+
+extension PlanDocument {
+  /// Reads a plan file.
+  ///
+  /// - Throws: `Failure` for anything that is no plan of this schema: a missing, unknown or wrongly typed key is named.
+  public init(path: String) throws {
+    let bytes = try InputFile.read(path)
+    do {
+      try self.init(json: try JSON(parsing: bytes))
+    } catch let failure as Failure {
+      throw failure.within(path)
+    }
+  }
+
+  private init(json: JSON) throws {
+    var document = try Reader(json, "the plan")
+    let schema = try document.string("schema")
+    guard schema == Self.schema else {
+      throw Failure(
+        "schema", "is '\(schema)'", "this program reads '\(Self.schema)'",
+        remedy: "make the plan anew with kcompress plan")
+    }
+    checkpoint = try document.string("checkpoint")
+    sha256 = try document.string("sha256")
+    budget = try Budget(&document)
+    predicted = try Costs(&document)
+    original = try Original(&document)
+    solver = try Solver(&document)
+    options = try Options(&document)
+    layers = try document.array("layers").enumerated().map { position, json in
+      try LayerPlan(json, "layer \(position)")
+    }
+    try document.finish()
+  }
+}
+
+extension PlanDocument.Budget {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("budget"), "budget")
+    bytes = try reader.integer("bytes")
+    macs = try reader.optional("macs", \.integer, "a count")
+    ram = try reader.optional("ram", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Costs {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("predicted"), "predicted")
+    bytes = try reader.integer("bytes")
+    macs = try reader.optional("macs", \.integer, "a count")
+    ram = try reader.optional("ram", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
+    loss = try reader.real("loss")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Original {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("original"), "original")
+    bytes = try reader.integer("bytes")
+    parameters = try reader.integer("parameters")
+    macs = try reader.optional("macs", \.integer, "a count")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Solver {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("solver"), "solver")
+    loss = try reader.real("loss")
+    lowerBound = try reader.real("lower_bound")
+    gap = try reader.real("gap")
+    optimal = try reader.required("optimal", \.bool, "true or false")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Options {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("options"), "options")
+    structures = try reader.strings("structures")
+    keep = try reader.strings("keep")
+    seed = UInt64(clamping: try reader.integer("seed"))
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.LayerPlan {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    var reader = try Reader(json, subject)
+    name = try reader.string("name")
+    operation = try reader.string("operation")
+    shape = try reader.integers("shape")
+    structure = try reader.string("structure")
+    ranks = try reader.integers("ranks")
+    shapes = try reader.array("shapes").map { shape in
+      guard let integers = shape.integers else {
+        throw Failure(subject, "'shapes' is malformed", "a shape is a list of whole numbers")
+      }
+      return integers
+    }
+    parameters = try reader.integer("parameters")
+    bytes = try reader.integer("bytes")
+    macs = try reader.optional("macs", \.integer, "a count")
+    loss = try reader.real("loss")
+    discrepancy = try reader.real("discrepancy")
+    reason = try reader.optional("reason", \.string, "a text")
+    try reader.finish()
+  }
+}
+
+/// Reads an object key by key and refuses what was not asked for, so that a misspelt key is not passed over in silence.
+private struct Reader {
+  let object: JSONObject
+  let subject: String
+  private var known: Set<String> = []
+
+  init(_ json: JSON, _ subject: String) throws {
+    guard let object = json.object else {
+      throw Failure(subject, "is malformed", "an object is expected")
+    }
+    self.object = object
+    self.subject = subject
+  }
+
+  mutating func value(_ key: String) throws -> JSON {
+    known.insert(key)
+    guard let value = object[key] else {
+      throw Failure(
+        subject, "has no key '\(key)'", "the schema '\(PlanDocument.schema)' requires it",
+        remedy: "make the plan anew with kcompress plan")
+    }
+    return value
+  }
+
+  mutating func required<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T {
+    guard let value = read(try value(key)) else {
+      throw Failure(subject, "'\(key)' is malformed", "\(expected) is expected")
+    }
+    return value
+  }
+
+  mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
+    try value(key).isNull ? nil : try required(key, read, expected)
+  }
+
+  mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
+  mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
+  mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
+  mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
+  mutating func integers(_ key: String) throws -> [Int] {
+    try required(key, \.integers, "a list of whole numbers")
+  }
+  mutating func strings(_ key: String) throws -> [String] {
+    try required(key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
+      "a list of texts")
+  }
+
+  func finish() throws {
+    if let unknown = object.keys.first(where: { !known.contains($0) }) {
+      throw Failure(
+        subject, "has the unknown key '\(unknown)'",
+        "the schema '\(PlanDocument.schema)' does not define it", remedy: "remove the key")
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Basics
+import Checkpoints
+import Decompositions
+import ModelGraph
+
+extension PlanDocument {
+  /// The layers to compress with their candidates, after checking that the plan belongs to the checkpoint.
+  ///
+  /// - Throws: `Failure` where the hash differs, a layer is unknown or missing, or a structure does not fit its kernel.
+  func validated(
+    against checkpoint: Checkpoint, planPath: String
+  ) throws -> [(layer: Layer, candidate: Candidate)] {
+    guard sha256 == checkpoint.sha256 else {
+      throw Failure(
+        planPath, "does not belong to '\(checkpoint.path)'",
+        "the plan was made for the SHA-256 \(sha256.prefix(12))..., the file has \(checkpoint.sha256.prefix(12))...",
+        remedy: "plan this checkpoint anew")
+    }
+    var known: [String: Layer] = [:]
+    for layer in checkpoint.layers { known[layer.name] = layer }
+    var compressed: [(layer: Layer, candidate: Candidate)] = []
+    for entry in layers {
+      guard let layer = known.removeValue(forKey: entry.name) else {
+        throw Failure(
+          planPath, "layer '\(entry.name)' cannot be compressed",
+          "'\(checkpoint.path)' has no such layer, or the plan names it twice")
+      }
+      guard entry.shape == layer.kernelShape else {
+        throw Failure(
+          planPath, "layer '\(entry.name)' cannot be compressed",
+          "the plan states the kernel shape \(entry.shape), the checkpoint has \(layer.kernelShape)")
+      }
+      guard entry.structure != "dense" else { continue }
+      do {
+        compressed.append((layer, try entry.candidate(for: layer, in: checkpoint)))
+      } catch let failure as Failure {
+        throw failure.within(planPath)
+      }
+    }
+    if let missing = checkpoint.layers.first(where: { known[$0.name] != nil }) {
+      throw Failure(
+        planPath, "does not mention layer '\(missing.name)'", "a plan lists every layer",
+        remedy: "plan this checkpoint anew")
+    }
+    return compressed
+  }
+}
+
+extension PlanDocument.LayerPlan {
+  fileprivate func candidate(for layer: Layer, in checkpoint: Checkpoint) throws -> Candidate {
+    func invalid(_ reason: String, _ remedy: String? = nil) -> Failure {
+      Failure("layer '\(name)'", "cannot be compressed", reason, remedy: remedy)
+    }
+    guard let structure = StructureName(rawValue: structure) else {
+      throw invalid(
+        "'\(structure)' is no structure",
+        "expected dense, \(StructureName.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense") }
+    guard
+      let candidate = try Candidate(
+        structure: structure, shapes: shapes, ranks: ranks, convolution: layer.convolution,
+        hasBias: layer.bias != nil)
+    else {
+      throw invalid("shapes \(shapes) and ranks \(ranks) do not make a \(structure.rawValue) of \(shape)")
+    }
+    if let refusal = checkpoint.refusal(of: candidate.stages, for: layer) { throw invalid(refusal) }
+    return candidate
+  }
+}

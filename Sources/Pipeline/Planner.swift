@@ -1,0 +1,172 @@
+import Basics
+import Checkpoints
+import Decompositions
+import ModelGraph
+import Planning
+import TensorCore
+
+/// What the user asks `plan` for.
+public struct PlanRequest: Sendable {
+  /// As the user gave it.
+  public var checkpoint: String
+  /// The bytes that the file may have.
+  public var budget: Int
+  /// The structures to try; empty for all.
+  public var structures: [StructureName]
+  /// Layers whose names match one of these globs stay dense.
+  public var keep: [Glob]
+  public var seed: UInt64
+
+  public init(
+    checkpoint: String, budget: Int, structures: [StructureName] = [], keep: [Glob] = [],
+    seed: UInt64 = 0
+  ) {
+    self.checkpoint = checkpoint
+    self.budget = budget
+    self.structures = structures.isEmpty ? StructureName.allCases : structures
+    self.keep = keep
+    self.seed = seed
+  }
+}
+
+/// What `plan` found: a plan, or the proof that none fits.
+public enum PlanOutcome: Sendable {
+  case plan(PlanDocument)
+  /// No plan fits; the smallest file that can be reached has this size, and these layers or tensors hold it up.
+  case infeasible(smallest: Int, heldUpBy: [String])
+}
+
+/// Makes a plan: sweeps every layer for candidates, then chooses one for each so that the file fits and the loss is least.
+///
+/// The loss is the sum of the squared relative discrepancies of the kernels: to first order the noise that the layers add
+/// to a network whose activations are normalised.
+public func plan(
+  _ request: PlanRequest, workers: Workers, progress: Progress = .silent
+) throws -> (outcome: PlanOutcome, checkpoint: Checkpoint) {
+  let checkpoint = try Checkpoint.open(request.checkpoint)
+  guard checkpoint.record == nil else {
+    throw Failure(
+      request.checkpoint, "is not planned", "kcompress has compressed it already",
+      remedy: "plan the original checkpoint")
+  }
+  let choices = try sweep(checkpoint, request, workers: workers, progress: progress)
+  return (try choose(among: choices, checkpoint, request), checkpoint)
+}
+
+/// One layer with what may become of it.
+struct LayerChoices: Sendable {
+  let layer: Layer
+  /// Never empty where `refusal` is nil.
+  let candidates: [Candidate]
+  /// Why there are no candidates.
+  let refusal: String?
+}
+
+/// The candidates of every layer, the largest layers first in time, the result in the checkpoint's order.
+private func sweep(
+  _ checkpoint: Checkpoint, _ request: PlanRequest, workers: Workers, progress: Progress
+) throws -> [LayerChoices] {
+  let counter = Counter()
+  let layers = Array(checkpoint.layers.enumerated())
+  let bySize = layers.sorted {
+    ($1.element.convolution.parameterCount, $0.offset) < ($0.element.convolution.parameterCount, $1.offset)
+  }
+  let swept = try workers.map(bySize) { position, layer in
+    let choices = try candidates(for: layer, checkpoint, request)
+    progress("sweep", counter.next(), of: layers.count, layer.name)
+    return (position, choices)
+  }
+  return swept.sorted { $0.0 < $1.0 }.map(\.1)
+}
+
+private func candidates(
+  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest
+) throws -> LayerChoices {
+  func dense(_ reason: String) -> LayerChoices {
+    LayerChoices(layer: layer, candidates: [], refusal: reason)
+  }
+  if let glob = request.keep.first(where: { $0.matches(layer.name) }) {
+    return dense("kept by --keep '\(glob.pattern)'")
+  }
+  if let refusal = layer.refusal { return dense(refusal) }
+  let kernel = try checkpoint.kernel(of: layer)
+  let all = try Sweep.candidates(
+    kernel: kernel, convolution: layer.convolution, hasBias: layer.bias != nil,
+    structures: request.structures)
+  guard !all.isEmpty else { return dense("no structure has fewer parameters than the kernel") }
+  var refusals: [String] = []
+  let expressible = all.filter { candidate in
+    let refusal = checkpoint.refusal(of: candidate.stages, for: layer)
+    if let refusal { refusals.append(refusal) }
+    return refusal == nil
+  }
+  return expressible.isEmpty
+    ? dense(refusals.first ?? "no structure can be expressed")
+    : LayerChoices(layer: layer, candidates: expressible, refusal: nil)
+}
+
+extension Checkpoint {
+  /// A layer's kernel (out, in / groups, spatial...) in double precision.
+  ///
+  /// - Throws: `Failure` naming the file and the tensor where the kernel holds a NaN or an infinity.
+  func kernel(of layer: Layer) throws -> Tensor<Double> {
+    let kernel: Tensor<Double> = try parameter(layer.kernel)
+    guard let position = kernel.elements.firstIndex(where: { !$0.isFinite }) else { return kernel }
+    throw Failure(
+      path, "tensor '\(layer.kernel.name)' cannot be compressed",
+      "it holds \(kernel.elements[position].isNaN ? "a NaN" : "an infinity")",
+      remedy: "repair the checkpoint, or leave the layer out with --keep '\(layer.name)'")
+  }
+}
+
+/// Chooses one candidate, or the dense kernel, for each layer.
+private func choose(
+  among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest
+) throws -> PlanOutcome {
+  var sizes = try FileSizeModel(checkpoint) { replacements in
+    try Record(replacing: replacements, in: checkpoint)
+  }
+  var options: [[(growth: Int, candidate: Candidate?)]] = []
+  for choice in choices {
+    var layerOptions: [(growth: Int, candidate: Candidate?)] = [(0, nil)]
+    for candidate in choice.candidates {
+      let growth = try sizes.growth(choice.layer, candidate.stages)
+      if growth < 0 { layerOptions.append((growth, candidate)) }
+    }
+    options.append(layerOptions)
+  }
+  let groups = options.map { layerOptions in
+    layerOptions.map { option in
+      KnapsackItem(cost: option.growth, loss: option.candidate.map { $0.discrepancy * $0.discrepancy } ?? 0)
+    }
+  }
+  let selection = try BudgetedSelection(groups: groups, budget: request.budget, dense: sizes.denseByteCount) {
+    picks in
+    try sizes.byteCount(
+      replacements(choices, picks.enumerated().map { options[$0.offset][$0.element].candidate }))
+  }
+  switch selection {
+  case .infeasible(let smallest):
+    return .infeasible(smallest: smallest, heldUpBy: largestTensors(checkpoint, choices))
+  case .selected(let picks, let bytes, let solver):
+    let chosen = picks.enumerated().map { options[$0.offset][$0.element].candidate }
+    return .plan(
+      PlanDocument(
+        request, checkpoint, choices, chosen: chosen,
+        couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver))
+  }
+}
+
+private func replacements(_ choices: [LayerChoices], _ chosen: [Candidate?]) -> [Replacement] {
+  zip(choices, chosen).compactMap { choice, candidate in
+    candidate.map { Replacement(layer: choice.layer.name, stages: $0.stages) }
+  }
+}
+
+/// What a plan that is too large cannot shrink: the largest tensors outside the layers with candidates.
+private func largestTensors(_ checkpoint: Checkpoint, _ choices: [LayerChoices]) -> [String] {
+  let shrinking = Set(choices.filter { !$0.candidates.isEmpty }.map(\.layer.kernel.name))
+  return checkpoint.tensors.filter { !shrinking.contains($0.name) }
+    .sorted { ($1.bytes.count, $0.name) < ($0.bytes.count, $1.name) }
+    .prefix(3).map { "'\($0.name)' (\($0.bytes.count) bytes)" }
+}

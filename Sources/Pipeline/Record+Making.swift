@@ -1,0 +1,46 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+
+extension Record {
+  /// The record of these replacements. Without a plan only its size matters: the promises are placeholders of the same width.
+  init(replacing replacements: [Replacement], in checkpoint: Checkpoint, plan: PlanDocument? = nil) throws {
+    originalPath = plan?.checkpoint ?? checkpoint.path
+    originalSHA256 = checkpoint.sha256
+    let parts = try checkpoint.partNames(replacing: replacements)
+    let planned = Dictionary(
+      uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
+    layers = replacements.indices.map { index in
+      let replacement = replacements[index]
+      return LayerRecord(
+        name: replacement.layer, structure: replacement.structure,
+        stages: replacement.stages, parts: parts[index],
+        promised: planned[replacement.layer]?.discrepancy ?? 0)
+    }
+    network =
+      checkpoint.isRunnable
+      ? NetworkRecord(samples: randomSampleCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil
+  }
+
+  /// Checks every compressed layer.
+  func checkLayers(
+    in compressed: Checkpoint, original: Checkpoint?, seed: UInt64, workers: Workers,
+    progress: Progress
+  ) throws -> [LayerCheck] {
+    let counter = Counter()
+    return try workers.map(layers) { layer in
+      let check = try layer.check(in: compressed, original: original, seed: seed)
+      progress("check", counter.next(), of: layers.count, layer.name)
+      return check
+    }
+  }
+}
+
+extension Checkpoint {
+  /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
+  var isRunnable: Bool {
+    guard let graph, graph.unsupportedNode == nil else { return false }
+    return graph.inputs.allSatisfy { $0.shape.dropFirst().allSatisfy { $0 != nil } }
+  }
+}

@@ -1,0 +1,95 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+
+/// What apply leaves in the compressed checkpoint, so that verify can check it against the original without the plan.
+public struct Record: Sendable, Equatable {
+  static let schema = "kcompress.record/1"
+
+  public struct LayerRecord: Sendable, Equatable {
+    /// The original layer's name.
+    public var name: String
+    public var structure: String
+    public var stages: [Stage]
+    /// The layers of the compressed checkpoint that hold the weights, one for each convolution among the stages.
+    public var parts: [String]
+    /// The relative discrepancy of the kernel that the plan promised.
+    public var promised: Double
+  }
+
+  /// What apply measured on the network, and the inputs that it used.
+  public struct NetworkRecord: Sendable, Equatable {
+    public var samples: Int
+    public var seed: UInt64
+    public var relativeDiscrepancy: Double
+
+    /// What the network's outputs may differ by at most on other samples of the same kind: half as much again as was measured.
+    public var promise: Double { 1.5 * relativeDiscrepancy + 1e-4 }
+  }
+
+  /// The original's file name, and its folder relative to the compressed file or absolute as the user gave it.
+  public var originalPath: String
+  public var originalSHA256: String
+  public var layers: [LayerRecord]
+  /// Nil where the network could not be run.
+  public var network: NetworkRecord?
+}
+
+extension Record {
+  /// Numbers have a fixed width, so that the size of the file is known before they are measured.
+  var json: JSON {
+    [
+      "schema": .string(Self.schema),
+      "original": ["path": .string(originalPath), "sha256": .string(originalSHA256)],
+      "layers": .array(
+        layers.map { layer in
+          [
+            "name": .string(layer.name), "structure": .string(layer.structure),
+            "stages": JSON(stages: layer.stages), "parts": .strings(layer.parts),
+            "promised": Self.fixedWidth(layer.promised),
+          ]
+        }),
+      "network": .optional(network) { network in
+        [
+          "samples": .integer(network.samples), "seed": .number(String(network.seed)),
+          "relative_discrepancy": Self.fixedWidth(network.relativeDiscrepancy),
+        ]
+      },
+    ]
+  }
+
+  init(_ json: JSON) throws {
+    func missing(_ key: String) -> Failure {
+      Failure("the record of kcompress", "is damaged", "'\(key)' is missing or malformed")
+    }
+    guard json["schema"]?.string == Self.schema else { throw missing("schema") }
+    guard let path = json["original"]?["path"]?.string,
+      let hash = json["original"]?["sha256"]?.string
+    else { throw missing("original") }
+    guard let layerValues = json["layers"]?.array else { throw missing("layers") }
+    originalPath = path
+    originalSHA256 = hash
+    layers = try layerValues.map { value in
+      guard let name = value["name"]?.string, let structure = value["structure"]?.string,
+        let stages = value["stages"], let parts = value["parts"]?.array?.compactMap(\.string),
+        let promised = value["promised"]?.real
+      else { throw missing("layers") }
+      return LayerRecord(
+        name: name, structure: structure, stages: try [Stage](json: stages), parts: parts,
+        promised: promised)
+    }
+    if let value = json["network"], !value.isNull {
+      guard let samples = value["samples"]?.integer, let seed = value["seed"]?.integer,
+        let discrepancy = value["relative_discrepancy"]?.real
+      else { throw missing("network") }
+      network = NetworkRecord(
+        samples: samples, seed: UInt64(clamping: seed), relativeDiscrepancy: discrepancy)
+    }
+  }
+
+  /// A non-negative number in scientific notation: twelve characters, whatever its value.
+  private static func fixedWidth(_ value: Double) -> JSON {
+    .number(String(format: "%.6e", value.isFinite ? min(abs(value), 1e99) : 1e99))
+  }
+}

@@ -1,0 +1,148 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+import TensorCore
+
+/// What the user asks `verify` for.
+public struct VerifyRequest: Sendable {
+  public var checkpoint: String
+  /// Samples and, where it holds them, the outputs to compare with.
+  public var reference: String?
+  /// The original checkpoint; nil takes the one that apply recorded, where it is at hand.
+  public var original: String?
+  public var maximumDiscrepancy: Double?
+  public var minimumAgreement: Double?
+  public var minimumAccuracy: Double?
+  public var preparation: SamplePreparation
+  public var seed: UInt64?
+
+  public init(
+    checkpoint: String, reference: String? = nil, original: String? = nil,
+    maximumDiscrepancy: Double? = nil, minimumAgreement: Double? = nil,
+    minimumAccuracy: Double? = nil, preparation: SamplePreparation = SamplePreparation(),
+    seed: UInt64? = nil
+  ) {
+    self.checkpoint = checkpoint
+    self.reference = reference
+    self.original = original
+    self.maximumDiscrepancy = maximumDiscrepancy
+    self.minimumAgreement = minimumAgreement
+    self.minimumAccuracy = minimumAccuracy
+    self.preparation = preparation
+    self.seed = seed
+  }
+}
+
+/// The verdict of `verify` and everything that it rests on.
+public struct Verification: Sendable {
+  public internal(set) var passed = false
+  /// The number of samples that the network ran on; 0 where it was not run.
+  public internal(set) var samples = 0
+  public internal(set) var source: String?
+  public internal(set) var outputs: [OutputComparison] = []
+  public internal(set) var accuracy: Double?
+  public internal(set) var originalAccuracy: Double?
+  public internal(set) var psnr: Double?
+  public internal(set) var originalPSNR: Double?
+  public internal(set) var layers: [LayerCheck] = []
+  /// One sentence for each thing that does not hold; the verdict is positive when there is none.
+  public internal(set) var failures: [String] = []
+  public internal(set) var notices: [String] = []
+
+  public var json: JSON {
+    [
+      "passed": .bool(passed), "samples": .integer(samples),
+      "source": .optional(source, JSON.string),
+      "outputs": .array(outputs.map(\.json)), "accuracy": .optional(accuracy, JSON.real),
+      "original_accuracy": .optional(originalAccuracy, JSON.real), "psnr": .optional(psnr, JSON.real),
+      "original_psnr": .optional(originalPSNR, JSON.real), "layers": .array(layers.map(\.json)),
+      "failures": .strings(failures), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// Checks a checkpoint: an uncompressed one against reference outputs, a compressed one against its original and against what
+/// apply promised.
+///
+/// - Throws: `Failure` where a file cannot be read or does not fit; a check that does not hold is no error but a verdict.
+public func verify(
+  _ request: VerifyRequest, workers: Workers, progress: Progress = .silent
+) throws -> Verification {
+  let checkpoint = try Checkpoint.open(request.checkpoint)
+  let record = try checkpoint.record.map { json in
+    do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
+  }
+  let original = try Original(request, record)
+  var verification = Verification()
+  verification.notices = original.notices
+
+  if let record {
+    verification.layers = try record.checkLayers(
+      in: checkpoint, original: original.checkpoint, seed: request.seed ?? 0, workers: workers,
+      progress: progress)
+    verification.judgeLayers(record, checkpoint)
+  }
+  if checkpoint.graph != nil {
+    try verification.runNetwork(
+      checkpoint, record, original.checkpoint, request, workers: workers, progress: progress)
+  } else {
+    if let option = request.networkOption {
+      throw Failure(
+        request.checkpoint, "cannot be compared by its outputs",
+        "\(option) needs the network, and \(checkpoint.graphAbsence ?? "there is no graph")",
+        remedy: "leave the option out: the layers are checked one by one")
+    }
+    if record == nil {
+      verification.failures.append(
+        "\(request.checkpoint): nothing can be verified: the file has neither a graph nor compressed layers")
+    }
+    verification.notices.append(
+      "there is no graph, so every layer was checked by itself")
+  }
+  verification.passed = verification.failures.isEmpty
+  return verification
+}
+
+extension VerifyRequest {
+  /// An option that only makes sense when the network runs.
+  fileprivate var networkOption: String? {
+    if reference != nil { return "--reference" }
+    if minimumAgreement != nil { return "--min-agreement" }
+    return minimumAccuracy != nil ? "--min-accuracy" : nil
+  }
+}
+
+/// The original checkpoint, where it is at hand.
+private struct Original {
+  var checkpoint: Checkpoint?
+  var notices: [String] = []
+
+  /// - Throws: `Failure` where the file given with `--original` cannot be read or is not the one that apply recorded.
+  init(_ request: VerifyRequest, _ record: Record?) throws {
+    if let path = request.original {
+      let opened = try Checkpoint.open(path)
+      if let record, opened.sha256 != record.originalSHA256 {
+        throw Failure(
+          path, "is not the original of '\(request.checkpoint)'",
+          "its SHA-256 is \(opened.sha256.prefix(12))..., apply recorded \(record.originalSHA256.prefix(12))...",
+          remedy: "give the checkpoint that the plan was made for")
+      }
+      checkpoint = opened
+      return
+    }
+    guard let record else { return }
+    let folder = (request.checkpoint as NSString).deletingLastPathComponent
+    let name = (record.originalPath as NSString).lastPathComponent
+    let places = [record.originalPath, (folder as NSString).appendingPathComponent(name)]
+    for place in places where FileManager.default.fileExists(atPath: place) {
+      let opened = try Checkpoint.open(place)
+      if opened.sha256 == record.originalSHA256 {
+        checkpoint = opened
+        return
+      }
+    }
+    notices.append(
+      "the original '\(name)' is not at hand, so kernels are not compared with it (give it with --original)")
+  }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Pipeline
+
+struct ApplyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apply",
+    abstract: "Write the compressed checkpoint that a plan describes, and a report.",
+    discussion: """
+      Writes model.compressed.h5 beside the checkpoint, with model.report.html, .md and .json, reads it back
+      and measures what became of the layers and of the network.
+      """)
+
+  @Argument(help: "A plan that kcompress plan wrote.", completion: .file(extensions: ["json"]))
+  var plan: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the checkpoint goes.", valueName: "file"), completion: .file())
+  var output: String?
+
+  @Option(help: ArgumentHelp("Where the HTML report goes; .md and .json lie beside it.", valueName: "file"), completion: .file())
+  var report: String?
+
+  @Flag(help: "Replace files that exist.")
+  var overwrite = false
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite)
+    let result = try common.terminal.withProgress {
+      try Pipeline.apply(request, workers: common.workers, progress: $0)
+    }
+    result.notices.forEach(common.terminal.notice)
+    common.terminal.result(result.json, result.text)
+  }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Basics
+import Foundation
+import Pipeline
+
+/// What every command takes.
+struct CommonOptions: ParsableArguments {
+  @Flag(help: "Print one JSON document on standard output and nothing else there.")
+  var json = false
+
+  @Flag(help: "Print neither progress nor warnings.")
+  var quiet = false
+
+  @Option(help: "The number of threads; all processors unless given.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, not \(threads)") }
+  }
+
+  var workers: Workers { Workers(count: threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+
+  var terminal: Terminal { Terminal(json: json, quiet: quiet) }
+}
+
+/// How samples become inputs.
+struct SampleOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Multiply inputs by this first.", valueName: "x"))
+  var inputScale: Double?
+
+  @Option(help: ArgumentHelp("Subtract then: one value, or one for each channel (0.485,0.456,0.406).", valueName: "x,..."))
+  var inputMean: NumberList?
+
+  @Option(help: ArgumentHelp("Divide by last: one value, or one for each channel.", valueName: "x,..."))
+  var inputStd: NumberList?
+
+  @Option(help: ArgumentHelp("Use the first samples only.", valueName: "n"))
+  var maxSamples: Int?
+
+  func validate() throws {
+    if let maxSamples, maxSamples < 1 { throw ValidationError("--max-samples must be at least 1, not \(maxSamples)") }
+    if let inputStd, inputStd.values.contains(0) { throw ValidationError("--input-std must not hold 0") }
+  }
+
+  var preparation: SamplePreparation {
+    SamplePreparation(
+      scale: inputScale, mean: inputMean?.values ?? [], standardDeviation: inputStd?.values ?? [],
+      maximumCount: maxSamples)
+  }
+}
+
+/// `0.485,0.456,0.406`
+struct NumberList: ExpressibleByArgument {
+  let values: [Double]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = parts.compactMap { Double($0.trimmingPrefix { $0 == " " }) }
+    guard !values.isEmpty, values.count == parts.count, values.allSatisfy(\.isFinite) else { return nil }
+  }
+}
+
+/// `4MB`, `4MiB`, `500kB`, `250000`: a positive number of bytes.
+struct ByteSize: ExpressibleByArgument {
+  let bytes: Int
+
+  private static let units: [(suffix: String, factor: Double)] = [
+    ("kib", 1024), ("mib", 1_048_576), ("gib", 1_073_741_824),
+    ("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("b", 1), ("k", 1e3), ("m", 1e6), ("g", 1e9), ("", 1),
+  ]
+
+  init?(argument: String) {
+    let text = argument.lowercased()
+    guard let unit = Self.units.first(where: { text.hasSuffix($0.suffix) }) else { return nil }
+    let digits = text.dropLast(unit.suffix.count).trimmingCharacters(in: .whitespaces)
+    guard digits.allSatisfy({ $0.isNumber || $0 == "." }), let value = Double(digits) else { return nil }
+    let size = value * unit.factor
+    guard size >= 1, size < 1e15 else { return nil }
+    bytes = Int(size)
+  }
+}
+
+extension Glob: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Basics
+import Foundation
+import Pipeline
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Choose a structure for every layer so that the file fits a budget.",
+    discussion: "Writes model.plan.json beside the checkpoint; an older plan there is replaced.")
+
+  @Argument(help: "A Keras .h5 or a .safetensors file, or a shard index.", completion: .file())
+  var checkpoint: String
+
+  @Option(help: ArgumentHelp("The bytes that the written file may have: 4MB, 4MiB, 500kB, 250000.", valueName: "size"))
+  var budget: ByteSize
+
+  @Option(help: ArgumentHelp("The structures to try, separated by commas: \(StructureList.known).", valueName: "list"))
+  var structures: StructureList?
+
+  @Option(help: ArgumentHelp("Leave layers dense whose names match; may be repeated.", valueName: "glob"))
+  var keep: [Glob] = []
+
+  @Option(help: "The seed of everything random.")
+  var seed: UInt64 = 0
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the plan goes.", valueName: "file"), completion: .file())
+  var output: String?
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let request = PlanRequest(
+      checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
+      seed: seed)
+    let path = output ?? CheckpointPath(checkpoint).plan
+    try OutputFile.check(path, overwrite: true)
+    let (outcome, opened) = try common.terminal.withProgress {
+      try Pipeline.plan(request, workers: common.workers, progress: $0)
+    }
+    opened.notices.forEach(common.terminal.notice)
+    switch outcome {
+    case .plan(let plan):
+      try OutputFile.write((plan.json.text(.indented) + "\n").utf8, to: path, overwrite: true)
+      common.terminal.result(plan.json, plan.text(path: path))
+    case .infeasible(let smallest, let heldUpBy):
+      Terminal.error(
+        "\(checkpoint): no plan fits \(Format.bytes(budget.bytes)): the smallest file that can be reached has "
+          + "\(smallest) bytes, held up by \(heldUpBy.joined(separator: ", ")) (raise --budget to \(smallest) or more)")
+      if common.json {
+        print(JSON.object(["smallest": .integer(smallest), "held_up_by": .strings(heldUpBy)]).text(.indented))
+      }
+      throw NegativeVerdict()
+    }
+  }
+}
+
+/// `svd,cp,gkpd`
+struct StructureList: ExpressibleByArgument {
+  let names: [StructureName]
+
+  static var known: String { StructureName.allCases.map(\.rawValue).joined(separator: ", ") }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",").map(String.init)
+    names = parts.compactMap(StructureName.init(rawValue:))
+    guard !names.isEmpty, names.count == parts.count else { return nil }
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Pipeline
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Check a checkpoint against reference outputs, its original and what apply promised.",
+    discussion: """
+      The reference (.npz, .npy, .safetensors, .h5) holds inputs, and outputs, labels or targets. Without it seeded random
+      inputs are used. Without thresholds a compressed checkpoint must keep what apply promised, an uncompressed one
+      must give the reference outputs to 0.0001.
+      """)
+
+  @Argument(help: "The checkpoint to check.", completion: .file())
+  var checkpoint: String
+
+  @Option(help: ArgumentHelp("Samples and reference outputs.", valueName: "file"), completion: .file())
+  var reference: String?
+
+  @Option(help: ArgumentHelp("The original checkpoint; else the one that apply recorded.", valueName: "file"), completion: .file())
+  var original: String?
+
+  @Option(help: ArgumentHelp("The largest relative discrepancy of an output.", valueName: "x"))
+  var maxDiscrepancy: Double?
+
+  @Option(help: ArgumentHelp("The smallest top-1 agreement, 0 to 1.", valueName: "x"))
+  var minAgreement: Double?
+
+  @Option(help: ArgumentHelp("The smallest accuracy, 0 to 1; needs labels.", valueName: "x"))
+  var minAccuracy: Double?
+
+  @Option(help: "The seed of random inputs.")
+  var seed: UInt64?
+
+  @OptionGroup var samples: SampleOptions
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let request = VerifyRequest(
+      checkpoint: checkpoint, reference: reference, original: original,
+      maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement,
+      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed)
+    let verification = try common.terminal.withProgress {
+      try Pipeline.verify(request, workers: common.workers, progress: $0)
+    }
+    verification.notices.forEach(common.terminal.notice)
+    common.terminal.result(verification.json, verification.text)
+    if !verification.passed { throw NegativeVerdict() }
+  }
+}

@@ -1,0 +1,44 @@
+"""What the interoperability tests share: the program under test, and where its inputs lie."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "Fixtures"
+SHARED = pathlib.Path(os.environ.get("KCOMPRESS_DATA", ROOT.parent / "shared" / "data"))
+PROGRAM = os.environ.get("KCOMPRESS", str(ROOT / ".build/release/kcompress"))
+
+
+def shared(name):
+    """A real checkpoint; the test is skipped where it is not there."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not beside the project")
+    return path
+
+
+def kcompress(*arguments, status=0):
+    """Runs a command with --json and returns its document."""
+    done = subprocess.run(
+        [PROGRAM, *map(str, arguments), "--json"], capture_output=True, text=True)
+    assert done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stderr}\n{done.stdout}"
+    return json.loads(done.stdout)
+
+
+def compress(checkpoint, folder, budget, *options):
+    """Plans and applies; returns the compressed file's path and the plan."""
+    plan_path = folder / "model.plan.json"
+    plan = kcompress("plan", checkpoint, "--budget", budget, "-o", plan_path, *options)
+    output = folder / f"compressed{checkpoint.suffix}"
+    result = kcompress(
+        "apply", plan_path, "-o", output, "--report", folder / "model.report.html", "--overwrite")
+    assert result["bytes"] == output.stat().st_size == plan["predicted"]["bytes"]
+    assert output.stat().st_size <= budget
+    return output, plan

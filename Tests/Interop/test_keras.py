@@ -1,0 +1,68 @@
+"""Compressed Keras files load in Keras 3 and in tf.keras without custom objects, and compute there what our engine computes."""
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from conftest import FIXTURES, compress, kcompress, shared
+
+FRAMEWORKS = {"keras3": keras.models.load_model, "tf.keras": tf_keras.models.load_model}
+
+
+def check_same_outputs(path, inputs, folder):
+    """Both frameworks' outputs for these inputs are the engine's, to 1e-4 relative discrepancy."""
+    for name, load in FRAMEWORKS.items():
+        model = load(path, compile=False)
+        outputs = np.asarray(model(inputs, training=False))
+        reference = folder / f"{name}.npz"
+        np.savez(reference, inputs=inputs, outputs=outputs)
+        verdict = kcompress("verify", path, "--reference", reference, "--max-discrepancy", "1e-4")
+        assert verdict["passed"] and verdict["samples"] == len(inputs)
+        assert verdict["outputs"][0]["max_absolute_difference"] <= 1e-4 * max(1, np.abs(outputs).max())
+
+
+def digits():
+    return np.load(FIXTURES / "digits.reference.npz")["inputs"][:64]
+
+
+@pytest.mark.parametrize("structures", ["svd", "tucker2", "cp", "gkpd", "svd,tucker2,cp,gkpd"])
+@pytest.mark.parametrize("budget", [95_000, 120_000])
+def test_digits(tmp_path, structures, budget):
+    path, plan = compress(FIXTURES / "digits.h5", tmp_path, budget, "--structures", structures)
+    used = {layer["structure"] for layer in plan["layers"]} - {"dense"}
+    assert used and used <= set(structures.split(","))
+    check_same_outputs(path, digits(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, budget",
+    [
+        ("mlperf_tiny/pretrainedResnet.h5", 200_000),
+        ("mlperf_tiny/pretrainedResnet.h5", 120_000),
+        ("mlperf_tiny/vww_96.h5", 700_000),
+        ("mlperf_tiny/str_ww_ref_model.h5", 150_000),
+        ("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5", 400_000),
+        ("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5", 200_000),
+        ("mobilenet_v1/mobilenet_v1_0.25_224.h5", 1_600_000),
+    ],
+)
+def test_real_checkpoints(tmp_path, name, budget):
+    checkpoint = shared(name)
+    reference = shared(name.rsplit(".", 1)[0] + ".reference.npz")
+    path, _ = compress(checkpoint, tmp_path, budget)
+    check_same_outputs(path, np.load(reference)["inputs"][:4], tmp_path)
+
+
+def test_untouched_weights_are_bit_identical(tmp_path):
+    path, plan = compress(FIXTURES / "digits.h5", tmp_path, 120_000)
+    dense = {layer["name"] for layer in plan["layers"] if layer["structure"] == "dense"}
+    before = keras.models.load_model(FIXTURES / "digits.h5", compile=False)
+    after = keras.models.load_model(path, compile=False)
+    compared = 0
+    for layer in before.layers:
+        if layer.name in dense or isinstance(layer, keras.layers.BatchNormalization):
+            for ours, theirs in zip(after.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True):
+                assert ours.tobytes() == theirs.tobytes()
+                compared += 1
+    assert compared >= 8
