@@ -49,5 +49,7 @@ struct KCompress: ParsableCommand {
       Exit status: 0 done, 1 a negative verdict, 2 an error, 64 wrong usage.
       """,
     version: "0.1.0",
-    subcommands: [InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self])
+    subcommands: [
+      InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self, BenchCommand.self,
+    ])
 }

@@ -1,0 +1,44 @@
+import Basics
+import Checkpoints
+import ModelGraph
+
+/// How long a network takes on this machine.
+public struct Timing: Sendable {
+  public let checkpoint: String
+  public let batch: Int
+  public let threads: Int
+  /// Seconds for one batch, of every repetition.
+  public let seconds: [Double]
+
+  public var median: Double { seconds.sorted()[seconds.count / 2] }
+  public var samplesPerSecond: Double { Double(batch) / median }
+
+  public var json: JSON {
+    [
+      "checkpoint": .string(checkpoint), "batch": .integer(batch), "threads": .integer(threads),
+      "seconds": .array(seconds.map { .real($0) }), "median": .real(median),
+      "samples_per_second": .real(samplesPerSecond),
+    ]
+  }
+
+  /// Runs seeded random batches, the first of them without counting it.
+  ///
+  /// - Throws: `Failure` where the network cannot be run.
+  public init(checkpoint path: String, batch: Int, repetitions: Int, workers: Workers) throws {
+    let network = try Network(try Checkpoint.open(path), workers: workers)
+    let samples = try Samples(seed: 0, count: batch, for: network.graph)
+    let clock = ContinuousClock()
+    var seconds: [Double] = []
+    for repetition in 0...repetitions {
+      let elapsed = try clock.measure {
+        _ = try network.run(samples.inputs, progress: .silent, task: "time")
+      }
+      let (whole, attoseconds) = elapsed.components
+      if repetition > 0 { seconds.append(Double(whole) + Double(attoseconds) * 1e-18) }
+    }
+    checkpoint = path
+    self.batch = batch
+    threads = workers.count
+    self.seconds = seconds
+  }
+}
