@@ -64,13 +64,15 @@ public struct Window: Sendable, Equatable {
 
   /// The output extents for these input extents; 0 where the window does not fit.
   public func outputExtents(input: [Int], kernel: [Int]) -> [Int] {
-    input.indices.map { axis in
-      let (before, after) = padding.amounts(
-        axis: axis, input: input[axis], kernel: kernel[axis], stride: stride[axis],
-        dilation: dilation[axis])
-      let room = input[axis] + before + after - (kernel[axis] - 1) * dilation[axis] - 1
-      return room < 0 ? 0 : room / stride[axis] + 1
-    }
+    input.indices.map { outputExtent(axis: $0, input: input[$0], kernel: kernel[$0]) }
+  }
+
+  /// The output extent on one spatial axis; 0 where the window does not fit.
+  public func outputExtent(axis: Int, input: Int, kernel: Int) -> Int {
+    let (before, after) = padding.amounts(
+      axis: axis, input: input, kernel: kernel, stride: stride[axis], dilation: dilation[axis])
+    let room = input + before + after - (kernel - 1) * dilation[axis] - 1
+    return room < 0 ? 0 : room / stride[axis] + 1
   }
 }
 

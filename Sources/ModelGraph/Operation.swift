@@ -1,4 +1,4 @@
-/// What a node computes. Axes count the batch as axis 0; weights are in the program's order (see `Layer`).
+/// What a node computes. Axes count the batch as axis 0, or backwards from -1, the last; weights are in the program's order (see `Layer`).
 public indirect enum Operation: Sendable, Equatable {
   /// Kernel (out, in / groups, spatial...), bias (batch * out). Without spatial axes: a linear layer on the last axis.
   case convolution(Convolution, layout: ChannelLayout, kernel: TensorReference, bias: TensorReference?)
@@ -29,10 +29,14 @@ public indirect enum Operation: Sendable, Equatable {
   case permutation([Int])
   /// x * scale + offset. One value, or one for every channel of the last axis.
   case scaling(scale: [Float], offset: [Float])
-  /// (x - mean) / sqrt(variance) along `axes`.
+  /// (x - mean) / max(sqrt(variance), 1e-7) along `axes`, as Keras has it.
   case normalization(axes: [Int], mean: TensorReference, variance: TensorReference)
   /// Repeats a [batch, features] value `count` times: [batch, count, features].
   case repetition(count: Int)
+  /// Sees the channel axis as `axes` (outermost first) and puts these in another order, as `Stage.permutation` does.
+  case channelPermutation(axes: [Int], order: [Int], layout: ChannelLayout)
+  /// Adds one value to every channel.
+  case bias(TensorReference, layout: ChannelLayout)
   case identity
   /// What the program cannot run, or must not: a Lambda, a custom layer, a recurrent layer. Inspect and plan still work on the model.
   case unsupported(type: String, reason: String)
@@ -43,7 +47,8 @@ public struct TransposedConvolution: Sendable, Equatable {
   public var kernelShape: [Int]
   public var groups: Int
   public var window: Window
-  /// Added at the end of every spatial axis; nil takes what makes the output input * stride (same) or the full one (valid).
+  /// Nil takes what makes the output input * stride (same) or all that the kernel and the stride reach (valid). Otherwise
+  /// the output is (input - 1) * stride + this + the kernel's reach, of which `same` keeps only the parity (Keras).
   public var outputPadding: [Int]?
   public var layout: ChannelLayout
   public var kernel: TensorReference

@@ -1,0 +1,144 @@
+import ModelGraph
+import TensorCore
+
+/// One input channel for each group, channels last: every tap is a product over neighbouring channels.
+struct DepthwiseConvolution: FinishingComputation {
+  let convolution: Convolution
+  /// (taps, all output channels): the copies of the weight side by side.
+  let weights: [Float]
+  var finish: Finish
+
+  init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
+    self.convolution = convolution
+    self.finish = finish
+    let taps = convolution.tapCount
+    let transposed = kernel.reshaped([convolution.outputsPerCopy, taps]).permuted([1, 0]).elements
+    let outputs = convolution.outputsPerCopy
+    weights = (0..<taps).flatMap { tap in
+      (0..<convolution.batch).flatMap { _ in transposed[tap * outputs..<(tap + 1) * outputs] }
+    }
+  }
+
+  func channelAxis(rank: Int) -> Int { rank - 1 }
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let input = inputs[0]
+    let geometry = convolution.geometry(input.shape, outputShape, .channelsLast)
+    let outputs = convolution.outputChannels
+    var value = Value(zeros: outputShape)
+    let positions = value.elements.count / max(1, outputs)
+    var target = value.elements.mutableSpan
+    let multiplier = convolution.outputsPerCopy / convolution.groups
+    var next = 0
+    geometry.forEachStretch(0..<positions) { stretch in
+      let line = next
+      geometry.forEachTap(stretch) { tap, column, place in
+        let to = (line + column) * outputs
+        let from = place * convolution.inputChannels
+        if multiplier == 1 {
+          accumulate(
+            input.elements.span, at: from, weights.span, at: tap * outputs, to: &target, at: to, count: outputs)
+        } else {
+          for channel in 0..<convolution.inputChannels {
+            let x = input.elements[from + channel]
+            for i in channel * multiplier..<(channel + 1) * multiplier {
+              target[to + i] += x * weights[tap * outputs + i]
+            }
+          }
+        }
+      }
+      let end = line + stretch.columns.count
+      target.withPart(line * outputs..<end * outputs) { finish.apply(toRows: &$0) }
+      next = end
+    }
+    return value
+  }
+}
+
+/// target += a * b, element by element.
+@inline(__always)
+private func accumulate(
+  _ a: Span<Float>, at aStart: Int, _ b: Span<Float>, at bStart: Int, to target: inout MutableSpan<Float>,
+  at start: Int, count: Int
+) {
+  var i = 0
+  while i + 16 <= count {
+    let sum = target.span.sixteen(at: start + i) + a.sixteen(at: aStart + i) * b.sixteen(at: bStart + i)
+    target.store(sum, at: start + i)
+    i += 16
+  }
+  while i < count {
+    target[start + i] += a[aStart + i] * b[bStart + i]
+    i += 1
+  }
+}
+
+extension Geometry {
+  /// Calls `body(tap, column, position)` for every tap and every column of a stretch (counted from its start) that sees an
+  /// input position (counted through all images).
+  @inline(__always)
+  func forEachTap(_ stretch: Stretch, _ body: (Int, Int, Int) -> Void) {
+    for kernelDepth in 0..<kernel.depth {
+      let depth = stretch.depth * stride.depth + kernelDepth * dilation.depth - before.depth
+      guard depth >= 0, depth < input.depth else { continue }
+      for kernelRow in 0..<kernel.height {
+        let height = stretch.row * stride.height + kernelRow * dilation.height - before.height
+        guard height >= 0, height < input.height else { continue }
+        let line = ((stretch.image * input.depth + depth) * input.height + height) * input.width
+        for kernelColumn in 0..<kernel.width {
+          let tap = (kernelDepth * kernel.height + kernelRow) * kernel.width + kernelColumn
+          let inside = Self.inside(
+            tap: kernelColumn, input: input.width, output: output.width, stride: stride.width,
+            dilation: dilation.width, before: before.width
+          ).clamped(to: stretch.columns)
+          let shift = kernelColumn * dilation.width - before.width
+          for column in inside {
+            body(tap, column - stretch.columns.lowerBound, line + column * stride.width + shift)
+          }
+        }
+      }
+    }
+  }
+}
+
+/// One input channel for each group, channels first: every tap is a product over neighbouring columns.
+struct PlanewiseConvolution: FinishingComputation {
+  let convolution: Convolution
+  let kernel: [Float]
+  var finish: Finish
+
+  init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
+    self.convolution = convolution
+    self.kernel = kernel.elements
+    self.finish = finish
+  }
+
+  func channelAxis(rank: Int) -> Int { 1 }
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let input = inputs[0]
+    let geometry = convolution.geometry(input.shape, outputShape, .channelsFirst)
+    let source = input.elements.span
+    let multiplier = convolution.outputsPerCopy / convolution.groups
+    let plane = geometry.output.count
+    let taps = geometry.kernel.count
+    var value = Value(zeros: outputShape)
+    var target = value.elements.mutableSpan
+    var next = 0
+    // Every output plane is an image with one channel.
+    geometry.forEachStretch(0..<outputShape[0] * convolution.outputChannels * plane) { stretch in
+      let line = next
+      let inputStretch = Stretch(
+        image: stretch.image / multiplier, depth: stretch.depth, row: stretch.row, columns: stretch.columns)
+      let weights = stretch.image % convolution.outputsPerCopy * taps
+      geometry.forEachTap(inputStretch) { tap, column, place in
+        target[line + column] += source[place] * kernel[weights + tap]
+      }
+      next = line + stretch.columns.count
+      target.withPart(line..<next) {
+        finish.apply(to: &$0, channel: stretch.image % convolution.outputChannels)
+      }
+    }
+    return value
+  }
+}

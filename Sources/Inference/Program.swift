@@ -1,0 +1,137 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// A graph as the steps that run one after the other on numbered slots.
+struct Program: Sendable {
+  struct Step: Sendable {
+    let layer: String
+    var computation: any Computation
+    let inputs: [Int]
+    /// The name of the value that the step makes: that of the last node it has taken in.
+    var name: String
+    let output: Int
+    /// The input slots that nobody reads later.
+    var released: Set<Int> = []
+  }
+
+  private(set) var steps: [Step] = []
+  /// The slot of every value that exists by itself.
+  private(set) var slots: [String: Int] = [:]
+  private let inputs: [String]
+  private var slotCount = 0
+
+  init(_ graph: ModelGraph, _ parameter: ParameterSource) throws {
+    inputs = graph.inputs.map(\.name)
+    for input in inputs { addSlot(input) }
+    try Self.refuseUnsupported(graph)
+    let shapes = try graph.shapes()
+    var readers: [String: Int] = [:]
+    for node in graph.nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
+    for output in graph.outputs { readers[output.value, default: 0] += 1 }
+    var makers: [String: Int] = [:]
+    for node in graph.nodes {
+      do {
+        let computation = try node.operation.computation(parameter)
+        let operands = try node.inputs.map { name in
+          guard let slot = slots[name] else {
+            throw Failure("", "cannot be run", "its input '\(name)' does not exist before it")
+          }
+          return slot
+        }
+        if node.inputs.count == 1, readers[node.inputs[0]] == 1, let maker = makers[node.inputs[0]],
+          let shape = shapes[node.name], let merged = steps[maker].computation.taking(computation, shape)
+        {
+          steps[maker].computation = merged
+          steps[maker].name = node.name
+          slots[node.inputs[0]] = nil
+          slots[node.name] = steps[maker].output
+          makers[node.name] = maker
+          continue
+        }
+        makers[node.name] = steps.count
+        steps.append(
+          Step(
+            layer: node.layer, computation: computation, inputs: operands, name: node.name,
+            output: addSlot(node.name)))
+      } catch let failure as Failure {
+        throw failure.subject.isEmpty ? failure.within("layer '\(node.layer)'") : failure
+      }
+    }
+    for output in graph.outputs where slots[output.value] == nil {
+      throw Failure("output '\(output.name)'", "cannot be run", "no layer makes '\(output.value)'")
+    }
+    var seen: Set<Int> = []
+    for index in steps.indices.reversed() {
+      steps[index].released = Set(steps[index].inputs).subtracting(seen)
+      seen.formUnion(steps[index].inputs)
+    }
+  }
+
+  /// Says what cannot be run before any weight is loaded.
+  private static func refuseUnsupported(_ graph: ModelGraph) throws {
+    for node in graph.nodes {
+      guard case .unsupported = node.operation else { continue }
+      do { _ = try node.operation.computation { _ in Tensor(zeros: []) } } catch let failure as Failure {
+        throw failure.within("layer '\(node.layer)'")
+      }
+    }
+  }
+
+  @discardableResult
+  private mutating func addSlot(_ name: String) -> Int {
+    slots[name] = slotCount
+    slotCount += 1
+    return slotCount - 1
+  }
+
+  /// Runs the steps up to the last one that somebody observes. Slots nobody reads any more are emptied, so that the next
+  /// operation may overwrite their elements.
+  func run(
+    _ tensors: [String: Tensor<Float>], shapes: [String: [Int]], observing values: Set<String>,
+    _ observe: (String, Tensor<Float>) throws -> Void
+  ) throws {
+    var storage = [Value?](repeating: nil, count: slotCount)
+    for name in inputs {
+      guard let slot = slots[name], let tensor = tensors[name] else { continue }
+      storage[slot] = Value(tensor)
+      if values.contains(name) { try observe(name, tensor) }
+    }
+    guard let last = steps.lastIndex(where: { values.contains($0.name) }) else { return }
+    for step in steps[...last] {
+      var operands: [Value] = []
+      for (index, slot) in step.inputs.enumerated() {
+        guard let value = storage[slot] else { preconditionFailure("'\(step.name)' reads an empty slot") }
+        operands.append(value)
+        if step.released.contains(slot), !step.inputs[(index + 1)...].contains(slot) { storage[slot] = nil }
+      }
+      guard let shape = shapes[step.name] else { preconditionFailure("'\(step.name)' has no shape") }
+      do {
+        let value = try step.computation.run(&operands, outputShape: shape)
+        if values.contains(step.name) { try observe(step.name, value.tensor) }
+        storage[step.output] = value
+      } catch let failure as Failure where failure.subject.isEmpty {
+        throw failure.within("layer '\(step.layer)'")
+      }
+    }
+  }
+}
+
+extension Computation {
+  /// This computation with `next` as part of its finish, or nil where `next` is something else.
+  fileprivate func taking(_ next: any Computation, _ shape: [Int?]) -> (any Computation)? {
+    guard var merged = self as? any FinishingComputation, let next = next as? ChannelwiseComputation else {
+      return nil
+    }
+    if let affine = next.finish.affine {
+      let axis = merged.channelAxis(rank: shape.count)
+      guard next.channelAxis(rank: shape.count) == axis, shape[axis] == affine.offset.count,
+        !(merged is ArithmeticMerge), merged.finish.append(affine)
+      else { return nil }
+    }
+    if let activation = next.finish.activation {
+      guard merged.finish.append(activation) else { return nil }
+    }
+    return merged
+  }
+}

@@ -1,0 +1,68 @@
+extension [Stage] {
+  /// The stages as nodes of a graph, one after the other.
+  ///
+  /// The last node takes `name`, so that readers of the layer's value need not change; the others are `name/0`, `name/1`
+  /// and so on. A bias right after a convolution becomes that convolution's own.
+  ///
+  /// - Parameters:
+  ///   - factors: The weights of the convolutions, in order, each of its `kernelShape`.
+  ///   - bias: The layer's bias, present exactly if the stages have one.
+  public func nodes(
+    name: String, layer: String, input: String, layout: ChannelLayout, factors: [TensorReference],
+    bias: TensorReference?
+  ) -> [Node] {
+    precondition(factors.count == convolutions.count, "\(factors.count) factors for \(convolutions.count) convolutions")
+    var remaining = factors[...]
+    var operations: [Operation] = []
+    for stage in self {
+      switch stage {
+      case .convolution(let convolution):
+        operations.append(
+          .convolution(convolution, layout: layout, kernel: remaining.removeFirst(), bias: nil))
+      case .permutation(let axes, let order):
+        operations.append(.channelPermutation(axes: axes, order: order, layout: layout))
+      case .bias:
+        guard let bias else { preconditionFailure("stages with a bias need its tensor") }
+        if case .convolution(let convolution, _, let kernel, nil) = operations.last {
+          operations[operations.count - 1] =
+            .convolution(convolution, layout: layout, kernel: kernel, bias: bias)
+        } else {
+          operations.append(.bias(bias, layout: layout))
+        }
+      }
+    }
+    if operations.isEmpty { operations = [.identity] }
+    var value = input
+    return operations.enumerated().map { index, operation in
+      let own = index == operations.count - 1 ? name : "\(name)/\(index)"
+      defer { value = own }
+      return Node(name: own, layer: layer, operation: operation, inputs: [value])
+    }
+  }
+}
+
+extension ModelGraph {
+  /// A network that is one factored layer: input `input`, output `output`.
+  public init(
+    stages: [Stage], layer: String, inputShape: [Int?], layout: ChannelLayout, factors: [TensorReference],
+    bias: TensorReference?
+  ) {
+    self.init(
+      inputs: [Input(name: "input", shape: inputShape)],
+      nodes: stages.nodes(
+        name: "output", layer: layer, input: "input", layout: layout, factors: factors, bias: bias),
+      outputs: [Output(name: "output", value: "output")])
+  }
+
+  /// The network with every use of a convolution or linear layer computed by `stages`.
+  public func replacing(
+    layer: String, with stages: [Stage], factors: [TensorReference], bias: TensorReference?
+  ) -> ModelGraph {
+    let nodes = nodes.flatMap { node in
+      guard node.layer == layer, case .convolution(_, let layout, _, _) = node.operation else { return [node] }
+      return stages.nodes(
+        name: node.name, layer: layer, input: node.inputs[0], layout: layout, factors: factors, bias: bias)
+    }
+    return ModelGraph(inputs: inputs, nodes: nodes, outputs: outputs)
+  }
+}
