@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// Writing so that a crash or a full disk loses nothing: beside the target under a temporary name, then renamed.
 public enum OutputFile {
@@ -10,11 +11,55 @@ public enum OutputFile {
     _ path: String, overwrite: Bool, _ write: (_ temporaryPath: String) throws -> Result
   ) throws -> Result {
     try check(path, overwrite: overwrite)
-    let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).partial"
+    let temporary = temporaryPath(path)
     defer { try? FileManager.default.removeItem(atPath: temporary) }
     let result = try write(temporary)
-    guard unsafe rename(temporary, path) == 0 else { throw cannotWrite(path) }
+    try move(temporary, to: path)
     return result
+  }
+
+  /// Runs `write` on temporary paths for a set of files that belong together, then renames them in order: the one
+  /// through which the others are found comes last. Whatever fails, nothing new is left behind and what was there is back.
+  ///
+  /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
+  public static func replaceSet<Result>(
+    _ paths: [String], overwrite: Bool, _ write: (_ temporaryPaths: [String]) throws -> Result
+  ) throws -> Result {
+    for path in paths { try check(path, overwrite: overwrite) }
+    let temporaries = paths.map(temporaryPath)
+    defer { for path in temporaries { try? FileManager.default.removeItem(atPath: path) } }
+    let result = try write(temporaries)
+    try rename(temporaries, to: paths)
+    return result
+  }
+
+  /// All renames or none: a target that exists steps aside until the last one is done.
+  private static func rename(_ temporaries: [String], to paths: [String]) throws {
+    let files = FileManager.default
+    var undo: [(path: String, previous: String?)] = []
+    do {
+      for (temporary, path) in zip(temporaries, paths) {
+        let previous = FileKind(path) == nil ? nil : temporaryPath(path) + ".previous"
+        if let previous { try move(path, to: previous) }
+        undo.append((path, previous))
+        try move(temporary, to: path)
+      }
+    } catch {
+      for (path, previous) in undo.reversed() {
+        try? files.removeItem(atPath: path)
+        if let previous { try? files.moveItem(atPath: previous, toPath: path) }
+      }
+      throw error
+    }
+    for case let (_, previous?) in undo { try? files.removeItem(atPath: previous) }
+  }
+
+  private static func move(_ source: String, to target: String) throws {
+    guard unsafe Glibc.rename(source, target) == 0 else { throw cannotWrite(target) }
+  }
+
+  private static func temporaryPath(_ path: String) -> String {
+    "\(path).\(ProcessInfo.processInfo.processIdentifier).partial"
   }
 
   /// Writes whole contents.

@@ -18,83 +18,54 @@ public struct StoredTensor: Sendable, Equatable {
     self.bytes = bytes
   }
 
+  /// The same tensor under another name; the bytes are shared.
+  public func renamed(_ name: String) -> StoredTensor {
+    StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes)
+  }
+
   /// Stores a tensor in one of the compressible types, rounded to nearest, ties to even.
   ///
   /// - Precondition: `dtype.isCompressible`.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   public init<Scalar>(name: String, _ tensor: Tensor<Scalar>, as dtype: DType) {
     precondition(dtype.isCompressible, "tensors are written as F16, BF16, F32 or F64 only")
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(tensor.count * dtype.bits / 8)
-    for element in tensor.elements {
+    let bytes =
       switch dtype {
-      case .f64: bytes.appendLittleEndian(Double(element).bitPattern)
-      case .f32: bytes.appendLittleEndian(Float(element).bitPattern)
-      case .f16: bytes.appendLittleEndian(Float16(element).bitPattern)
-      default: bytes.appendLittleEndian(BFloat16.bitPattern(Float(element)))
+      case .f64: tensor.elements.map { Double($0) }.rawBytes
+      case .f32: tensor.elements.map { Float($0) }.rawBytes
+      case .f16: tensor.elements.map { Float16($0) }.rawBytes
+      default: tensor.elements.map { BFloat16.bitPattern(Double($0)) }.rawBytes
       }
-    }
     self.init(name: name, dtype: dtype, shape: tensor.shape, bytes: bytes)
   }
 
   /// The elements as numbers. Integers and booleans convert by value.
   ///
   /// - Throws: `Failure` for the types that have no plain numeric reading (FP8 and smaller, complex).
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   public func decoded<Scalar: TensorScalar>(as _: Scalar.Type = Scalar.self) throws -> Tensor<Scalar> {
-    func read<Raw: FixedWidthInteger & UnsignedInteger>(
-      _: Raw.Type, _ convert: (Raw) -> Scalar
-    ) -> [Scalar] {
-      let width = MemoryLayout<Raw>.size
-      return (0..<bytes.count / width).map { convert(bytes.littleEndian(Raw.self, at: $0 * width)) }
-    }
     let elements: [Scalar]
     switch dtype {
-    case .f64: elements = read(UInt64.self) { Scalar(Double(bitPattern: $0)) }
-    case .f32: elements = read(UInt32.self) { Scalar(Float(bitPattern: $0)) }
-    case .f16: elements = read(UInt16.self) { Scalar(Float16(bitPattern: $0)) }
-    case .bf16: elements = read(UInt16.self) { Scalar(Float(bitPattern: UInt32($0) << 16)) }
-    case .i64: elements = read(UInt64.self) { Scalar(Int64(bitPattern: $0)) }
-    case .u64: elements = read(UInt64.self) { Scalar($0) }
-    case .i32: elements = read(UInt32.self) { Scalar(Int32(bitPattern: $0)) }
-    case .u32: elements = read(UInt32.self) { Scalar($0) }
-    case .i16: elements = read(UInt16.self) { Scalar(Int16(bitPattern: $0)) }
-    case .u16: elements = read(UInt16.self) { Scalar($0) }
-    case .i8: elements = read(UInt8.self) { Scalar(Int8(bitPattern: $0)) }
-    case .u8: elements = read(UInt8.self) { Scalar($0) }
-    case .bool: elements = read(UInt8.self) { $0 == 0 ? 0 : 1 }
-    default:
+    case .f64: elements = bytes.elements(of: Double.self).map { Scalar($0) }
+    case .f32: elements = bytes.elements(of: Float.self).map { Scalar($0) }
+    case .f16: elements = bytes.elements(of: Float16.self).map { Scalar($0) }
+    case .bf16: elements = bytes.elements(of: UInt16.self).map { Scalar(BFloat16.value($0)) }
+    case .i64: elements = bytes.elements(of: Int64.self).map { Scalar($0) }
+    case .u64: elements = bytes.elements(of: UInt64.self).map { Scalar($0) }
+    case .i32: elements = bytes.elements(of: Int32.self).map { Scalar($0) }
+    case .u32: elements = bytes.elements(of: UInt32.self).map { Scalar($0) }
+    case .i16: elements = bytes.elements(of: Int16.self).map { Scalar($0) }
+    case .u16: elements = bytes.elements(of: UInt16.self).map { Scalar($0) }
+    case .i8: elements = bytes.map { Scalar(Int8(bitPattern: $0)) }
+    case .u8: elements = bytes.map { Scalar($0) }
+    case .bool: elements = bytes.map { $0 == 0 ? 0 : 1 }
+    case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64:
       throw Failure(
         "tensor '\(name)'", "cannot be read as numbers", "its dtype is \(dtype.rawValue)",
         remedy: "expected F16, BF16, F32, F64, an integer type or BOOL")
     }
     return Tensor(shape: shape, elements: elements)
-  }
-}
-
-/// BF16 as the upper half of a Float; Swift has no such type.
-enum BFloat16 {
-  /// Rounds to nearest, ties to even; a NaN stays a quiet NaN.
-  static func bitPattern(_ value: Float) -> UInt16 {
-    if value.isNaN { return UInt16(value.bitPattern >> 16) | 0x0040 }
-    let bits = value.bitPattern
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
-  }
-}
-
-extension Array where Element == UInt8 {
-  public mutating func appendLittleEndian<Raw: FixedWidthInteger>(_ value: Raw) {
-    var rest = value
-    for _ in 0..<Raw.bitWidth / 8 {
-      append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
-  }
-
-  /// The little-endian integer that begins at `offset`.
-  @inlinable public func littleEndian<Raw: FixedWidthInteger & UnsignedInteger>(
-    _: Raw.Type, at offset: Int
-  ) -> Raw {
-    var value: Raw = 0
-    for i in 0..<Raw.bitWidth / 8 { value |= Raw(truncatingIfNeeded: self[offset + i]) << (8 * i) }
-    return value
   }
 }
