@@ -1,0 +1,81 @@
+import Basics
+import TensorCore
+
+/// Which factors a structure has, before their values: the form that every structure shares.
+///
+/// As in a Kronecker product, every kernel mode n is seen as one digit for each factor, `shapes[k][n]` the extent of factor
+/// k's digit, factor 0 the most significant (papers: SeKron, section "Definition"). Besides its digits a factor has
+/// rank axes; a rank that several factors share is summed over. CP, Tucker, TT, TR, SeKron, GKPD and the low rank differ
+/// in nothing but `shapes` and `rankAxes`.
+public struct FactorPattern: Sendable, Equatable {
+  /// For each factor, its digit's extent in every kernel mode (out, in, spatial...).
+  public let shapes: [[Int]]
+  /// The extent of every rank.
+  public let ranks: [Int]
+  /// For each factor, the ranks that are its axes, behind the digits.
+  public let rankAxes: [[Int]]
+
+  /// - Precondition: every factor has a digit for every mode, and every rank occurs in at least two factors.
+  public init(shapes: [[Int]], ranks: [Int], rankAxes: [[Int]]) {
+    precondition(shapes.count == rankAxes.count, "\(shapes) and \(rankAxes) differ in count")
+    precondition(Set(shapes.map(\.count)).count == 1, "the factors \(shapes) differ in order")
+    precondition(
+      ranks.indices.allSatisfy { rank in rankAxes.count { $0.contains(rank) } >= 2 },
+      "a rank of \(rankAxes) ties no two factors together")
+    self.shapes = shapes
+    self.ranks = ranks
+    self.rankAxes = rankAxes
+  }
+
+  public var factorCount: Int { shapes.count }
+
+  /// The kernel's shape: in every mode the product of the digits.
+  public var kernelShape: [Int] {
+    shapes.dropFirst().reduce(shapes[0]) { zip($0, $1).map { $0.0 * $0.1 } }
+  }
+
+  /// The elements of one slice of factor k: the product of its digits.
+  public func modeCount(_ k: Int) -> Int { shapes[k].reduce(1, *) }
+
+  /// The extents of factor k's rank axes.
+  public func rankExtents(_ k: Int) -> [Int] { rankAxes[k].map { ranks[$0] } }
+
+  /// Digits, then ranks.
+  public func factorShape(_ k: Int) -> [Int] { shapes[k] + rankExtents(k) }
+
+  /// The elements of all factors.
+  public var parameterCount: Int {
+    shapes.indices.reduce(0) { $0 + factorShape($1).reduce(1, *) }
+  }
+
+  /// The order that turns a kernel, its modes split into digits, into (digits of factor 0, digits of factor 1, ...).
+  private var digitOrder: [Int] {
+    let (factors, modes) = (shapes.count, shapes[0].count)
+    return (0..<factors).flatMap { k in (0..<modes).map { $0 * factors + k } }
+  }
+
+  /// The kernel rearranged to one mode for each factor; for two factors this is the papers' Mat(W; a, b).
+  ///
+  /// - Precondition: `kernel` has the shape `kernelShape`.
+  public func rearranged(_ kernel: Tensor<Double>) -> Tensor<Double> {
+    precondition(kernel.shape == kernelShape, "\(kernel.shape) is not \(kernelShape)")
+    let digits = kernelShape.indices.flatMap { mode in shapes.map { $0[mode] } }
+    return kernel.reshaped(digits).permuted(digitOrder)
+      .reshaped(shapes.indices.map(modeCount))
+  }
+
+  /// The inverse of `rearranged`.
+  public func kernel(from rearranged: Tensor<Double>) -> Tensor<Double> {
+    rearranged.reshaped(shapes.flatMap { $0 }).permuted(digitOrder.inversePermutation)
+      .reshaped(kernelShape)
+  }
+}
+
+extension [Int] {
+  /// For a permutation: where every value stands.
+  var inversePermutation: [Int] {
+    var inverse = self
+    for (position, value) in enumerated() { inverse[value] = position }
+    return inverse
+  }
+}

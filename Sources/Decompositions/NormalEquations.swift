@@ -1,0 +1,63 @@
+import LinearAlgebra
+import TensorCore
+
+/// The least-squares problem of one factor, all others held: the approximation is F E, F the factor (digits x ranks) and E
+/// its environment (ranks x the other factors' digits), and the best F solves F (E E^T) = W E^T.
+///
+/// The other factors fall into components that share no rank; E is the Kronecker product of theirs, so E E^T is a Kronecker
+/// product of small Gram matrices and is solved one after the other. E itself is never formed where that is dearer.
+/// A norm that is given by a matrix over the input patch belongs here and nowhere else: it changes how `gram` and `target`
+/// are contracted, while sweeps, ridge and stopping stay as they are.
+struct NormalEquations {
+  /// Some of the factor's rank axes (positions behind the digits) and E E^T over them, as a square matrix.
+  struct Component {
+    let axes: [Int]
+    let gram: Tensor<Double>
+  }
+
+  /// W E^T: (digits, ranks...).
+  let target: Tensor<Double>
+  let components: [Component]
+
+  /// F with F (E E^T + ridge) = W E^T.
+  ///
+  /// - Throws: `Failure` when a Gram matrix with the ridge is not positive definite or not finite.
+  func solution(ridge: Double) throws -> Tensor<Double> {
+    try components.reduce(target) { solution, component in
+      let cholesky = try Cholesky(component.gram, ridge: ridge)
+      return try Self.alongAxes(component.axes, of: solution) { try cholesky.solve(rows: $0) }
+    }
+  }
+
+  /// F (E E^T).
+  func applied(to factor: Tensor<Double>) -> Tensor<Double> {
+    components.reduce(factor) { product, component in
+      Self.alongAxes(component.axes, of: product) { $0.times(component.gram) }
+    }
+  }
+
+  /// How much ||W - F E||^2 grows from one factor to another: <D, (F_old + F_new) G - 2 W E^T> with D their difference,
+  /// which stays exact where both losses are almost equal.
+  func growth(from old: Tensor<Double>, to new: Tensor<Double>) -> Double {
+    let sum = Tensor(shape: old.shape, elements: zip(old.elements, new.elements).map { $0 + $1 })
+    let image = applied(to: sum).elements
+    var growth = 0.0
+    for i in image.indices {
+      growth += (new.elements[i] - old.elements[i]) * (image[i] - 2 * target.elements[i])
+    }
+    return growth
+  }
+
+  /// Applies `body` to the matrix whose columns are the given rank axes.
+  private static func alongAxes(
+    _ axes: [Int], of tensor: Tensor<Double>, _ body: (Tensor<Double>) throws -> Tensor<Double>
+  ) rethrows -> Tensor<Double> {
+    let moved = axes.map { $0 + 1 }
+    let order = (0..<tensor.order).filter { !moved.contains($0) } + moved
+    let turned = tensor.permuted(order)
+    let columns = moved.reduce(1) { $0 * tensor.shape[$1] }
+    let rows = columns > 0 ? tensor.count / columns : 0
+    return try body(turned.reshaped([rows, columns])).reshaped(turned.shape)
+      .permuted(order.inversePermutation)
+  }
+}
