@@ -68,5 +68,6 @@ let package = Package(
     tests(of: "HDF5"),
     tests(of: "Checkpoints", ["Inference"]),
     tests(of: "Pipeline"),
+    tests(of: "kcompress", ["Checkpoints"]),
   ]
 )

@@ -41,13 +41,18 @@ public struct Checkpoint: Sendable {
 public struct Replacement: Sendable {
   /// The name of the `Layer`.
   public let layer: String
+  /// The name of the structure that the stages come from.
+  public let structure: String
   public let stages: [Stage]
   /// One weight for every convolution among the stages, in their order, each of the convolution's `kernelShape`. Empty
   /// where only the size of the result matters.
   public let weights: [Tensor<Double>]
 
-  public init(layer: String, stages: [Stage], weights: [Tensor<Double>] = []) {
+  public init(
+    layer: String, structure: String = "", stages: [Stage], weights: [Tensor<Double>] = []
+  ) {
     self.layer = layer
+    self.structure = structure
     self.stages = stages
     self.weights = weights
   }

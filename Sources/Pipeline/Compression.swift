@@ -120,7 +120,8 @@ private func fit(
     let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer))
     progress("fit", counter.next(), of: items.count, item.layer.name)
     return Replacement(
-      layer: item.layer.name, stages: item.candidate.stages, weights: fitted.weights)
+      layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,
+      weights: fitted.weights)
   }
 }
 

@@ -35,11 +35,12 @@ struct FileSizeModel {
   }
 
   /// What the file grows by (negative: shrinks by) when the layer is replaced by these stages.
-  mutating func growth(_ layer: Layer, _ stages: [Stage]) throws -> Int {
+  mutating func growth(_ layer: Layer, _ candidate: Candidate) throws -> Int {
+    let stages = candidate.stages
     let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
     let form = Form(layer: layer.name, stages: stages.map(\.form))
     if let overhead = overheads[form] { return payload + overhead }
-    let size = try byteCount([Replacement(layer: layer.name, stages: stages)])
+    let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
     let overhead = size - denseByteCount - payload
     overheads[form] = overhead
     return payload + overhead

@@ -14,8 +14,8 @@ public struct Inspection: Sendable {
   /// - Throws: `Failure` where the file cannot be read.
   public init(path: String) throws {
     checkpoint = try Checkpoint.open(path)
-    macs = checkpoint.graph.flatMap { $0.macs(batch: 1) }
-    peakActivationCount = checkpoint.graph.flatMap { $0.peakActivationCount(batch: 1) }
+    macs = checkpoint.macs
+    peakActivationCount = checkpoint.graph.flatMap { try? $0.peakActivationCount() }
   }
 
   public var json: JSON {
@@ -67,6 +67,11 @@ extension Checkpoint {
   }
 }
 
+extension Checkpoint {
+  /// Multiply-accumulates of one sample; nil without a graph or where the model leaves extents open.
+  var macs: Int? { graph.flatMap { try? $0.macs() } }
+}
+
 extension ModelGraph {
   /// The first layer that cannot be run, with the reason.
   public var unsupportedNode: String? {
@@ -85,4 +90,7 @@ extension Layer {
 
   /// Kernel and bias.
   public var denseParameterCount: Int { denseStages.parameterCount }
+
+  /// Of all uses, for one sample; nil where extents are unknown.
+  public var denseMACs: Int? { macs(denseStages) }
 }

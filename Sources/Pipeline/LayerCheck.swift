@@ -54,18 +54,18 @@ extension Record.LayerRecord {
       zip(weights, convolutions).allSatisfy({ $0.count == $1.parameterCount })
     else { throw damaged("its parts do not have the shapes that the record states") }
     let shaped = zip(weights, convolutions).map { $0.reshaped($1.kernelShape) }
-    let originalLayer = original?.layers.first { $0.name == name }
-    let dense = originalLayer?.convolution ?? convolution
-    guard let composed = ComposedKernel.compose(stages, weights: shaped, layer: dense) else {
-      throw damaged("its stages do not compose to a kernel of shape \(dense.kernelShape)")
+    guard let composed = ComposedKernel.compose(stages, weights: shaped, layer: convolution) else {
+      throw damaged("its stages do not compose to a kernel of shape \(convolution.kernelShape)")
     }
     var discrepancy: Double?
-    if let original, let originalLayer {
+    if let original, let originalLayer = original.layers.first(where: { $0.name == name }),
+      originalLayer.kernelShape == convolution.kernelShape
+    {
       discrepancy = composed.relativeDiscrepancy(from: try original.kernel(of: originalLayer))
     }
     return LayerCheck(
       name: name, structure: structure, discrepancy: discrepancy, promised: promised,
-      execution: try Self.execution(stages, shaped, composed: composed, dense, seed: seed))
+      execution: try Self.execution(stages, shaped, composed: composed, convolution, seed: seed))
   }
 
   /// The engine's output for the stages against its output for the dense convolution, on seeded random inputs.
@@ -92,9 +92,11 @@ extension Engine {
   /// An engine for one factored layer without its bias: input and output are channels first.
   init(layer stages: [Stage], weights: [Tensor<Double>], inputExtents: [Int]) throws {
     let unbiased = stages.filter { if case .bias = $0 { false } else { true } }
+    let inputs = unbiased.convolutions.first?.inputChannels ?? 0
     let graph = ModelGraph(
-      stages: unbiased, inputExtents: inputExtents,
-      kernels: weights.indices.map { TensorReference("weight \($0)") })
+      stages: unbiased, layer: "layer", inputShape: [nil, inputs] + inputExtents.map { $0 },
+      layout: .channelsFirst, factors: weights.indices.map { TensorReference("weight \($0)") },
+      bias: nil)
     try self.init(graph) { reference in
       guard let index = reference.name.split(separator: " ").last.flatMap({ Int($0) }) else {
         throw Failure("layer", "has no weight", "'\(reference.name)' is unknown")

@@ -48,7 +48,7 @@ struct Network: Sendable {
 
   /// At least one piece for every worker; small enough that the widest activations stay around 64 MB a worker.
   private func pieceSize(samples: Int) -> Int {
-    let perSample = max(1, graph.peakActivationCount(batch: 1) ?? 1 << 18)
+    let perSample = max(1, (try? graph.peakActivationCount()) ?? 1 << 18)
     let fitting = max(1, (16 << 20) / perSample)
     return max(1, min(fitting, (samples + workers.count - 1) / workers.count, 64))
   }

@@ -17,12 +17,7 @@ public struct Workers: Sendable {
     _ items: [Item], _ transform: @escaping @Sendable (Item) throws -> Result
   ) throws -> [Result] {
     guard count > 1, items.count > 1 else { return try items.map(transform) }
-    struct State {
-      var next = 0
-      var results: [Result?]
-      var failure: (index: Int, error: any Error)?
-    }
-    let state = Mutex(State(results: Array(repeating: nil, count: items.count)))
+    let state = Mutex(MapState<Result>(results: Array(repeating: nil, count: items.count)))
     DispatchQueue.concurrentPerform(iterations: min(count, items.count)) { _ in
       while true {
         let index = state.withLock { state -> Int? in
@@ -46,4 +41,11 @@ public struct Workers: Sendable {
       return state.results.compactMap { $0 }
     }
   }
+}
+
+/// Where the threads of one `map` meet.
+private struct MapState<Result: Sendable>: Sendable {
+  var next = 0
+  var results: [Result?]
+  var failure: (index: Int, error: any Error)?
 }

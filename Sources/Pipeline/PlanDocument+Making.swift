@@ -13,12 +13,12 @@ extension PlanDocument {
     budget = Budget(bytes: request.budget)
     self.solver = solver
     options = Options(
-      structures: request.structures.map(\.rawValue), keep: request.keep.map(\.pattern),
+      structures: request.structures, keep: request.keep.map(\.pattern),
       seed: request.seed)
     layers = choices.indices.map { position in
       LayerPlan(choices[position], chosen[position], couldShrink: couldShrink[position])
     }
-    let originalMACs = checkpoint.graph?.macs(batch: 1)
+    let originalMACs = checkpoint.macs
     original = Original(
       bytes: checkpoint.byteCount, parameters: checkpoint.parameterCount, macs: originalMACs)
     let saved = zip(choices, layers).reduce(0 as Int?) { sum, pair in
@@ -39,7 +39,7 @@ extension PlanDocument.LayerPlan {
     name = layer.name
     operation = layer.kind.rawValue
     shape = layer.kernelShape
-    structure = candidate?.structure.rawValue ?? "dense"
+    structure = candidate?.structure ?? "dense"
     ranks = candidate?.ranks ?? []
     shapes = candidate?.shapes ?? []
     parameters = stages.parameterCount
@@ -47,8 +47,8 @@ extension PlanDocument.LayerPlan {
     macs = layer.macs(stages)
     discrepancy = candidate?.discrepancy ?? 0
     loss = discrepancy * discrepancy
-    if let candidate {
-      reason = candidate.note
+    if candidate != nil {
+      reason = nil
     } else if let refusal = choice.refusal {
       reason = refusal
     } else {

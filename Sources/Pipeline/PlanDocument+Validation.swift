@@ -51,18 +51,14 @@ extension PlanDocument.LayerPlan {
     func invalid(_ reason: String, _ remedy: String? = nil) -> Failure {
       Failure("layer '\(name)'", "cannot be compressed", reason, remedy: remedy)
     }
-    guard let structure = StructureName(rawValue: structure) else {
-      throw invalid(
-        "'\(structure)' is no structure",
-        "expected dense, \(StructureName.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
     if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense") }
-    guard
-      let candidate = try Candidate(
-        structure: structure, shapes: shapes, ranks: ranks, convolution: layer.convolution,
-        hasBias: layer.bias != nil)
-    else {
-      throw invalid("shapes \(shapes) and ranks \(ranks) do not make a \(structure.rawValue) of \(shape)")
+    let candidate: Candidate
+    do {
+      candidate = try Candidate(
+        structure: structure, shapes: shapes, ranks: ranks, discrepancy: discrepancy,
+        convolution: layer.convolution, hasBias: layer.bias != nil)
+    } catch let failure as Failure {
+      throw failure.within("layer '\(name)'")
     }
     if let refusal = checkpoint.refusal(of: candidate.stages, for: layer) { throw invalid(refusal) }
     return candidate

@@ -12,18 +12,21 @@ public struct PlanRequest: Sendable {
   /// The bytes that the file may have.
   public var budget: Int
   /// The structures to try; empty for all.
-  public var structures: [StructureName]
+  public var structures: [String]
   /// Layers whose names match one of these globs stay dense.
   public var keep: [Glob]
   public var seed: UInt64
 
+  /// The structures that there are.
+  public static var knownStructures: [String] { Structures.all.map(\.name) }
+
   public init(
-    checkpoint: String, budget: Int, structures: [StructureName] = [], keep: [Glob] = [],
+    checkpoint: String, budget: Int, structures: [String] = [], keep: [Glob] = [],
     seed: UInt64 = 0
   ) {
     self.checkpoint = checkpoint
     self.budget = budget
-    self.structures = structures.isEmpty ? StructureName.allCases : structures
+    self.structures = structures.isEmpty ? Self.knownStructures : structures
     self.keep = keep
     self.seed = seed
   }
@@ -90,9 +93,11 @@ private func candidates(
   }
   if let refusal = layer.refusal { return dense(refusal) }
   let kernel = try checkpoint.kernel(of: layer)
-  let all = try Sweep.candidates(
-    kernel: kernel, convolution: layer.convolution, hasBias: layer.bias != nil,
-    structures: request.structures)
+  // Each structure by itself: which one is best also depends on the headers that it needs in the file.
+  let all = try request.structures.flatMap { name in
+    try Sweep(structures: [Structures.named(name)], limit: 30).candidates(
+      for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil)
+  }
   guard !all.isEmpty else { return dense("no structure has fewer parameters than the kernel") }
   var refusals: [String] = []
   let expressible = all.filter { candidate in
@@ -130,7 +135,7 @@ private func choose(
   for choice in choices {
     var layerOptions: [(growth: Int, candidate: Candidate?)] = [(0, nil)]
     for candidate in choice.candidates {
-      let growth = try sizes.growth(choice.layer, candidate.stages)
+      let growth = try sizes.growth(choice.layer, candidate)
       if growth < 0 { layerOptions.append((growth, candidate)) }
     }
     options.append(layerOptions)
@@ -159,7 +164,7 @@ private func choose(
 
 private func replacements(_ choices: [LayerChoices], _ chosen: [Candidate?]) -> [Replacement] {
   zip(choices, chosen).compactMap { choice, candidate in
-    candidate.map { Replacement(layer: choice.layer.name, stages: $0.stages) }
+    candidate.map { Replacement(layer: choice.layer.name, structure: $0.structure, stages: $0.stages) }
   }
 }
 

@@ -11,10 +11,12 @@ extension Record {
     let parts = try checkpoint.partNames(replacing: replacements)
     let planned = Dictionary(
       uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
-    layers = replacements.indices.map { index in
+    let dense = Dictionary(uniqueKeysWithValues: checkpoint.layers.map { ($0.name, $0.convolution) })
+    layers = replacements.indices.compactMap { index in
       let replacement = replacements[index]
+      guard let convolution = dense[replacement.layer] else { return nil }
       return LayerRecord(
-        name: replacement.layer, structure: replacement.structure,
+        name: replacement.layer, convolution: convolution, structure: replacement.structure,
         stages: replacement.stages, parts: parts[index],
         promised: planned[replacement.layer]?.discrepancy ?? 0)
     }

@@ -10,6 +10,8 @@ public struct Record: Sendable, Equatable {
   public struct LayerRecord: Sendable, Equatable {
     /// The original layer's name.
     public var name: String
+    /// The dense convolution that the stages replace.
+    public var convolution: Convolution
     public var structure: String
     public var stages: [Stage]
     /// The layers of the compressed checkpoint that hold the weights, one for each convolution among the stages.
@@ -45,7 +47,9 @@ extension Record {
       "layers": .array(
         layers.map { layer in
           [
-            "name": .string(layer.name), "structure": .string(layer.structure),
+            "name": .string(layer.name),
+            "dense": JSON(stages: [.convolution(layer.convolution)]),
+            "structure": .string(layer.structure),
             "stages": JSON(stages: layer.stages), "parts": .strings(layer.parts),
             "promised": Self.fixedWidth(layer.promised),
           ]
@@ -72,11 +76,11 @@ extension Record {
     originalSHA256 = hash
     layers = try layerValues.map { value in
       guard let name = value["name"]?.string, let structure = value["structure"]?.string,
-        let stages = value["stages"], let parts = value["parts"]?.array?.compactMap(\.string),
+        let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"], let parts = value["parts"]?.array?.compactMap(\.string),
         let promised = value["promised"]?.real
       else { throw missing("layers") }
       return LayerRecord(
-        name: name, structure: structure, stages: try [Stage](json: stages), parts: parts,
+        name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), parts: parts,
         promised: promised)
     }
     if let value = json["network"], !value.isNull {

@@ -9,7 +9,7 @@ enum CoreType {
   static func chooseBest() {
     guard ProcessInfo.processInfo.environment[variable] == nil, let type = BLAS.betterCoreType() else { return }
     unsafe setenv(variable, type, 1)
-    var arguments = CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+    var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
     // Returns only if it fails; then the program goes on with the slower kernels.
     _ = unsafe execv("/proc/self/exe", &arguments)
   }

@@ -57,13 +57,12 @@ struct PlanCommand: ParsableCommand {
 
 /// `svd,cp,gkpd`
 struct StructureList: ExpressibleByArgument {
-  let names: [StructureName]
+  let names: [String]
 
-  static var known: String { StructureName.allCases.map(\.rawValue).joined(separator: ", ") }
+  static var known: String { PlanRequest.knownStructures.joined(separator: ", ") }
 
   init?(argument: String) {
-    let parts = argument.split(separator: ",").map(String.init)
-    names = parts.compactMap(StructureName.init(rawValue:))
-    guard !names.isEmpty, names.count == parts.count else { return nil }
+    names = argument.split(separator: ",").map(String.init)
+    guard !names.isEmpty, names.allSatisfy(PlanRequest.knownStructures.contains) else { return nil }
   }
 }

@@ -31,10 +31,10 @@ struct Terminal: Sendable {
   }
 
   /// Runs `body` with a progress report that disappears afterwards.
-  func withProgress<Result>(_ body: (Progress) throws -> Result) rethrows -> Result {
+  func withProgress<Result>(_ body: (Pipeline.Progress) throws -> Result) rethrows -> Result {
     guard let bar = progress() else { return try body(.silent) }
     defer { bar.clear() }
-    return try body(Progress { bar.show($0) })
+    return try body(Pipeline.Progress { bar.show($0) })
   }
 }
 
@@ -42,7 +42,7 @@ struct Terminal: Sendable {
 final class ProgressBar: Sendable {
   private let lastDrawn = Mutex(ContinuousClock.now - .seconds(1))
 
-  func show(_ event: Progress.Event) {
+  func show(_ event: Pipeline.Progress.Event) {
     let isDue = lastDrawn.withLock { last in
       let now = ContinuousClock.now
       guard now - last > .milliseconds(50) || event.done == event.total else { return false }

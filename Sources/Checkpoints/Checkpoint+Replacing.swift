@@ -1,0 +1,34 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+extension Checkpoint {
+  /// A tensor by its name; nil where there is none.
+  public func tensor(named name: String) -> StoredTensor? {
+    tensors.first { $0.name == name }
+  }
+
+  /// Why the format cannot express these stages in place of the layer; nil where it can.
+  public func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    switch content {
+    case .safetensors: nil
+    case .keras(let file): KerasEditor.refusal(for: stages, layer: layer, in: file)
+    }
+  }
+
+  /// For each replacement, the names of the layers that will hold its weights in the compressed checkpoint: one for each
+  /// convolution among its stages.
+  public func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+    switch content {
+    case .safetensors:
+      replacements.map { replacement in
+        replacement.stages.sequentialTensors.compactMap { tensor in
+          guard case .weight = tensor.role else { return nil }
+          return "\(replacement.layer).\(tensor.position)"
+        }
+      }
+    case .keras(let file):
+      try KerasEditor(file, layers: layers).partNames(replacing: replacements)
+    }
+  }
+}
