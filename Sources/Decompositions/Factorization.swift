@@ -63,6 +63,17 @@ public struct Factorization: Sendable, Equatable {
     return Factorization(pattern, factors: factors.map { $0.map { $0 * share } })
   }
 
+  /// The factors after going on from `origin` to here and beyond by `step` times that way.
+  func extrapolated(from origin: Factorization, by step: Double) -> Factorization {
+    Factorization(
+      pattern,
+      factors: zip(factors, origin.factors).map { here, there in
+        Tensor(
+          shape: here.shape,
+          elements: zip(here.elements, there.elements).map { $0 + step * ($0 - $1) })
+      })
+  }
+
   /// The extents around the axis of `rank` in factor k.
   private func layout(_ k: Int, _ rank: Int) -> (outer: Int, extent: Int, inner: Int) {
     let axis = pattern.shapes[k].count + (pattern.rankAxes[k].firstIndex(of: rank) ?? 0)

@@ -29,10 +29,10 @@ struct HOSVD {
   func truncated(to pattern: FactorPattern) -> Factorization {
     let (p, q) = (pattern.ranks[0], pattern.ranks[1])
     let (f, c, s) = (core.shape[0], core.shape[1], core.shape[2])
-    var kept = Tensor<Double>(zeros: [p, q, s])
+    var kept = [Double](repeating: 0, count: p * q * s)
     for i in 0..<min(p, f) {
       for j in 0..<min(q, c) {
-        for k in 0..<s { kept.elements[(i * q + j) * s + k] = core.elements[(i * c + j) * s + k] }
+        for k in 0..<s { kept[(i * q + j) * s + k] = core.elements[(i * c + j) * s + k] }
       }
     }
     func leading(_ vectors: Tensor<Double>, _ count: Int) -> Tensor<Double> {
@@ -41,7 +41,8 @@ struct HOSVD {
       let padding = [Double](repeating: 0, count: max(0, count - n) * n)
       return Tensor(shape: [count, n], elements: rows + padding).permuted([1, 0])
     }
-    let factors = [leading(output, p), kept.permuted([2, 0, 1]), leading(input, q)]
+    let truncatedCore = Tensor(shape: [p, q, s], elements: kept).permuted([2, 0, 1])
+    let factors = [leading(output, p), truncatedCore, leading(input, q)]
     return Factorization(
       pattern,
       factors: factors.enumerated().map { $1.reshaped(pattern.factorShape($0)) })

@@ -133,15 +133,24 @@ struct PairContraction {
     return Tensor(shape: resultShape, elements: c)
   }
 
+  /// c[row, column, :] = sum_k a[k, row, :] * b[k, column, :].
   private func multiplyRuns(_ a: [Double], _ b: [Double], _ c: inout [Double]) {
     for k in 0..<inner {
       for row in 0..<rows {
+        let x = a.span.extracting((k * rows + row) * batch..<(k * rows + row + 1) * batch)
         for column in 0..<columns {
-          let (x, y) = ((k * rows + row) * batch, (k * columns + column) * batch)
+          let y = (k * columns + column) * batch
           let z = (row * columns + column) * batch
-          for i in 0..<batch { c[z + i] += a[x + i] * b[y + i] }
+          Self.addProduct(x, b.span.extracting(y..<y + batch), to: &c, at: z)
         }
       }
     }
+  }
+
+  private static func addProduct(
+    _ x: Span<Double>, _ y: Span<Double>, to c: inout [Double], at offset: Int
+  ) {
+    var target = c.mutableSpan
+    for i in x.indices { target[offset + i] += x[i] * y[i] }
   }
 }

@@ -6,11 +6,11 @@ import TensorCore
 /// Signs are fixed: in every column of U the element of largest magnitude, the first of equals, is positive.
 public struct SingularValueDecomposition: Sendable {
   /// m x k, orthonormal columns.
-  public private(set) var u: Tensor<Double>
+  public let u: Tensor<Double>
   /// k values, descending, never negative.
   public let values: [Double]
   /// k x n, orthonormal rows.
-  public private(set) var vt: Tensor<Double>
+  public let vt: Tensor<Double>
 
   /// - Throws: `Failure` when the matrix holds NaN or infinity, is too large for LAPACK, or dgesdd does not converge.
   /// - Precondition: `matrix` has order 2.
@@ -42,10 +42,10 @@ public struct SingularValueDecomposition: Sendable {
         size, &integers)
       try LAPACK.check("dgesdd", info)
     }
+    Self.fixSigns(&right, &left, count: k)
     u = Tensor(shape: [m, k], elements: right)
     values = s
     vt = Tensor(shape: [k, n], elements: left)
-    fixSigns()
   }
 
   /// U diag(s) V^T with the leading `rank` values, all by default: m x n.
@@ -62,16 +62,17 @@ public struct SingularValueDecomposition: Sendable {
       .times(Tensor(shape: [kept, n], elements: Array(vt.elements[..<(kept * n)])))
   }
 
-  private mutating func fixSigns() {
-    let (m, k, n) = (u.shape[0], values.count, vt.shape[1])
+  /// Flips the columns of `u` (m x k) and the rows of `vt` (k x n) whose largest element in `u` is negative.
+  private static func fixSigns(_ u: inout [Double], _ vt: inout [Double], count k: Int) {
+    let (m, n) = (u.count / k, vt.count / k)
     for column in 0..<k {
       var largest = 0.0
-      for row in 0..<m where abs(u.elements[row * k + column]) > abs(largest) {
-        largest = u.elements[row * k + column]
+      for row in 0..<m where abs(u[row * k + column]) > abs(largest) {
+        largest = u[row * k + column]
       }
       guard largest < 0 else { continue }
-      for row in 0..<m { u.elements[row * k + column].negate() }
-      for i in 0..<n { vt.elements[column * n + i].negate() }
+      for row in 0..<m { u[row * k + column].negate() }
+      for i in 0..<n { vt[column * n + i].negate() }
     }
   }
 }

@@ -6,6 +6,8 @@ extension Tensor {
   ///
   /// - Precondition: `order` is a permutation of the modes.
   /// - Complexity: O(element count); no copy for the identity.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   public func permuted(_ order: [Int]) -> Tensor {
     precondition(order.sorted() == Array(shape.indices), "\(order) is no permutation of \(shape)")
     let resultShape = order.map { shape[$0] }
