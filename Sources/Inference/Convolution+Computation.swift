@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import LinearAlgebra
 import ModelGraph
 import TensorCore
@@ -29,7 +30,7 @@ func convolutionComputation(
 }
 
 /// A tile of patches should leave half of a small second-level cache to the weights and the output.
-let patchTileElements = 32 * 1024
+let patchTileElements = Int(ProcessInfo.processInfo.environment["TILE"] ?? "") ?? 32 * 1024
 
 extension Convolution {
   func geometry(_ input: [Int], _ output: [Int], _ layout: ChannelLayout) -> Geometry {
