@@ -1,0 +1,104 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// A Keras file in the program's own terms: its layers with kernels and, where it has an architecture, its graph.
+struct KerasGraph: Sendable {
+  /// The file in the form that the rest of the program works on: Keras 2 or 3, kernels as TensorFlow has them.
+  let file: KerasFile
+  let layers: [Layer]
+  let graph: ModelGraph?
+  /// Why there is no graph, nil where there is one.
+  let absence: String?
+  /// The architecture and whose weight is whose, nil without an architecture.
+  let architecture: Architecture?
+
+  struct Architecture: Sendable {
+    let model: KerasModel
+    let weights: KerasWeights
+    /// The input shapes of every call of a layer with kernels, by the layer's path: batch first, nil where unknown.
+    let inputShapes: [String: [[Int?]?]]
+  }
+
+  /// - Throws: `Failure` where the configuration is none of Keras or does not fit the weights.
+  init(_ stored: KerasFile) throws {
+    file = try stored.upgradedToKeras2()
+    guard let config = file.modelConfig else {
+      layers = Self.layersWithoutArchitecture(file)
+      graph = nil
+      absence = "the file holds weights only"
+      architecture = nil
+      return
+    }
+    let model = try KerasModel(config)
+    let weights = try KerasWeights(file, of: model)
+    let kernels = try Self.kernels(of: model, weights)
+    do {
+      let graph = try KerasGraphBuilder(weights).graph(of: model)
+      let shapes = try graph.shapes()
+      layers = kernels.map { $0.with(inputExtents: $0.inputExtents(in: graph, shapes)) }
+      self.graph = graph
+      absence = nil
+      let inputShapes = Dictionary(grouping: graph.nodes.filter(\.holdsKernel), by: \.layer)
+        .mapValues { nodes in nodes.map { shapes[$0.inputs[0]] } }
+      architecture = Architecture(model: model, weights: weights, inputShapes: inputShapes)
+    } catch let failure as Failure {
+      layers = kernels
+      graph = nil
+      absence = failure.description
+      architecture = Architecture(model: model, weights: weights, inputShapes: [:])
+    }
+  }
+
+  /// Every kernel in the order of the configuration, nested models where they stand.
+  private static func kernels(of model: KerasModel, _ weights: KerasWeights) throws -> [Layer] {
+    try model.layers.flatMap { entry in
+      if let inner = entry.model { return try kernels(of: inner, weights) }
+      guard let type = KerasLayerType.of(entry), weights.byPath[entry.path] != nil else { return [] }
+      return try type.layers(weights.layer(entry)).map { layer in
+        guard layer.refusal == nil else { return layer }
+        if !layer.dtype.isCompressible { return layer.refused("its kernel is stored as \(layer.dtype.rawValue)") }
+        let rows = layer.kernelShape[0]
+        let columns = layer.kernelShape.dropFirst().productIfExact ?? 0
+        return min(rows, columns) > 1 ? layer : layer.refused("its kernel is a single vector")
+      }
+    }
+  }
+}
+
+extension Node {
+  var holdsKernel: Bool {
+    switch operation {
+    case .convolution, .transposedConvolution: true
+    default: false
+    }
+  }
+}
+
+extension Layer {
+  /// The spatial extents at every use of the layer.
+  fileprivate func inputExtents(in graph: ModelGraph, _ shapes: [String: [Int?]]) -> [[Int]?] {
+    graph.nodes.compactMap { node -> [Int]?? in
+      guard node.layer == name, node.holdsKernel else { return nil }
+      guard convolution.spatialOrder > 0 else { return .some([]) }
+      guard let shape = shapes[node.inputs[0]], let layout = node.layout else { return .some(nil) }
+      let extents = layout.spatialAxes(rank: shape.count).map { shape[$0] }
+      let known = extents.compactMap(\.self)
+      return .some(known.count == extents.count ? known : nil)
+    }
+  }
+}
+
+extension Node {
+  fileprivate var layout: ChannelLayout? {
+    switch operation {
+    case .convolution(_, let layout, _, _): layout
+    case .transposedConvolution(let convolution): convolution.layout
+    default: nil
+    }
+  }
+}
+
+extension ArraySlice<Int> {
+  fileprivate var productIfExact: Int? { Array(self).productIfExact }
+}
