@@ -87,7 +87,8 @@ public enum OutputFile {
   public static func check(_ path: String, overwrite: Bool) throws {
     if let kind = FileKind(path) {
       if kind == .folder {
-        throw Failure(path, "cannot be written", "it is a folder", remedy: "give the path of a file")
+        throw Failure(
+          path, "cannot be written", "it is a folder", remedy: "give the path of a file")
       }
       if !overwrite {
         throw Failure(

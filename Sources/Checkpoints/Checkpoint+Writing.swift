@@ -34,7 +34,8 @@ extension Checkpoint {
   ) throws -> Int {
     switch content {
     case .safetensors(let set):
-      let nameLength = set.isSharded
+      let nameLength =
+        set.isSharded
         ? SafetensorsLayout.quotedLength(
           try SafetensorsSet.shardNames(indexPath: path ?? defaultOutputPath, count: 1)[0]) : 0
       return try located {
@@ -47,7 +48,8 @@ extension Checkpoint {
 
   /// Where the compressed checkpoint goes unless the user says otherwise: `model.compressed.h5` beside `model.h5`.
   public var defaultOutputPath: String {
-    let suffix = path.hasSuffix(SafetensorsSet.indexSuffix)
+    let suffix =
+      path.hasSuffix(SafetensorsSet.indexSuffix)
       ? SafetensorsSet.indexSuffix
       : (path as NSString).pathExtension.isEmpty ? "" : "." + (path as NSString).pathExtension
     return path.dropLast(suffix.count) + ".compressed" + suffix

@@ -16,7 +16,8 @@ enum BFloat16 {
   private static func roundedToOdd(_ value: Double) -> Float {
     let nearest = Float(value)
     guard Double(nearest) != value else { return nearest }
-    let truncated = Double(nearest).magnitude > value.magnitude
+    let truncated =
+      Double(nearest).magnitude > value.magnitude
       ? nearest.bitPattern - 1 : nearest.bitPattern
     return Float(bitPattern: truncated | 1)
   }

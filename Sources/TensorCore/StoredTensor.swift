@@ -45,7 +45,9 @@ public struct StoredTensor: Sendable, Equatable {
   /// - Throws: `Failure` for the types that have no plain numeric reading (FP8 and smaller, complex).
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public func decoded<Scalar: TensorScalar>(as _: Scalar.Type = Scalar.self) throws -> Tensor<Scalar> {
+  public func decoded<Scalar: TensorScalar>(as _: Scalar.Type = Scalar.self) throws -> Tensor<
+    Scalar
+  > {
     let elements: [Scalar]
     switch dtype {
     case .f64: elements = bytes.elements(of: Double.self).map { Scalar($0) }

@@ -63,11 +63,15 @@ extension Tensor {
     let (rows, rowSource, rowTarget) = (extents[fast], strides[fast], targetStrides[fast])
     let (columns, columnSource) = (extents[last], strides[last])
     var targets: [Int] = []
-    Self.forEachOffset(extents: outer.map { extents[$0] }[...], strides: outer.map { targetStrides[$0] }[...]) {
+    Self.forEachOffset(
+      extents: outer.map { extents[$0] }[...], strides: outer.map { targetStrides[$0] }[...]
+    ) {
       targets.append($0)
     }
     var next = 0
-    Self.forEachOffset(extents: outer.map { extents[$0] }[...], strides: outer.map { strides[$0] }[...]) {
+    Self.forEachOffset(
+      extents: outer.map { extents[$0] }[...], strides: outer.map { strides[$0] }[...]
+    ) {
       source in
       let target = targets[next]
       next += 1

@@ -88,7 +88,8 @@ enum NumPyArray {
   static func fileBytes(_ tensor: StoredTensor) throws -> [UInt8] {
     guard let description = NumPyHeader.description(tensor.dtype) else {
       throw Failure(
-        "array '\(tensor.name)'", "cannot be written", "NumPy has no type for \(tensor.dtype.rawValue)")
+        "array '\(tensor.name)'", "cannot be written",
+        "NumPy has no type for \(tensor.dtype.rawValue)")
     }
     let extents = tensor.shape.map(String.init).joined(separator: ", ")
     let tuple = tensor.shape.count == 1 ? "(\(extents),)" : "(\(extents))"

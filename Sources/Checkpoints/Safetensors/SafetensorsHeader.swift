@@ -67,7 +67,8 @@ struct SafetensorsHeader {
     }
     guard let last = text.last(where: { $0 != UInt8(ascii: " ") }), last == UInt8(ascii: "}") else {
       throw Failure(
-        "header", "is invalid", "something other than spaces follows its closing '}', or it has none",
+        "header", "is invalid",
+        "something other than spaces follows its closing '}', or it has none",
         remedy: "pad the header with spaces")
     }
     return text

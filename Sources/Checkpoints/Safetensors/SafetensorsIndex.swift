@@ -67,7 +67,8 @@ struct SafetensorsIndex {
     for tensor in shard.tensors where weightMap[tensor.name] != shard.fileName {
       throw Failure(
         "tensor '\(tensor.name)'", "contradicts the index",
-        weightMap[tensor.name].map { "the index places it in '\($0)'" } ?? "the index does not list it")
+        weightMap[tensor.name].map { "the index places it in '\($0)'" }
+          ?? "the index does not list it")
     }
     let held = Set(shard.tensors.map(\.name))
     let listed = weightMap.filter { $0.value == shard.fileName }.keys

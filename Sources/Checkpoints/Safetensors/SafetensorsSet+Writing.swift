@@ -57,7 +57,8 @@ extension SafetensorsSet {
     let name = (indexPath as NSString).lastPathComponent
     guard name.hasSuffix(indexSuffix), name != indexSuffix else {
       throw Failure(
-        indexPath, "cannot be written", "the checkpoint is sharded and its index is named otherwise",
+        indexPath, "cannot be written",
+        "the checkpoint is sharded and its index is named otherwise",
         remedy: "let the name end in '\(indexSuffix)'")
     }
     let base = name.dropLast(indexSuffix.count)

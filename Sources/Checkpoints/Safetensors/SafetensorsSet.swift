@@ -36,7 +36,9 @@ struct SafetensorsSet: Sendable {
   ///
   /// - Throws: `Failure` when the metadata has a record that is no JSON.
   func record() throws -> JSON? {
-    guard let text = shards.lazy.compactMap({ $0.metadata[Self.recordKey] }).first else { return nil }
+    guard let text = shards.lazy.compactMap({ $0.metadata[Self.recordKey] }).first else {
+      return nil
+    }
     do {
       return try JSON(parsing: text.utf8)
     } catch let failure as Failure {
