@@ -83,6 +83,17 @@ public enum OutputFile {
     }
   }
 
+  /// Makes what another library wrote to a temporary path durable.
+  public static func makeDurable(_ path: String, describedAs target: String) throws {
+    do {
+      guard let handle = FileHandle(forUpdatingAtPath: path) else { throw cannotWrite(target) }
+      try handle.synchronize()
+      try handle.close()
+    } catch {
+      throw cannotWrite(target)
+    }
+  }
+
   /// Refuses early what could only fail later: a target that exists, a folder that is missing or closed to us.
   public static func check(_ path: String, overwrite: Bool) throws {
     if let kind = FileKind(path) {

@@ -1,26 +1,59 @@
 import Basics
+import HDF5
+import TensorCore
 
 /// The Keras format's part of opening and writing.
 extension Checkpoint {
-  /// - Parameter bytes: the whole HDF5 file.
-  static func openKeras(path: String, bytes: [UInt8], sha256: String) throws -> Checkpoint {
-    throw kerasFailure(path)
+  static func openKeras(path: String, byteCount: Int, sha256: String) throws -> Checkpoint {
+    do {
+      let stored = try KerasFile(path: path)
+      let content = try KerasGraph(stored)
+      let file = content.file
+      return Checkpoint(
+        path: path, format: .kerasHDF5, formatVersion: stored.kerasVersion, sha256: sha256,
+        byteCount: byteCount,
+        tensors: file.layers.flatMap(\.weights) + (file.topLevelWeights ?? []),
+        layers: content.layers, graph: content.graph, graphAbsence: content.absence,
+        notices: notices(stored, file), record: file.record, content: .keras(content))
+    } catch let failure as Failure {
+      throw failure.within(path)
+    }
+  }
+
+  private static func notices(_ stored: KerasFile, _ file: KerasFile) -> [String] {
+    var notices: [String] = []
+    if stored.hasOptimizerState {
+      notices.append("the optimiser's state is left out: it does not fit compressed weights")
+    }
+    if file.majorVersion > stored.majorVersion {
+      notices.append(
+        "the file is one of Keras \(stored.kerasVersion ?? "1"); what is written is in the form of Keras "
+          + (file.kerasVersion ?? "2"))
+    }
+    if stored.backend == "theano", file.backend != stored.backend {
+      notices.append("the kernels are Theano's; they are turned by 180 degrees, as Keras does for TensorFlow")
+    }
+    return notices
   }
 
   func writeKeras(
-    _ file: KerasFile, replacing replacements: [Replacement], record: JSON, to path: String,
+    _ content: KerasGraph, replacing replacements: [Replacement], record: JSON, to path: String,
     overwrite: Bool
   ) throws {
-    throw Self.kerasFailure(path)
+    let file = try KerasEditor(content).replacing(replacements, record: record)
+    try OutputFile.replace(path, overwrite: overwrite) { temporary in
+      do {
+        try HDF5File.write(file.hdf5, to: temporary)
+      } catch let failure as Failure {
+        throw Failure(path, failure.problem, failure.reason, remedy: failure.remedy)
+      }
+      try OutputFile.makeDurable(temporary, describedAs: path)
+    }
   }
 
   func kerasByteCount(
-    _ file: KerasFile, replacing replacements: [Replacement], record: JSON
+    _ content: KerasGraph, replacing replacements: [Replacement], record: JSON
   ) throws -> Int {
-    throw Self.kerasFailure(path)
-  }
-
-  private static func kerasFailure(_ path: String) -> Failure {
-    Failure(path, "cannot be read", "this build has no Keras reader")
+    try HDF5File.byteCount(try KerasEditor(content).replacing(replacements, record: record).hdf5)
   }
 }

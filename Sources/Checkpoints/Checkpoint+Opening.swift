@@ -11,7 +11,9 @@ extension Checkpoint {
     let bytes = try InputFile.read(path)
     if path.hasSuffix(".index.json") { return try openSharded(path: path, index: bytes) }
     switch FileSignature(bytes) {
-    case .hdf5: return try openKeras(path: path, bytes: bytes, sha256: hexadecimalSHA256(of: bytes))
+    case .hdf5:
+      return try openKeras(
+        path: path, byteCount: bytes.count, sha256: hexadecimalSHA256(of: bytes))
     case .safetensors: return try openSafetensors(path: path, bytes: bytes)
     case .unsupported(let kind, let remedy):
       throw Failure(path, "cannot be read", "it is \(kind)", remedy: remedy)

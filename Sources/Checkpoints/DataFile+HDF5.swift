@@ -1,11 +1,10 @@
 import Basics
+import HDF5
 import TensorCore
 
 extension DataFile {
-  /// The datasets at the root of an HDF5 file.
-  static func readHDF5(path: String, bytes: [UInt8]) throws -> [StoredTensor] {
-    throw Failure(
-      path, "cannot be read", "this build reads no HDF5 data files",
-      remedy: "store the arrays as .npz")
+  /// The arrays of an HDF5 file, those in groups under their path.
+  static func readHDF5(path: String) throws -> [StoredTensor] {
+    try HDF5File.read(path).allDatasets.map { try StoredTensor(name: $0.path, $0.dataset) }
   }
 }

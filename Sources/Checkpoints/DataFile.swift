@@ -18,7 +18,7 @@ public enum DataFile {
       }
       if bytes.starts(with: Array("PK".utf8)) { return try NumPyArchive.read(bytes) }
       switch FileSignature(bytes) {
-      case .hdf5: return try readHDF5(path: path, bytes: bytes)
+      case .hdf5: return try readHDF5(path: path)
       case .safetensors:
         return try SafetensorsSet.Shard(fileName: path, parsing: bytes).tensors
       case .unsupported(let kind, _): throw unknown("it is \(kind)")

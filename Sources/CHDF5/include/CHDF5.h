@@ -1,9 +1,46 @@
 #ifndef CHDF5_H
 #define CHDF5_H
+
 #include <hdf5.h>
-#endif
 #include <stddef.h>
 #include <stdint.h>
-// TEMPORARY, NOT COMMITTED
-int temporary_inflate(const uint8_t *in, size_t n, uint8_t *out, size_t m);
-uint32_t temporary_crc(const uint8_t *in, size_t n);
+
+// What Swift cannot import of the HDF5 library: macros that are expressions, callbacks of the error stack, and
+// functions whose names are versioned macros. And zlib, on which the library depends.
+
+/// No messages on stderr; no plug-ins, because a file could name one to be loaded.
+void chdf5_initialize(void);
+
+/// The innermost message of the library's error stack, empty if there is none. Always terminated.
+void chdf5_last_error(char *text, size_t capacity);
+
+/// 0 for a hard link, 1 for any other kind, negative for an error.
+int chdf5_is_indirect_link(hid_t group, const char *name);
+
+/// Whether the floating-point type has one sign bit, these widths and the usual bias.
+int chdf5_has_float_fields(hid_t type, size_t exponent_bits, size_t mantissa_bits);
+
+/// 0 where the library cannot tell.
+uint64_t chdf5_file_size(hid_t file);
+
+unsigned chdf5_read_only(void);
+unsigned chdf5_truncate(void);
+
+hid_t chdf5_type_float(int bits);
+hid_t chdf5_type_signed(int bits);
+hid_t chdf5_type_unsigned(int bits);
+hid_t chdf5_type_c_string(void);
+/// The size that makes a string type one of variable length.
+size_t chdf5_variable_length(void);
+hid_t chdf5_class_file_access(void);
+hid_t chdf5_class_file_create(void);
+hid_t chdf5_class_group_create(void);
+hid_t chdf5_class_dataset_create(void);
+
+/// 0 if `input` is one raw deflate stream that inflates to exactly `output_count` bytes.
+int chdf5_inflate_raw(
+    const uint8_t *input, size_t input_count, uint8_t *output, size_t output_count);
+
+uint32_t chdf5_crc32(const uint8_t *bytes, size_t count);
+
+#endif

@@ -1,0 +1,143 @@
+import Basics
+import HDF5
+import TensorCore
+
+extension KerasFile {
+  private static let modelWeights = "model_weights"
+  private static let optimizerWeights = "optimizer_weights"
+  private static let topLevelWeights = "top_level_model_weights"
+  static let recordAttribute = "kcompress"
+
+  /// Reads a Keras HDF5 file, full model or weights only.
+  ///
+  /// - Throws: `Failure` when it is no HDF5 file, no Keras file, or names weights that it does not hold.
+  init(path: String) throws {
+    let root = try HDF5File.read(path, skipping: [Self.optimizerWeights])
+    guard let section = root.groups[Self.modelWeights] ?? (root.hasStrings("layer_names") ? root : nil)
+    else { throw Self.noWeights(root) }
+    guard let layerNames = root.groups[Self.modelWeights].map({ $0.strings("layer_names") })
+      ?? root.strings("layer_names")
+    else { throw Failure("model_weights", "cannot be read", "it has no attribute 'layer_names'") }
+    var taken: Set<String> = []
+    for name in layerNames where !taken.insert(name).inserted {
+      throw Failure("model_weights", "cannot be read", "it names the layer '\(name)' twice")
+    }
+    modelConfig = try root.json("model_config")
+    kerasVersion = root.string("keras_version") ?? section.string("keras_version")
+    backend = root.string("backend") ?? section.string("backend")
+    layers = try layerNames.map { name in
+      LayerGroup(name: name, weights: try section.weights(of: name))
+    }
+    topLevelWeights =
+      section.groups[Self.topLevelWeights] == nil
+      ? nil : try section.weights(of: Self.topLevelWeights)
+    isWeightsOnly = root.groups[Self.modelWeights] == nil
+    hasOptimizerState = root.groups[Self.optimizerWeights] != nil
+    record = try root.json(Self.recordAttribute)
+  }
+
+  private static func noWeights(_ root: HDF5Group) -> Failure {
+    if root.groups["layers"] != nil || root.groups["_layer_checkpoint_dependencies"] != nil {
+      return Failure(
+        "", "cannot be read", "it is a .weights.h5 file of Keras 3, which names no layers",
+        remedy: "save the model itself with model.save('model.h5')")
+    }
+    return Failure(
+      "", "cannot be read", "it is an HDF5 file, but not one of Keras: it has no group 'model_weights' "
+        + "and no attribute 'layer_names'",
+      remedy: "expected what Keras' model.save or save_weights writes as .h5")
+  }
+}
+
+extension HDF5Group {
+  fileprivate func string(_ name: String) -> String? {
+    switch attributes[name] {
+    case .string(let text): text
+    case .strings(let texts) where texts.count == 1: texts[0]
+    default: nil
+    }
+  }
+
+  fileprivate func json(_ name: String) throws -> JSON? {
+    guard let text = string(name) else { return nil }
+    do {
+      return try JSON(parsing: Array(text.utf8))
+    } catch let failure as Failure {
+      throw failure.within("attribute '\(name)'")
+    }
+  }
+
+  fileprivate func hasStrings(_ name: String) -> Bool {
+    attributes[name] != nil || attributes[name + "0"] != nil
+  }
+
+  /// A list of strings, which Keras splits over `name0`, `name1`, ... where it is too long for one attribute; nil where it
+  /// is missing.
+  fileprivate func strings(_ name: String) -> [String]? {
+    switch attributes[name] {
+    case .strings(let texts): return texts
+    case .string(let text): return [text]
+    case .empty: return []
+    case .unsupported: return nil
+    case nil: break
+    }
+    var texts: [String]?
+    var part = 0
+    while case .strings(let more) = attributes["\(name)\(part)"] {
+      texts = (texts ?? []) + more
+      part += 1
+    }
+    return texts
+  }
+
+  /// The weights of a layer, named by their path below this group.
+  fileprivate func weights(of layer: String) throws -> [StoredTensor] {
+    guard let group = group(at: layer) else {
+      throw Failure("layer '\(layer)'", "cannot be read", "the file names the layer and has no group for it")
+    }
+    let names = group.strings("weight_names") ?? []
+    guard Set(names).count == names.count else {
+      throw Failure("layer '\(layer)'", "cannot be read", "two of its weights have the same name")
+    }
+    return try names.map { name in
+      guard let dataset = group.dataset(at: name) else {
+        throw Failure("layer '\(layer)'", "cannot be read", "its weight '\(name)' is missing")
+      }
+      return try StoredTensor(name: "\(layer)/\(name)", dataset)
+    }
+  }
+}
+
+extension StoredTensor {
+  /// - Throws: `Failure` where the dataset's type is none of a tensor.
+  init(name: String, _ dataset: HDF5Dataset) throws {
+    guard let dtype = DType(dataset.type) else {
+      guard case .unsupported(let kind) = dataset.type else {
+        throw Failure("tensor '\(name)'", "cannot be read", "its element type is unknown")
+      }
+      throw Failure("tensor '\(name)'", "cannot be read", "its elements are \(kind)", remedy: "expected numbers")
+    }
+    self.init(name: name, dtype: dtype, shape: dataset.shape, bytes: dataset.bytes)
+  }
+}
+
+extension DType {
+  fileprivate init?(_ type: HDF5ElementType) {
+    switch type {
+    case .float(16): self = .f16
+    case .float(32): self = .f32
+    case .float(64): self = .f64
+    case .brainFloat: self = .bf16
+    case .signed(8): self = .i8
+    case .signed(16): self = .i16
+    case .signed(32): self = .i32
+    case .signed(64): self = .i64
+    case .unsigned(8): self = .u8
+    case .unsigned(16): self = .u16
+    case .unsigned(32): self = .u32
+    case .unsigned(64): self = .u64
+    case .boolean: self = .bool
+    case .float, .signed, .unsigned, .unsupported: return nil
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import Basics
+import CHDF5
+
+/// Whole HDF5 files as values.
+public enum HDF5File {
+  /// Reads a file.
+  ///
+  /// The file is not trusted: links that leave it, external and virtual storage and plug-ins are refused, and nothing is allocated
+  /// that its stored bytes cannot fill.
+  ///
+  /// - Parameter skipping: names of groups at the root whose content is left out.
+  /// - Throws: `Failure` when the file is damaged or does something that is refused.
+  public static func read(_ path: String, skipping: Set<String> = []) throws -> HDF5Group {
+    try withHDF5Library {
+      let file = try Handle(unsafe H5Fopen(path, chdf5_read_only(), 0), H5Fclose, path)
+      let root = try Handle(unsafe H5Gopen2(file.id, "/", 0), H5Gclose, path)
+      var reader = HDF5Reader()
+      return try reader.group(root, path: "", skipping: skipping)
+    }
+  }
+
+  /// Writes a new file; members and attributes are created in the order of their names, without times, so that the same tree
+  /// gives the same bytes.
+  ///
+  /// - Throws: `Failure` when the file cannot be written.
+  /// - Precondition: no unsupported attribute or element type in the tree.
+  public static func write(_ root: HDF5Group, to path: String) throws {
+    try withHDF5Library {
+      let access = try HDF5Writer.accessProperties(path)
+      _ = try HDF5Writer.write(root, path: path, access: access)
+    }
+  }
+
+  /// The exact size in bytes of the file that `write` makes: by the same calls on a file in memory.
+  public static func byteCount(_ root: HDF5Group) throws -> Int {
+    try withHDF5Library {
+      let access = try HDF5Writer.accessProperties("size")
+      let increment = 1 << 20
+      try check(H5Pset_fapl_core(access.id, increment, false), "size", "cannot be computed")
+      return try HDF5Writer.write(root, path: "size", access: access)
+    }
+  }
+}
