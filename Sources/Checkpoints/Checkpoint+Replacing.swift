@@ -12,7 +12,7 @@ extension Checkpoint {
   public func refusal(of stages: [Stage], for layer: Layer) -> String? {
     switch content {
     case .safetensors: nil
-    case .keras(let file): KerasEditor.refusal(for: stages, layer: layer, in: file)
+    case .keras(let graph): KerasEditor(graph).refusal(of: stages, for: layer)
     }
   }
 
@@ -27,8 +27,8 @@ extension Checkpoint {
           return "\(replacement.layer).\(tensor.position)"
         }
       }
-    case .keras(let file):
-      try KerasEditor(file, layers: layers).partNames(replacing: replacements)
+    case .keras(let graph):
+      try KerasEditor(graph).partNames(replacing: replacements)
     }
   }
 }

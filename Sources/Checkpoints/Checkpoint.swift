@@ -33,7 +33,7 @@ public struct Checkpoint: Sendable {
   /// What the writer of the format needs beyond the tensors.
   enum Content: Sendable {
     case safetensors(SafetensorsSet)
-    case keras(KerasFile)
+    case keras(KerasGraph)
   }
 }
 

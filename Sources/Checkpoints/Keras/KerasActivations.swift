@@ -81,7 +81,7 @@ extension Activation {
     case "ELU": self = .elu(alpha: try real("alpha", 1))
     case "ThresholdedReLU": self = .threshold(threshold: try real("theta", 1), value: 0)
     case "Softmax":
-      let axes = layer.value("axis")?.integers ?? [try layer.integer("axis", default: -1, atLeast: -8)]
+      let axes = try layer.value("axis")?.integers ?? [layer.integer("axis", default: -1, atLeast: -8)]
       guard axes.count == 1 else {
         throw layer.failure("cannot be run", "it takes the softmax over \(axes.count) axes")
       }
