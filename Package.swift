@@ -30,7 +30,9 @@ let package = Package(
     // system library.
     .systemLibrary(
       name: "HDF5Library", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
-    .target(name: "CHDF5", dependencies: ["HDF5Library"]),
+    // zlib, which HDF5 depends on, inflates ZIP members.
+    .target(
+      name: "CHDF5", dependencies: ["HDF5Library"], linkerSettings: [.linkedLibrary("z")]),
     .systemLibrary(
       name: "OpenBLASLibrary", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "COpenBLAS", dependencies: ["OpenBLASLibrary"]),
