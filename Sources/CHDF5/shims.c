@@ -5,9 +5,12 @@
 #include <zlib.h>
 
 void chdf5_initialize(void) {
+  H5dont_atexit();
   H5open();
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   H5PLset_loading_state(0);
+}
+
+void chdf5_silence_thread(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 struct message {

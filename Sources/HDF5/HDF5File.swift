@@ -35,8 +35,8 @@ public enum HDF5File {
   public static func byteCount(_ root: HDF5Group) throws -> Int {
     try withHDF5Library {
       let access = try HDF5Writer.accessProperties("size")
-      let increment = 1 << 20
-      try check(H5Pset_fapl_core(access.id, increment, false), "size", "cannot be computed")
+      // The file in memory grows by single bytes, so that its end is the end of what is in it.
+      try check(H5Pset_fapl_core(access.id, 1, false), "size", "cannot be computed")
       return try HDF5Writer.write(root, path: "size", access: access)
     }
   }

@@ -87,7 +87,7 @@ struct HDF5Reader {
     var bytes = [UInt8](repeating: 0, count: count)
     guard count > 0 else { return HDF5Dataset(shape: shape, type: elementType, bytes: []) }
     let memoryType = try Handle(H5Tcopy(type.id), H5Tclose, path)
-    if H5Tget_class(memoryType.id) != H5T_OPAQUE {
+    if width > 1, elementType != .brainFloat || H5Tget_class(memoryType.id) == H5T_FLOAT {
       try check(H5Tset_order(memoryType.id, H5T_ORDER_LE), path, "cannot be read")
     }
     let status = unsafe bytes.withUnsafeMutableBytes { target in

@@ -8,9 +8,9 @@ enum HDF5Writer {
   static func accessProperties(_ path: String) throws -> Handle {
     let access = try Handle(H5Pcreate(chdf5_class_file_access()), H5Pclose, path)
     try check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), path, "cannot be written")
-    // Space is reserved in blocks of this size, and what is left of the last one stays in the file.
-    try check(H5Pset_meta_block_size(access.id, 64), path, "cannot be written")
-    try check(H5Pset_small_data_block_size(access.id, 64), path, "cannot be written")
+    // Otherwise space is reserved in blocks, and what is left of the last ones stays in the file.
+    try check(H5Pset_meta_block_size(access.id, 0), path, "cannot be written")
+    try check(H5Pset_small_data_block_size(access.id, 0), path, "cannot be written")
     return access
   }
 

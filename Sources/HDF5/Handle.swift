@@ -2,7 +2,7 @@ import Basics
 import CHDF5
 import Synchronization
 
-/// The library keeps its state in global variables and is built without locks.
+/// The library keeps its state in global variables and may be built without locks.
 private let lock = Mutex<Bool>(false)
 
 /// Runs `body` as the only user of the library.
@@ -12,6 +12,7 @@ func withHDF5Library<Result>(_ body: () throws -> Result) throws -> Result {
       chdf5_initialize()
       isInitialized = true
     }
+    chdf5_silence_thread()
     return try body()
   }
 }

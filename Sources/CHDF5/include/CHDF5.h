@@ -8,8 +8,12 @@
 // What Swift cannot import of the HDF5 library: macros that are expressions, callbacks of the error stack, and
 // functions whose names are versioned macros. And zlib, on which the library depends.
 
-/// No messages on stderr; no plug-ins, because a file could name one to be loaded.
+/// To be called before anything else. No plug-ins, because a file could name one to be loaded; no closing at exit, which
+/// complains about what damaged files leave open.
 void chdf5_initialize(void);
+
+/// No messages on stderr; a library built with threads keeps this for each of them.
+void chdf5_silence_thread(void);
 
 /// The innermost message of the library's error stack, empty if there is none. Always terminated.
 void chdf5_last_error(char *text, size_t capacity);
