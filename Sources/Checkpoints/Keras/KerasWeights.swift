@@ -36,10 +36,18 @@ struct KerasWeights: Sendable {
 
   /// A layer with the weights of its own.
   func layer(_ entry: KerasEntry) -> KerasLayer {
-    guard let own = byPath[entry.path] else { return KerasLayer(entry: entry, majorVersion: majorVersion) }
-    return KerasLayer(
-      entry: entry, majorVersion: majorVersion,
-      weights: Dictionary(zip(own.names, own.all)) { first, _ in first })
+    KerasLayer(entry: entry, majorVersion: majorVersion, weights: tensors(of: entry))
+  }
+
+  /// A layer's own weights by their names.
+  func tensors(of entry: KerasEntry) -> [String: StoredTensor] {
+    guard let own = byPath[entry.path] else { return [:] }
+    return Dictionary(zip(own.names, own.all)) { first, _ in first }
+  }
+
+  /// Whether every weight of a layer has a name, so that its place in a nested model's group is known.
+  func knowsOrder(of entry: KerasEntry) -> Bool {
+    byPath[entry.path].map { $0.names.count == $0.all.count } ?? false
   }
 
   /// The groups by name; where that leaves weights without a layer, those with weights by their order, as Keras loads them.
@@ -62,7 +70,7 @@ struct KerasWeights: Sendable {
   }
 
   /// One layer's share of a group: its trainable or its fixed weights.
-  private struct Slot {
+  struct Slot {
     let entry: KerasEntry
     /// Nil where the class is unknown.
     let names: [String]?
@@ -70,7 +78,7 @@ struct KerasWeights: Sendable {
   }
 
   /// Every share of an entry's group in the order of the file.
-  private static func slots(_ entry: KerasEntry, isFrozen: Bool, _ majorVersion: Int) -> [Slot] {
+  static func slots(_ entry: KerasEntry, isFrozen: Bool, _ majorVersion: Int) -> [Slot] {
     let isFrozen = isFrozen || !entry.isTrainable
     if let model = entry.model {
       let inner = model.layers.flatMap { slots($0, isFrozen: isFrozen, majorVersion) }

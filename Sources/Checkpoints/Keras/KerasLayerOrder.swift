@@ -1,0 +1,95 @@
+import Basics
+
+/// The order in which Keras numbers the layers of a functional model, and with that the order of the weights in a file.
+///
+/// Keras fills a loaded model's layers from the file by their position, not by their names, and it finds the positions anew
+/// from the wiring: the layers furthest from the outputs come first, and of those equally far the one that a walk from the
+/// outputs sees first. A layer that becomes a chain moves others, so an edited file must be put in order again.
+struct KerasLayerOrder {
+  /// One call of a layer.
+  private struct Call: Hashable {
+    let layer: String
+    let index: Int
+  }
+
+  private let model: KerasModel
+  /// What each call takes.
+  private var inputs: [Call: [Call]] = [:]
+  /// The calls, each after those whose results it takes.
+  private var calls: [Call] = []
+  /// When the walk saw a layer first.
+  private var positions: [String: Int] = [:]
+
+  private init(_ model: KerasModel) {
+    self.model = model
+    let first = Dictionary(model.layers.map { ($0.name, model.firstCall(of: $0.name)) }) { first, _ in first }
+    func call(_ tensor: KerasTensor) -> Call {
+      Call(layer: tensor.layer, index: tensor.call - (first[tensor.layer] ?? 0))
+    }
+    for entry in model.layers {
+      for (index, json) in (entry.json["inbound_nodes"]?.array ?? []).enumerated() {
+        inputs[Call(layer: entry.name, index: index)] = Self.tensors(in: json).map(call)
+      }
+    }
+    var finished: Set<Call> = []
+    for output in model.outputs.map(call) { walk(from: output, &finished) }
+  }
+
+  /// The names of all layers in Keras's order; layers that no output needs stand at the end.
+  static func names(of model: KerasModel) -> [String] {
+    let order = KerasLayerOrder(model)
+    var (callDepths, depths): ([Call: Int], [String: Int]) = ([:], [:])
+    for call in order.calls.reversed() {
+      let depth = max(callDepths[call] ?? 0, depths[call.layer] ?? 0)
+      (callDepths[call], depths[call.layer]) = (depth, depth)
+      for input in order.inputs[call] ?? [] { callDepths[input] = max(depth + 1, callDepths[input] ?? 0) }
+    }
+    var positions = order.positions
+    for input in model.inputs where depths[input.layer] == nil {
+      (depths[input.layer], positions[input.layer]) = (0, -1)
+    }
+    // Sorting is not stable by itself, and unused inputs share a position.
+    return model.layers.enumerated().sorted { a, b in
+      let (x, y) = (a.element.name, b.element.name)
+      let (left, right) = (depths[x] ?? -1, depths[y] ?? -1)
+      if left != right { return left > right }
+      return (positions[x] ?? 0, a.offset) < (positions[y] ?? 0, b.offset)
+    }.map(\.element.name)
+  }
+
+  /// Depth first, without recursion: a network may be deeper than the stack.
+  private mutating func walk(from output: Call, _ finished: inout Set<Call>) {
+    var path: [(call: Call, next: Int)] = []
+    var inProgress: Set<Call> = []
+    func isNew(_ call: Call) -> Bool { !finished.contains(call) && !inProgress.contains(call) }
+    func enter(_ call: Call) {
+      if positions[call.layer] == nil { positions[call.layer] = positions.count }
+      inProgress.insert(call)
+      path.append((call, 0))
+    }
+    if isNew(output) { enter(output) }
+    while let (call, next) = path.last {
+      let inputs = inputs[call] ?? []
+      if next < inputs.count {
+        path[path.count - 1].next += 1
+        if isNew(inputs[next]) { enter(inputs[next]) }
+      } else {
+        path.removeLast()
+        finished.insert(call)
+        calls.append(call)
+      }
+    }
+  }
+
+  /// Every tensor that a call names, keyword arguments included, in the order in which Keras flattens them.
+  private static func tensors(in json: JSON) -> [KerasTensor] {
+    if let items = json.array {
+      guard let tensor = KerasTensor(json) else { return items.flatMap { tensors(in: $0) } }
+      return [tensor] + items.dropFirst(3).flatMap { tensors(in: $0) }
+    }
+    if json["class_name"]?.string == "__keras_tensor__" {
+      return json["config"]?["keras_history"].flatMap { KerasTensor($0) }.map { [$0] } ?? []
+    }
+    return (json.object?.pairs ?? []).sorted { $0.key < $1.key }.flatMap { tensors(in: $0.value) }
+  }
+}
