@@ -2,6 +2,10 @@
 
 #include <stddef.h>
 
+/// Parallelism is the program's own: it runs one layer or one batch on each processor. Were OpenBLAS to start threads inside
+/// of these, they would fight for the processors, at ten times the cost of the work itself.
+__attribute__((constructor)) static void use_one_thread(void) { openblas_set_num_threads(1); }
+
 // gfortran passes the length of every character argument behind the others.
 void dgesdd_(
     const char *, const int32_t *, const int32_t *, double *, const int32_t *, double *, double *,

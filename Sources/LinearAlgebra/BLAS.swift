@@ -84,12 +84,6 @@ public enum BLAS {
       b: b.span, bOffset: bOffset, ldb: ldb, beta: beta, c: &target, cOffset: cOffset, ldc: ldc)
   }
 
-  /// The threads that each call may use, for the whole process; set it once, at the start.
-  public static func setThreads(_ count: Int) {
-    precondition(count >= 1 && count <= 1024, "\(count) threads are not possible")
-    openblas_set_num_threads(Int32(count))
-  }
-
   /// The CPU family whose kernels OpenBLAS chose; results differ between families in the last bits.
   public static var coreName: String {
     guard let name = unsafe openblas_get_corename() else { return "unknown" }

@@ -1,7 +1,7 @@
 import Dispatch
 import Synchronization
 
-/// The number of threads that a command may use, and the one way in which it uses them. BLAS itself stays on one thread, so
+/// The number of threads that a command may use, and the one way in which it uses them. BLAS itself is kept to one thread, so
 /// that nothing is oversubscribed.
 public struct Workers: Sendable {
   public let count: Int
