@@ -131,18 +131,18 @@ private struct Response {
       extents == taps.indices.map({ (taps[$0] - 1) * dilation[$0] + 1 })
     else { return nil }
     let strides = Tensor<Double>.strides(of: extents)
-    var kernel = Tensor<Double>(zeros: layer.kernelShape)
+    var kernel = [Double](repeating: 0, count: layer.parameterCount)
     let tapCount = taps.reduce(1, *)
     for tap in 0..<tapCount {
       let index = Self.index(tap, taps)
       let position = index.indices.reduce(0) { $0 + index[$1] * dilation[$1] * strides[$1] }
       for channel in 0..<channels {
         for input in 0..<inputs {
-          kernel.elements[(channel * inputs + input) * tapCount + tap] =
+          kernel[(channel * inputs + input) * tapCount + tap] =
             values[channel * size + position * inputs + input]
         }
       }
     }
-    return kernel
+    return Tensor(shape: layer.kernelShape, elements: kernel)
   }
 }
