@@ -1,10 +1,8 @@
 extension JSON {
   /// How a document is laid out.
   public enum Layout: Sendable {
-    /// No white space: safetensors headers.
+    /// No white space: what goes into checkpoints.
     case compact
-    /// A space after colons and commas, as Python's `json.dumps` writes: model configurations.
-    case spaced
     /// Two spaces of indentation; arrays without objects inside stay on one line: plans and reports.
     case indented
   }
@@ -21,7 +19,7 @@ extension JSON {
     case .null: text += "null"
     case .bool(let value): text += value ? "true" : "false"
     case .number(let value): text += value
-    case .string(let value): Self.quote(value, to: &text, escapingNonASCII: layout == .spaced)
+    case .string(let value): Self.quote(value, to: &text)
     case .array(let values):
       let isFlat = layout != .indented || !values.contains { $0.object != nil }
       Self.enclose("[", "]", values, to: &text, layout, indentation, isFlat: isFlat) { value, text in
@@ -30,7 +28,7 @@ extension JSON {
     case .object(let object):
       Self.enclose("{", "}", object.pairs, to: &text, layout, indentation, isFlat: layout != .indented) {
         pair, text in
-        Self.quote(pair.key, to: &text, escapingNonASCII: layout == .spaced)
+        Self.quote(pair.key, to: &text)
         text += layout == .compact ? ":" : ": "
         pair.value.write(to: &text, layout, indentation: indentation + 1)
       }
@@ -52,7 +50,7 @@ extension JSON {
     text += close
   }
 
-  private static func quote(_ string: String, to text: inout String, escapingNonASCII: Bool) {
+  private static func quote(_ string: String, to text: inout String) {
     text += "\""
     for scalar in string.unicodeScalars {
       switch scalar {
@@ -62,11 +60,9 @@ extension JSON {
       case "\r": text += "\\r"
       case "\t": text += "\\t"
       default:
-        if scalar.value < 0x20 || (escapingNonASCII && scalar.value > 0x7E) {
-          for unit in String(scalar).utf16 {
-            let digits = String(unit, radix: 16)
-            text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-          }
+        if scalar.value < 0x20 {
+          let digits = String(scalar.value, radix: 16)
+          text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
         } else {
           text.unicodeScalars.append(scalar)
         }

@@ -100,7 +100,7 @@ public enum HDF5ElementType: Sendable, Equatable {
 
 /// A small value attached to a group.
 public enum HDF5Attribute: Sendable, Equatable {
-  /// A scalar string, of fixed or of variable length; written with variable length, so that it may exceed 64 kB.
+  /// A scalar string, of fixed or, as it must be beyond 64 kB, of variable length.
   case string(String)
   /// A one-dimensional array of strings; written with one fixed length.
   case strings([String])

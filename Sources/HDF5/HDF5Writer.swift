@@ -4,6 +4,10 @@ import CHDF5
 /// Writes trees in the form that is smallest for many small datasets: groups of HDF5 1.8 (compact, readable since 2008) and
 /// contiguous data.
 enum HDF5Writer {
+  /// A string of fixed length lies in the header of its group, which is limited to 64 kB; one of variable length lies in a
+  /// heap that grows by 4 kB.
+  private static let largestFixedString = 64_000
+
   /// - Parameter path: what errors are about.
   static func accessProperties(_ path: String) throws -> Handle {
     let access = try Handle(H5Pcreate(chdf5_class_file_access()), H5Pclose, path)
@@ -105,6 +109,8 @@ enum HDF5Writer {
     _ attribute: HDF5Attribute, name: String, to object: borrowing Handle, _ path: String
   ) throws {
     switch attribute {
+    case .string(let text) where text.utf8.count <= largestFixedString:
+      try writeFixed([text], name: name, extents: nil, to: object, path)
     case .string(let text):
       let type = try Handle(chdf5_type_c_string(), H5Tclose, path)
       try check(H5Tset_size(type.id, chdf5_variable_length()), path, "cannot be written")
@@ -115,21 +121,31 @@ enum HDF5Writer {
       }
       try check(status, path, "cannot be written")
     case .strings(let texts) where !texts.isEmpty:
-      let width = max(1, texts.map(\.utf8.count).max() ?? 1)
-      let type = try Handle(chdf5_type_c_string(), H5Tclose, path)
-      try check(H5Tset_size(type.id, width), path, "cannot be written")
-      try check(H5Tset_strpad(type.id, H5T_STR_NULLPAD), path, "cannot be written")
-      let bytes = texts.flatMap { text in
-        Array(text.utf8) + [UInt8](repeating: 0, count: width - text.utf8.count)
-      }
-      let handle = try create(name, type, extents: texts.count, on: object, path)
-      let status = unsafe bytes.withUnsafeBytes { unsafe H5Awrite(handle.id, type.id, $0.baseAddress) }
-      try check(status, path, "cannot be written")
+      try writeFixed(texts, name: name, extents: texts.count, to: object, path)
     case .strings, .empty:
       _ = try create(name, try Handle(chdf5_type_float(64), H5Tclose, path), extents: 0, on: object, path)
     case .unsupported:
       preconditionFailure("attribute '\(name)' cannot be written")
     }
+  }
+
+  /// Strings of one length, padded with zeros.
+  ///
+  /// - Parameter extents: nil for a scalar.
+  private static func writeFixed(
+    _ texts: [String], name: String, extents: Int?, to object: borrowing Handle, _ path: String
+  ) throws {
+    let width = max(1, texts.map(\.utf8.count).max() ?? 1)
+    let type = try Handle(chdf5_type_c_string(), H5Tclose, path)
+    try check(H5Tset_size(type.id, width), path, "cannot be written")
+    try check(H5Tset_strpad(type.id, H5T_STR_NULLPAD), path, "cannot be written")
+    try check(H5Tset_cset(type.id, H5T_CSET_UTF8), path, "cannot be written")
+    let bytes = texts.flatMap { text in
+      Array(text.utf8) + [UInt8](repeating: 0, count: width - text.utf8.count)
+    }
+    let handle = try create(name, type, extents: extents, on: object, path)
+    let status = unsafe bytes.withUnsafeBytes { unsafe H5Awrite(handle.id, type.id, $0.baseAddress) }
+    try check(status, path, "cannot be written")
   }
 
   /// - Parameter extents: nil for a scalar.

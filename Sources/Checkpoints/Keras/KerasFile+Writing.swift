@@ -10,7 +10,7 @@ extension KerasFile {
   var hdf5: HDF5Group {
     var root = HDF5Group()
     var section = HDF5Group()
-    if let modelConfig { root.attributes["model_config"] = .string(modelConfig.text(.spaced)) }
+    if let modelConfig { root.attributes["model_config"] = .string(modelConfig.text()) }
     if let record { root.attributes[Self.recordAttribute] = .string(record.text()) }
     for (name, value) in [("keras_version", kerasVersion), ("backend", backend)] {
       guard let value else { continue }
