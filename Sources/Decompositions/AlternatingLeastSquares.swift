@@ -6,18 +6,19 @@ import TensorCore
 ///
 /// The loss ||W - What||^2 / ||W||^2 never rises: a step that would raise it, which only rounding and the ridge can do, is
 /// dropped. Before each sweep the last one is extrapolated as far as that lowers the loss, which shortens the long swamps
-/// that alternation alone wades through (Bro, 1998). The ridge bounds the factors: what is minimised is the loss plus ridge times the factors' squared norms (in
-/// units where ||W|| = 1), so the components of a CP cannot grow without bound where no best approximation exists
-/// (de Silva and Lim, 2008).
+/// that alternation alone wades through (Bro, 1998). The ridge bounds the factors: what a sweep minimises is
+/// loss * (1 + ridge * the factors' squared norms), in units where ||W|| = 1 and with the second loss that of the sweep's
+/// start. So the components of a CP cannot grow without bound where no best approximation exists (de Silva and Lim,
+/// 2008), single precision is enough to compute the layer, and an exact decomposition is still reached.
 public struct AlternatingLeastSquares: Sendable {
   /// Passes over all factors at most.
   public var sweepLimit: Int
   /// The fit has converged when a sweep lowers the loss by less than this part of it.
   public var progress: Double
-  /// The weight of the factors' squared norms against the loss.
+  /// The weight of the factors' squared norms, as a part of the loss.
   public var ridge: Double
 
-  public init(sweepLimit: Int = 20, progress: Double = 1e-4, ridge: Double = 1e-8) {
+  public init(sweepLimit: Int = 20, progress: Double = 1e-4, ridge: Double = 1e-3) {
     self.sweepLimit = sweepLimit
     self.progress = progress
     self.ridge = ridge
@@ -31,6 +32,8 @@ public struct AlternatingLeastSquares: Sendable {
     public let converged: Bool
   }
 
+  /// Keeps singular normal equations solvable.
+  private static let leastRidge = 1e-13
   /// A loss below this is rounding.
   private static let exactLoss = 1e-15
 
@@ -54,6 +57,7 @@ public struct AlternatingLeastSquares: Sendable {
     var previous: Factorization?
     var step = 1.0
     while !converged, losses.count <= sweepLimit {
+      let ridge = max(Self.leastRidge, ridge * state.loss)
       if let origin = previous {
         let trial = State(state.factorization.extrapolated(from: origin, by: step), problems[0])
         let isBetter = trial.loss < state.loss && trial.objective(ridge) < state.objective(ridge)

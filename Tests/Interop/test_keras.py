@@ -1,5 +1,6 @@
 """Compressed Keras files load in Keras 3 and in tf.keras without custom objects, and compute there what our engine computes."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -10,9 +11,17 @@ from conftest import FIXTURES, compress, kcompress, shared
 FRAMEWORKS = {"keras3": keras.models.load_model, "tf.keras": tf_keras.models.load_model}
 
 
+def frameworks(checkpoint):
+    """Both, but for tf.keras on files of Keras 3, whose configurations it does not know."""
+    with h5py.File(checkpoint) as file:
+        version = file.attrs["keras_version"]
+    is_new = (version.decode() if isinstance(version, bytes) else version).startswith("3")
+    return {name: load for name, load in FRAMEWORKS.items() if name == "keras3" or not is_new}
+
+
 def check_same_outputs(path, inputs, folder):
-    """Both frameworks' outputs for these inputs are the engine's, to 1e-4 relative discrepancy."""
-    for name, load in FRAMEWORKS.items():
+    """Every framework's outputs for these inputs are the engine's, to 1e-4 relative discrepancy."""
+    for name, load in frameworks(path).items():
         model = load(path, compile=False)
         outputs = np.asarray(model(inputs, training=False))
         reference = folder / f"{name}.npz"

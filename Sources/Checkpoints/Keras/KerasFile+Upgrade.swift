@@ -2,7 +2,7 @@ import Basics
 import TensorCore
 
 extension KerasFile {
-  /// The file with a Keras 2 or 3 configuration and with kernels as TensorFlow stores and applies them.
+  /// The file with a configuration that Keras 2 and 3 read and with kernels as TensorFlow stores and applies them.
   ///
   /// Theano turned kernels by 180 degrees before it applied them, and Keras 1 stored those of channels-first layers as (out,
   /// in, rows, columns). Keras itself converts both when it loads such a file.
@@ -10,7 +10,9 @@ extension KerasFile {
   /// - Throws: `Failure` where it is unknown how a kernel is to be read.
   func upgradedToKeras2() throws -> KerasFile {
     let isTheano = backend == "theano"
-    guard let config = modelConfig, majorVersion < 2 || isTheano else { return self }
+    guard let stored = modelConfig else { return self }
+    let config = KerasConfigRepair.repaired(stored)
+    guard majorVersion < 2 || isTheano else { return replacing(modelConfig: config, layers: layers) }
     let upgraded = majorVersion < 2 ? try KerasConfigUpgrade.model(config) : config
     let model = try KerasModel(upgraded)
     let bare = replacing(modelConfig: upgraded, layers: layers)
