@@ -14,6 +14,7 @@ extension SafetensorsSet {
       uniqueKeysWithValues: shards.flatMap(\.tensors).map { ($0.name, $0) })
     for (layer, replacement) in try sizes.matched(replacements) {
       let prefix = SafetensorsLayers.modulePrefix(ofKernel: layer.kernel.name) ?? ""
+      newTensors[layer.kernel.name] = []
       for tensor in replacement.stages.sequentialTensors {
         let name = prefix + tensor.suffix
         switch tensor.role {
