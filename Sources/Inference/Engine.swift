@@ -5,7 +5,7 @@ import TensorCore
 /// Runs a network. Weights are loaded and prepared once; `run` may be called from several threads at the same time and uses
 /// one thread itself.
 ///
-/// The engine expects OpenBLAS to use one thread (`BLAS.setThreads(1)`): whoever wants more splits the batch.
+/// The engine expects OpenBLAS to use one thread: whoever wants more splits the batch.
 public struct Engine: Sendable {
   public let graph: ModelGraph
   private let program: Program

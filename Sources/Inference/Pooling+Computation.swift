@@ -27,10 +27,10 @@ struct PoolingComputation: Computation {
         let (from, to) = (place * channels, (line + column) * channels)
         cells[column] += 1
         if isMaximum {
-          // A NaN of the input stays: the comparison keeps what is not smaller.
+          // A NaN compares with nothing, and stays once it is there.
           for i in 0..<channels {
-            let x = source[from + i]
-            target[to + i] = x <= target[to + i] ? target[to + i] : x
+            let (x, largest) = (source[from + i], target[to + i])
+            target[to + i] = x <= largest || largest != largest ? largest : x
           }
         } else {
           for i in 0..<channels { target[to + i] += source[from + i] }
@@ -69,7 +69,7 @@ struct GlobalPooling: Computation {
           if kind == .average {
             sums[channel] += x
           } else {
-            sums[channel] = x <= sums[channel] ? sums[channel] : x
+            sums[channel] = x <= sums[channel] || sums[channel].isNaN ? sums[channel] : x
           }
         }
       }

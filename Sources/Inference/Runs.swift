@@ -1,14 +1,14 @@
 // The only unsafe code of the engine: bulk access to spans, each behind one bounds check.
 
-/// Copies `count` elements.
+/// Copies `count` elements; where there are none, the places do not matter.
 @inline(__always)
 func copyRun(
   _ source: Span<Float>, at from: Int, to target: inout MutableSpan<Float>, at to: Int, count: Int
 ) {
+  guard count != 0 else { return }
   precondition(
-    count >= 0 && from >= 0 && to >= 0 && count <= source.count - from && count <= target.count - to,
+    count > 0 && from >= 0 && to >= 0 && count <= source.count - from && count <= target.count - to,
     "a run lies outside its storage")
-  guard count > 0 else { return }
   unsafe source.withUnsafeBufferPointer { source in
     unsafe target.withUnsafeMutableBufferPointer { target in
       guard let source = source.baseAddress, let target = target.baseAddress else { return }
