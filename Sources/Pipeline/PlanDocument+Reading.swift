@@ -13,7 +13,7 @@ extension PlanDocument {
     }
   }
 
-  private init(json: JSON) throws {
+  init(json: JSON) throws {
     var document = try Reader(json, "the plan")
     let schema = try document.string("schema")
     guard schema == Self.schema else {

@@ -180,8 +180,8 @@ extension Samples {
 extension SamplePreparation {
   /// Scale, mean and deviation along the axis whose extent is the number of values: the last one, else the second.
   func apply(to array: Tensor<Float>, arrayName: String) throws -> Tensor<Float> {
-    var result = array
-    if let scale { for i in result.elements.indices { result.elements[i] *= Float(scale) } }
+    var elements = array.elements
+    if let scale { for i in elements.indices { elements[i] *= Float(scale) } }
     for (values, name) in [(mean, "--input-mean"), (standardDeviation, "--input-std")] where !values.isEmpty {
       let isMean = name == "--input-mean"
       let axes = [array.order - 1, 1].filter { $0 > 0 && array.shape[$0] == values.count }
@@ -192,12 +192,12 @@ extension SamplePreparation {
       }
       let axis = values.count == 1 ? 0 : axes[0]
       let inner = array.shape.dropFirst(axis + 1).reduce(1, *)
-      for i in result.elements.indices {
+      for i in elements.indices {
         let value = Float(values.count == 1 ? values[0] : values[i / inner % values.count])
-        if isMean { result.elements[i] -= value } else { result.elements[i] /= value }
+        if isMean { elements[i] -= value } else { elements[i] /= value }
       }
     }
-    return result
+    return Tensor(shape: array.shape, elements: elements)
   }
 }
 

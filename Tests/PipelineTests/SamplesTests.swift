@@ -1,0 +1,99 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Pipeline
+
+@Suite struct SamplesTests {
+  private func graph(_ shape: [Int?]) -> ModelGraph {
+    ModelGraph(
+      inputs: [.init(name: "image", shape: [nil] + shape)],
+      nodes: [Node(name: "out", layer: "out", operation: .identity, inputs: ["image"])],
+      outputs: [.init(name: "out", value: "out")])
+  }
+
+  private func counting(_ shape: [Int]) -> Tensor<Float> {
+    Tensor(shape: shape, elements: (0..<shape.reduce(1, *)).map { Float($0) })
+  }
+
+  private func read(
+    _ arrays: [String: Tensor<Float>], _ shape: [Int?], _ preparation: SamplePreparation = .init()
+  ) throws -> Samples {
+    try withTemporaryFolder { folder in
+      let path = folder + "/data.npz"
+      let stored = arrays.sorted { $0.key < $1.key }.map { StoredTensor(name: $0.key, $0.value, as: .f32) }
+      try DataFile.writeNumPyArchive(stored, to: path, overwrite: false)
+      return try Samples(file: path, for: graph(shape), preparation)
+    }
+  }
+
+  private func message(_ body: () throws -> Void) -> String {
+    do {
+      try body()
+      return ""
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test func transposesImagesWhenOneReadingFits() throws {
+    let images = counting([2, 3, 4, 5])
+    #expect(try read(["inputs": images], [3, 4, 5]).inputs["image"] == images)
+    // To channels last, and from it.
+    #expect(try read(["inputs": images], [4, 5, 3]).inputs["image"] == images.permuted([0, 2, 3, 1]))
+    #expect(try read(["inputs": images], [5, 3, 4]).inputs["image"] == images.permuted([0, 3, 1, 2]))
+    #expect(try read(["image": images], [nil, nil, 3]).inputs["image"] == images.permuted([0, 2, 3, 1]))
+  }
+
+  @Test func refusesImagesThatFitTwice() {
+    let text = message { _ = try read(["inputs": counting([2, 3, 3, 3])], [3, 3, 3]) }
+    #expect(text.contains("can be read in two ways"))
+  }
+
+  @Test func namesBothShapesWhereNothingFits() {
+    let text = message { _ = try read(["inputs": counting([2, 7, 8, 9])], [3, 4, 5]) }
+    #expect(text.contains("[2, 7, 8, 9]") && text.contains("[?, 3, 4, 5]"))
+    #expect(message { _ = try read(["x": counting([2, 3])], [3]) }.contains("'x'"))
+  }
+
+  @Test func addsAMissingAxis() throws {
+    let images = counting([2, 4, 5])
+    #expect(try read(["inputs": images], [4, 5, 1]).inputs["image"] == images.reshaped([2, 4, 5, 1]))
+  }
+
+  @Test func preparesByChannel() throws {
+    let images = counting([2, 4, 5, 3])
+    let preparation = SamplePreparation(
+      scale: 0.5, mean: [1, 2, 3], standardDeviation: [2, 4, 8], maximumCount: 1)
+    let prepared = try #require(try read(["inputs": images], [4, 5, 3], preparation).inputs["image"])
+    #expect(prepared.shape == [1, 4, 5, 3])
+    for (i, value) in prepared.elements.enumerated() {
+      let channel = i % 3
+      let expected = (0.5 * Float(i) - [1, 2, 3][channel]) / [2, 4, 8][channel]
+      #expect(value == expected)
+    }
+    let wrong = SamplePreparation(mean: [1, 2])
+    #expect(message { _ = try read(["inputs": images], [4, 5, 3], wrong) }.contains("--input-mean"))
+  }
+
+  @Test func readsWhatThereIsToCompareWith() throws {
+    let samples = try read(
+      ["inputs": counting([3, 2]), "outputs": counting([3, 2]), "labels": Tensor(shape: [3], elements: [0, 1, 1])], [2])
+    #expect(samples.count == 3 && samples.outputs?.count == 1 && samples.labels == [0, 1, 1])
+    let halves = Tensor<Float>(shape: [3], elements: [0, 0.5, 1])
+    #expect(message { _ = try read(["inputs": counting([3, 2]), "labels": halves], [2]) }.contains("0.5"))
+    #expect(message { _ = try read(["inputs": counting([3, 2]), "outputs": counting([2, 2])], [2]) }.contains("2 samples"))
+  }
+
+  @Test func randomSamplesDependOnTheSeedAlone() throws {
+    let graph = graph([4, 4, 1])
+    let first = try Samples(seed: 3, count: 5, for: graph).inputs["image"]
+    #expect(first == (try Samples(seed: 3, count: 5, for: graph).inputs["image"]))
+    #expect(first != (try Samples(seed: 4, count: 5, for: graph).inputs["image"]))
+    #expect(first?.elements.allSatisfy { (0..<1).contains($0) } == true)
+    #expect(throws: Failure.self) { try Samples(seed: 0, count: 1, for: self.graph([nil, 3])) }
+  }
+}
