@@ -1,5 +1,4 @@
 import Basics
-import Foundation
 import LinearAlgebra
 import ModelGraph
 import TensorCore
@@ -20,8 +19,9 @@ func convolutionComputation(
   let finish = Finish(bias.map { ChannelAffine(scale: nil, offset: $0.elements) })
   let isDepthwise = convolution.kernelShape[1] == 1 && convolution.groups > 1
   if convolution.spatialOrder == 0 || layout == .channelsLast {
-    return isDepthwise
-      ? DepthwiseConvolution(convolution, kernel: kernel, finish: finish)
+    if isDepthwise { return DepthwiseConvolution(convolution, kernel: kernel, finish: finish) }
+    return RowwiseConvolution.suits(convolution)
+      ? RowwiseConvolution(convolution, kernel: kernel, finish: finish)
       : ChannelsLastConvolution(convolution, kernel: kernel, finish: finish)
   }
   return isDepthwise
@@ -30,7 +30,7 @@ func convolutionComputation(
 }
 
 /// A tile of patches should leave half of a small second-level cache to the weights and the output.
-let patchTileElements = Int(ProcessInfo.processInfo.environment["TILE"] ?? "") ?? 32 * 1024
+let patchTileElements = 32 * 1024
 
 extension Convolution {
   func geometry(_ input: [Int], _ output: [Int], _ layout: ChannelLayout) -> Geometry {
@@ -47,6 +47,12 @@ extension Convolution {
   var inputsPerCopy: Int { groups * kernelShape[1] }
   var outputsPerCopy: Int { kernelShape[0] }
   var tapCount: Int { spatialExtents.reduce(1, *) }
+
+  /// A kernel as (groups, taps, in / groups, out / groups), the order in which patches hold what it multiplies.
+  func tapMajor(_ kernel: Tensor<Float>) -> [Float] {
+    kernel.reshaped([groups, outputsPerCopy / groups, kernel.shape[1], tapCount])
+      .permuted([0, 3, 2, 1]).elements
+  }
 }
 
 /// Convolution as patches (positions x taps * channels) times weights (taps * channels x out), tile by tile.
@@ -61,11 +67,7 @@ struct ChannelsLastConvolution: FinishingComputation {
   init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
     self.convolution = convolution
     self.finish = finish
-    let groups = convolution.groups
-    weights =
-      kernel
-      .reshaped([groups, convolution.outputsPerCopy / groups, kernel.shape[1], convolution.tapCount])
-      .permuted([0, 3, 2, 1]).elements
+    weights = convolution.tapMajor(kernel)
   }
 
   func channelAxis(rank: Int) -> Int { rank - 1 }

@@ -22,7 +22,6 @@ struct ChannelsLastPatches {
     let g = geometry
     let lineLength = g.kernel.width * run
     let rowLength = g.kernel.depth * g.kernel.height * lineLength
-    let isContiguous = g.dilation.width == 1 && run == channels
     var row = 0
     g.forEachStretch(positions) { stretch in
       for kernelDepth in 0..<g.kernel.depth {
@@ -31,22 +30,36 @@ struct ChannelsLastPatches {
           let height = stretch.row * g.stride.height + kernelRow * g.dilation.height - g.before.height
           let first =
             row * rowLength + (kernelDepth * g.kernel.height + kernelRow) * lineLength
-          guard depth >= 0, depth < g.input.depth, height >= 0, height < g.input.height else {
-            for i in 0..<stretch.columns.count * copies {
-              fillRun(&target, at: first + i * rowLength, count: lineLength)
-            }
-            continue
-          }
-          let line =
-            ((stretch.image * g.input.depth + depth) * g.input.height + height) * g.input.width
-          if isContiguous {
-            copyLines(stretch.columns, source, line, &target, first, rowLength)
-          } else {
-            copyTaps(stretch.columns, source, line, group * run, &target, first, rowLength)
-          }
+          let isInside = depth >= 0 && depth < g.input.depth && height >= 0 && height < g.input.height
+          fill(
+            stretch.columns,
+            line: isInside ? (stretch.image * g.input.depth + depth) * g.input.height + height : nil,
+            group: group, from: source, into: &target, at: first, rowLength: rowLength)
         }
       }
       row += stretch.columns.count * copies
+    }
+  }
+
+  /// What one row of the kernel sees of one line of the input: for each column and copy (tap, channel), a row length apart.
+  ///
+  /// - Parameter line: counted through all images; nil for a line of the border.
+  @inline(__always)
+  func fill(
+    _ columns: Range<Int>, line: Int?, group: Int, from source: Span<Float>,
+    into target: inout MutableSpan<Float>, at first: Int, rowLength: Int
+  ) {
+    guard let line else {
+      let lineLength = geometry.kernel.width * run
+      for i in 0..<columns.count * copies {
+        fillRun(&target, at: first + i * rowLength, count: lineLength)
+      }
+      return
+    }
+    if geometry.dilation.width == 1, run == channels {
+      copyLines(columns, source, line * geometry.input.width, &target, first, rowLength)
+    } else {
+      copyTaps(columns, source, line * geometry.input.width, group * run, &target, first, rowLength)
     }
   }
 

@@ -17,6 +17,7 @@ struct NegativeVerdict: Error {}
 @main enum Main {
   static func main() {
     CoreType.chooseBest()
+    Allocator.keepFreedMemory()
     do {
       var command = try KCompress.parseAsRoot()
       try command.run()
