@@ -16,8 +16,7 @@ struct NegativeVerdict: Error {}
 
 @main enum Main {
   static func main() {
-    CoreType.chooseBest()
-    Allocator.keepFreedMemory()
+    LoadTimeSettings.apply()
     do {
       var command = try KCompress.parseAsRoot()
       try command.run()

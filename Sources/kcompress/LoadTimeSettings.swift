@@ -1,0 +1,26 @@
+import Foundation
+import LinearAlgebra
+
+/// Settings that libraries read from the environment when they are loaded: the program puts in what is missing and starts
+/// itself once more. What the user has set stays.
+enum LoadTimeSettings {
+  private static var wanted: [String: String] {
+    // Freed memory is kept for the next allocation. A network's activations come and go with every layer; by default the C
+    // library fetches each from the system page by page and gives it back, a third of the engine's time. 32 MiB is the
+    // largest block that it keeps, and one of the two alone has no effect.
+    var settings = ["MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "536870912"]
+    // The processor's widest vectors: OpenBLAS falls back to older kernels, at half the speed, on what it does not know.
+    settings["OPENBLAS_CORETYPE"] = BLAS.betterCoreType()
+    return settings
+  }
+
+  static func apply() {
+    let environment = ProcessInfo.processInfo.environment
+    let missing = wanted.filter { environment[$0.key] == nil }
+    guard !missing.isEmpty else { return }
+    for (name, value) in missing { unsafe setenv(name, value, 1) }
+    var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+    // Returns only if it fails; then the program goes on, slower.
+    _ = unsafe execv("/proc/self/exe", &arguments)
+  }
+}
