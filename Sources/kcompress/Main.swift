@@ -39,7 +39,7 @@ struct KCompress: ParsableCommand {
     commandName: "kcompress",
     abstract: "Compress a trained network's checkpoint to a byte budget.",
     discussion: """
-      plan chooses a tensor structure for every convolution so that the file fits, apply writes the
+      plan chooses a tensor structure for every convolution so that the file fits, apply writes the \
       compressed checkpoint and a report, verify checks it:
 
         kcompress plan model.h5 --budget 4MB
