@@ -143,7 +143,8 @@ struct KerasGraphBuilder {
     var inputs = values
     for (index, operation) in operations.enumerated() {
       let isLast = index == operations.count - 1
-      let own = isLast ? name : unique("\(name)/\(index)")
+      // Not `name/0`, which is what the stages in an operation's place are called.
+      let own = isLast ? name : unique("\(name)+\(index)")
       nodes.append(
         Node(name: own, layer: operation.owner(among: kernels) ?? entry.path, operation: operation, inputs: inputs))
       inputs = [own]
