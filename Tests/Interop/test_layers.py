@@ -121,7 +121,8 @@ def test_functional(tmp_path, library):
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("structure", ["svd", "tucker2", "cp", "gkpd"])
-def test_compressed_models(tmp_path, library, structure):
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_compressed_models(tmp_path, library, structure, is_nested):
     """Nested and shared layers, Conv1D, strides and dilation, a separable convolution, a dense layer: compressed, loaded, run."""
     k = LIBRARIES[library]
     L = k.layers
@@ -130,7 +131,7 @@ def test_compressed_models(tmp_path, library, structure):
         inner_input, L.Conv2D(16, 3, padding="same", activation="relu", name="inner_conv")(inner_input), name="inner")
     image = L.Input((24, 24, 3))
     x = L.Conv2D(16, 3, strides=2, padding="same", name="down")(image)
-    x = inner(inner(x))
+    x = inner(inner(x)) if is_nested else L.Conv2D(16, 3, padding="same", activation="relu", name="plain")(x)
     x = L.Conv2D(24, 3, dilation_rate=2, activation="elu", name="dilated")(x)
     x = L.SeparableConv2D(24, 3, padding="same", name="separable")(x)
     x = L.Conv2D(32, 4, strides=2, padding="same", name="strided")(x)
@@ -147,7 +148,9 @@ def test_compressed_models(tmp_path, library, structure):
     compressed = tmp_path / "compressed.h5"
     kcompress("apply", plan_path, "-o", compressed, "--report", tmp_path / "report.html")
     assert compressed.stat().st_size <= size * 0.6
-    check_same_outputs(compressed, inputs_of(model)[0], tmp_path)
+    # Keras 3 cannot load a nested model of tf.keras, compressed or not: the two number its calls differently.
+    loaders = ["tf.keras"] if is_nested and library == "tf.keras" else None
+    check_same_outputs(compressed, inputs_of(model)[0], tmp_path, loaders)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -194,7 +197,8 @@ def test_code_is_never_run(tmp_path):
     found = kcompress("inspect", path)
     assert [layer["name"] for layer in found["layers"]] == ["conv"]
     assert "'code'" in found["cannot_run"]
-    plan = kcompress("plan", path, "--budget", path.stat().st_size - 3000, "-o", tmp_path / "plan.json")
+    dense = kcompress("plan", path, "--budget", "1MB", "-o", tmp_path / "dense.json")["predicted"]["bytes"]
+    plan = kcompress("plan", path, "--budget", dense - 1000, "-o", tmp_path / "plan.json")
     assert plan["layers"][0]["structure"] != "dense"
     kcompress("apply", tmp_path / "plan.json", "-o", tmp_path / "out.h5", "--report", tmp_path / "report.html")
     done = subprocess.run([PROGRAM, "verify", path], capture_output=True, text=True)
