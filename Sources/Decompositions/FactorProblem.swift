@@ -47,10 +47,11 @@ struct FactorProblem {
       let ranks = Set(pattern.rankAxes[other])
       let touching = components.filter { !$0.ranks.isDisjoint(with: ranks) }
       components.removeAll { !$0.ranks.isDisjoint(with: ranks) }
-      components.append((
-        (touching.flatMap(\.members) + [other]).sorted(),
-        touching.reduce(ranks) { $0.union($1.ranks) }
-      ))
+      components.append(
+        (
+          (touching.flatMap(\.members) + [other]).sorted(),
+          touching.reduce(ranks) { $0.union($1.ranks) }
+        ))
     }
     precondition(
       components.allSatisfy { !$0.ranks.isDisjoint(with: pattern.rankAxes[k]) },

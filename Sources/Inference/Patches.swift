@@ -131,7 +131,8 @@ struct ChannelsFirstPatches {
         let depth = stretch.depth * g.stride.depth + kernelDepth * g.dilation.depth - g.before.depth
         let height = stretch.row * g.stride.height + kernelRow * g.dilation.height - g.before.height
         let isInside = depth >= 0 && depth < g.input.depth && height >= 0 && height < g.input.height
-        let inside = isInside
+        let inside =
+          isInside
           ? Geometry.inside(
             tap: kernelColumn, input: g.input.width, output: g.output.width, stride: g.stride.width,
             dilation: g.dilation.width, before: g.before.width

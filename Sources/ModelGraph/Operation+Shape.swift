@@ -107,7 +107,8 @@ extension [Int?] {
 
   func checkRank(_ spatialOrder: Int) throws {
     guard count == spatialOrder + 2 else {
-      throw misfit("it has \(count) axes", "expected \(spatialOrder + 2): batch, channels and \(spatialOrder) spatial axes")
+      throw misfit(
+        "it has \(count) axes", "expected \(spatialOrder + 2): batch, channels and \(spatialOrder) spatial axes")
     }
   }
 

@@ -147,7 +147,8 @@ private func measure(
     .appendingPathComponent("kcompress-\(ProcessInfo.processInfo.globallyUniqueString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   defer { try? FileManager.default.removeItem(at: folder) }
-  let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent).path
+  let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent)
+    .path
   try checkpoint.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
   let compressed = try Checkpoint.open(draft)
 

@@ -52,7 +52,8 @@ extension PlanDocument.LayerPlan {
     } else if let refusal = choice.refusal {
       reason = refusal
     } else {
-      reason = couldShrink
+      reason =
+        couldShrink
         ? "the budget leaves room for the dense kernel"
         : "no structure takes fewer bytes in the file than the kernel"
     }

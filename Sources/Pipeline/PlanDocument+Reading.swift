@@ -156,7 +156,8 @@ private struct Reader {
     try required(key, \.integers, "a list of whole numbers")
   }
   mutating func strings(_ key: String) throws -> [String] {
-    try required(key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
+    try required(
+      key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
       "a list of texts")
   }
 

@@ -76,7 +76,8 @@ extension Record {
     originalSHA256 = hash
     layers = try layerValues.map { value in
       guard let name = value["name"]?.string, let structure = value["structure"]?.string,
-        let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"], let parts = value["parts"]?.array?.compactMap(\.string),
+        let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"],
+        let parts = value["parts"]?.array?.compactMap(\.string),
         let promised = value["promised"]?.real
       else { throw missing("layers") }
       return LayerRecord(

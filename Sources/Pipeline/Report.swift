@@ -24,17 +24,29 @@ struct Report {
       ("file", "\(result.bytes) bytes, \(Format.percent(Double(result.bytes) / Double(original))) of \(original)"),
       ("budget", "\(plan.budget.bytes) bytes"),
       ("compressed layers", "\(plan.layers.filter { $0.structure != "dense" }.count) of \(plan.layers.count)"),
-      ("loss", "\(Format.number(plan.solver.loss)), at least \(Format.number(plan.solver.lowerBound)) for any plan that fits (gap \(Format.percent(plan.solver.gap)))"),
+      (
+        "loss",
+        "\(Format.number(plan.solver.loss)), at least \(Format.number(plan.solver.lowerBound)) for any plan that fits (gap \(Format.percent(plan.solver.gap)))"
+      ),
     ]
     if let before = plan.original.macs, let after = plan.predicted.macs {
-      rows.append(("multiply-accumulates", "\(Format.count(after)), \(Format.percent(Double(after) / Double(max(1, before)))) of \(Format.count(before))"))
+      rows.append(
+        (
+          "multiply-accumulates",
+          "\(Format.count(after)), \(Format.percent(Double(after) / Double(max(1, before)))) of \(Format.count(before))"
+        ))
     }
     if let network = result.network {
-      rows.append(("network", "relative discrepancy \(Format.number(network.relativeDiscrepancy))"
-        + (network.topOneAgreement.map { ", top-1 agreement \(Format.percent($0))" } ?? "")
-        + (result.samples.map { " on \($0)" } ?? "")))
+      rows.append(
+        (
+          "network",
+          "relative discrepancy \(Format.number(network.relativeDiscrepancy))"
+            + (network.topOneAgreement.map { ", top-1 agreement \(Format.percent($0))" } ?? "")
+            + (result.samples.map { " on \($0)" } ?? "")
+        ))
     } else {
-      rows.append(("network", "not run: \(result.networkAbsence ?? "there is no graph"); every layer was checked by itself"))
+      rows.append(
+        ("network", "not run: \(result.networkAbsence ?? "there is no graph"); every layer was checked by itself"))
     }
     rows.append(("SHA-256", result.sha256))
     return rows

@@ -35,7 +35,8 @@ extension Verification {
       }
       if !(check.execution <= 1e-4) {
         failures.append(
-          "layer '\(check.name)': run stage by stage it differs from its kernel by \(check.execution), allowed are 0.0001")
+          "layer '\(check.name)': run stage by stage it differs from its kernel by \(check.execution), allowed are 0.0001"
+        )
       }
     }
   }
@@ -46,7 +47,8 @@ extension Verification {
     workers: Workers, progress: Progress
   ) throws {
     let network = try Network(checkpoint, workers: workers)
-    let samples = try request.reference.map { try Samples(file: $0, for: network.graph, request.preparation) }
+    let samples =
+      try request.reference.map { try Samples(file: $0, for: network.graph, request.preparation) }
       ?? Samples(
         seed: request.seed ?? record?.network?.seed ?? 0,
         count: request.preparation.maximumCount ?? randomSampleCount, for: network.graph)
@@ -63,7 +65,8 @@ extension Verification {
       judgeAgainstData(results, samples, before: nil, request)
       if accuracy == nil, psnr == nil {
         failures.append(
-          "\(request.checkpoint): there is nothing to compare with: neither reference outputs nor the original are at hand")
+          "\(request.checkpoint): there is nothing to compare with: neither reference outputs nor the original are at hand"
+        )
       }
       return
     }
@@ -103,7 +106,8 @@ extension Verification {
     if let minimum = request.minimumAccuracy {
       guard let accuracy, accuracy >= minimum else {
         failures.append(
-          "accuracy: it is \(accuracy.map { "\($0)" } ?? "unknown, for want of labels"), at least \(minimum) is asked for")
+          "accuracy: it is \(accuracy.map { "\($0)" } ?? "unknown, for want of labels"), at least \(minimum) is asked for"
+        )
         return
       }
     }
@@ -121,11 +125,13 @@ extension Verification {
     for output in outputs {
       if let threshold, !(output.relativeDiscrepancy <= threshold) {
         failures.append(
-          "output '\(output.name)': its relative discrepancy is \(output.relativeDiscrepancy), at most \(threshold) is allowed")
+          "output '\(output.name)': its relative discrepancy is \(output.relativeDiscrepancy), at most \(threshold) is allowed"
+        )
       }
       if let minimum = request.minimumAgreement, !((output.topOneAgreement ?? .nan) >= minimum) {
         failures.append(
-          "output '\(output.name)': its top-1 agreement is \(output.topOneAgreement.map { "\($0)" } ?? "undefined"), at least \(minimum) is asked for")
+          "output '\(output.name)': its top-1 agreement is \(output.topOneAgreement.map { "\($0)" } ?? "undefined"), at least \(minimum) is asked for"
+        )
       }
     }
   }

@@ -16,7 +16,9 @@ struct ApplyCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Where the checkpoint goes.", valueName: "file"), completion: .file())
   var output: String?
 
-  @Option(help: ArgumentHelp("Where the HTML report goes; .md and .json lie beside it.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("Where the HTML report goes; .md and .json lie beside it.", valueName: "file"),
+    completion: .file())
   var report: String?
 
   @Flag(help: "Replace files that exist.")

@@ -28,7 +28,8 @@ struct SampleOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Multiply inputs by this first.", valueName: "x"))
   var inputScale: Double?
 
-  @Option(help: ArgumentHelp("Subtract then: one value, or one for each channel (0.485,0.456,0.406).", valueName: "x,..."))
+  @Option(
+    help: ArgumentHelp("Subtract then: one value, or one for each channel (0.485,0.456,0.406).", valueName: "x,..."))
   var inputMean: NumberList?
 
   @Option(help: ArgumentHelp("Divide by last: one value, or one for each channel.", valueName: "x,..."))

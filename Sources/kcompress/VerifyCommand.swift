@@ -17,7 +17,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Samples and reference outputs.", valueName: "file"), completion: .file())
   var reference: String?
 
-  @Option(help: ArgumentHelp("The original checkpoint; else the one that apply recorded.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("The original checkpoint; else the one that apply recorded.", valueName: "file"),
+    completion: .file())
   var original: String?
 
   @Option(help: ArgumentHelp("The largest relative discrepancy of an output.", valueName: "x"))

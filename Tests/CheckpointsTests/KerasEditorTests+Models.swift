@@ -21,7 +21,8 @@ struct KerasForm {
   func layer(_ className: String, _ name: String, _ settings: JSONObject = [:], _ calls: [Call]? = nil) -> JSON {
     var config: JSONObject = [
       "name": .string(name), "trainable": true,
-      "dtype": version == .two ? "float32" : ["module": "keras", "class_name": "DTypePolicy", "config": ["name": "float32"]],
+      "dtype": version == .two
+        ? "float32" : ["module": "keras", "class_name": "DTypePolicy", "config": ["name": "float32"]],
     ]
     for (key, value) in settings.pairs { config[key] = value }
     var entry: JSONObject = ["class_name": .string(className), "config": .object(config)]

@@ -44,7 +44,9 @@ import Testing
       #expect(copy.record == record)
       #expect(copy.notices.isEmpty)
       #expect(try original.byteCount(replacing: [], record: record) == copy.byteCount)
-      #expect(message { try original.write(replacing: [], record: record, to: path, overwrite: false) }.contains("exists already"))
+      #expect(
+        message { try original.write(replacing: [], record: record, to: path, overwrite: false) }.contains(
+          "exists already"))
     }
   }
 

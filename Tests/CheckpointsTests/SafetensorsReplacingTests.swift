@@ -28,8 +28,7 @@ import Testing
       suffixes([a, .bias(channels: 2), permutation, b]) == ["0.weight", "0.bias", "2.weight"])
   }
 
-  private func checkpoint(_ shards: [SafetensorsSet.Shard], in folder: String) throws -> Checkpoint
-  {
+  private func checkpoint(_ shards: [SafetensorsSet.Shard], in folder: String) throws -> Checkpoint {
     let set = SafetensorsSet(shards: shards, isSharded: shards.count > 1)
     let path = folder + (set.isSharded ? "/m.safetensors.index.json" : "/m.safetensors")
     try set.write(to: path, overwrite: true)

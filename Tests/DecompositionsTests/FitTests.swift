@@ -66,7 +66,8 @@ import Testing
     let kernel = gaussian([8, 6, 3, 3], seed: 3)
     for candidate in try candidates("gkpd", kernel) {
       let matrix = candidate.pattern.rearranged(kernel)
-      let values = try SingularValueDecomposition(matrix.reshaped([matrix.shape[0], matrix.count / matrix.shape[0]])).values
+      let values = try SingularValueDecomposition(matrix.reshaped([matrix.shape[0], matrix.count / matrix.shape[0]]))
+        .values
       let tail = values[candidate.ranks[0]...].reduce(0) { $0 + $1 * $1 }
       let expected = (tail / values.reduce(0) { $0 + $1 * $1 }).squareRoot()
       #expect(abs(candidate.discrepancy - expected) <= 1e-7)

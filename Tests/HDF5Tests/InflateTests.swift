@@ -14,7 +14,8 @@ import Testing
     #expect(try inflateRaw(stored([1, 2, 3])[...], expectedCount: 3) == [1, 2, 3])
     #expect(try inflateRaw(stored([])[...], expectedCount: 0) == [])
     // Literals and a match of distance 1 in fixed codes, RFC 1951 section 3.2.6.
-    #expect(try inflateRaw([0x4B, 0x4C, 0x1C, 0xF1, 0x00, 0x00], expectedCount: 259) == Array(repeating: 0x61, count: 259))
+    #expect(
+      try inflateRaw([0x4B, 0x4C, 0x1C, 0xF1, 0x00, 0x00], expectedCount: 259) == Array(repeating: 0x61, count: 259))
   }
 
   @Test func refusesWhatIsNoStreamOfThisSize() {

@@ -31,9 +31,12 @@ import Testing
     (.celu(alpha: 2), { max($0, 0) + min(0, 2 * expm1($0 / 2)) }),
     (.selu, { 1.0507009873554805 * ($0 > 0 ? $0 : 1.6732632423543772 * expm1($0)) }),
     (.gelu(approximate: false), { 0.5 * $0 * (1 + erf($0 / 2.0.squareRoot())) }),
-    (.gelu(approximate: true), {
-      0.5 * $0 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
-    }),
+    (
+      .gelu(approximate: true),
+      {
+        0.5 * $0 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
+      }
+    ),
     (.softShrink(threshold: 0.4), { abs($0) <= 0.4 ? 0 : $0 - ($0 > 0 ? 0.4 : -0.4) }),
     (.hardShrink(threshold: 0.4), { abs($0) <= 0.4 ? 0 : $0 }),
     (.threshold(threshold: 0.3, value: -2), { $0 > 0.3 ? $0 : -2 }),

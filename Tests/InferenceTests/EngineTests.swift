@@ -54,7 +54,9 @@ import Testing
   }
 
   @Test func keepsValuesThatAreReadAgain() throws {
-    let weights = ["k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2)]
+    let weights = [
+      "k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2),
+    ]
     let input = Tensor<Float>(gaussian: [5, 4, 4, 3], seed: 3)
     let outputs = try Engine(block) { weights[$0.name] ?? input }.run(["x": input])
     let convolution = Convolution(
@@ -69,7 +71,9 @@ import Testing
   }
 
   @Test func aBatchIsItsSamples() throws {
-    let weights = ["k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2)]
+    let weights = [
+      "k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2),
+    ]
     let input = Tensor<Float>(gaussian: [7, 4, 4, 3], seed: 4)
     let engine = try Engine(block) { weights[$0.name] ?? input }
     let together = try engine.run(["x": input])[0]
@@ -86,7 +90,9 @@ import Testing
   }
 
   @Test func showsValuesOnTheWay() throws {
-    let weights = ["k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2)]
+    let weights = [
+      "k": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 1), "l": Tensor<Float>(gaussian: [3, 3, 3, 3], seed: 2),
+    ]
     let input = Tensor<Float>(gaussian: [2, 4, 4, 3], seed: 5)
     let engine = try Engine(block) { weights[$0.name] ?? input }
     var seen: [String: Tensor<Float>] = [:]

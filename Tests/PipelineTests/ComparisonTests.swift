@@ -22,7 +22,9 @@ import Testing
 
   @Test func notANumberAgreesWithNothing() {
     let broken = tensor([[.nan, 0], [0, 4]])
-    for (ours, theirs) in [(broken, tensor([[3, 0], [0, 4]])), (tensor([[3, 0], [0, 4]]), broken), (broken, broken)] {
+    for (ours, theirs) in [
+      (broken, tensor([[3, 0], [0, 4]])), (tensor([[3, 0], [0, 4]]), broken), (broken, broken),
+    ] {
       let comparison = OutputComparison(name: "y", ours, reference: theirs)
       #expect(!(comparison.relativeDiscrepancy <= .infinity))
       #expect(!(comparison.maximumAbsoluteDifference <= .infinity))

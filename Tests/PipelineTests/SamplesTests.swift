@@ -85,7 +85,8 @@ import Testing
     #expect(samples.count == 3 && samples.outputs?.count == 1 && samples.labels == [0, 1, 1])
     let halves = Tensor<Float>(shape: [3], elements: [0, 0.5, 1])
     #expect(message { _ = try read(["inputs": counting([3, 2]), "labels": halves], [2]) }.contains("0.5"))
-    #expect(message { _ = try read(["inputs": counting([3, 2]), "outputs": counting([2, 2])], [2]) }.contains("2 samples"))
+    #expect(
+      message { _ = try read(["inputs": counting([3, 2]), "outputs": counting([2, 2])], [2]) }.contains("2 samples"))
   }
 
   @Test func randomSamplesDependOnTheSeedAlone() throws {

@@ -30,11 +30,23 @@ import Testing
 
   @Test(arguments: [
     ("length beyond the file", safetensors(#"{}"#, length: 1 << 40), "header"),
-    ("overlap", safetensors(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, payload: 12), "overlap"),
+    (
+      "overlap",
+      safetensors(
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+        payload: 12), "overlap"
+    ),
     ("hole", safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, payload: 8), "gap"),
     ("missing offsets", safetensors(#"{"a":{"dtype":"F32","shape":[1]}}"#, payload: 4), "data_offsets"),
-    ("duplicate name", safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, payload: 4), "twice"),
-    ("shape that disagrees", safetensors(#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}"#, payload: 4), "'a'"),
+    (
+      "duplicate name",
+      safetensors(
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+        payload: 4), "twice"
+    ),
+    (
+      "shape that disagrees", safetensors(#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}"#, payload: 4), "'a'"
+    ),
   ])
   func brokenSafetensors(_ defect: String, _ file: [UInt8], _ message: String) throws {
     try Workshop.with([]) { workshop in
@@ -106,7 +118,8 @@ import Testing
       let smallest = try #require(Int(words[position - 1]))
       #expect(try workshop.run("plan", "digits.h5", "--budget", "\(smallest)").status == 0)
       try workshop.expectFailure(
-        ["plan", "digits.h5", "--budget", "\(smallest - 1)", "-o", "other.json", "--quiet"], status: 1, "\(smallest) bytes")
+        ["plan", "digits.h5", "--budget", "\(smallest - 1)", "-o", "other.json", "--quiet"], status: 1,
+        "\(smallest) bytes")
       #expect(try workshop.run("apply", "digits.plan.json").status == 0)
       #expect(try workshop.bytes("digits.compressed.h5").count == smallest)
     }
@@ -146,7 +159,8 @@ import Testing
         "none/plan.json: cannot be written: the folder 'none' does not exist")
       #expect(try workshop.run("plan", "digits.safetensors", "--budget", "95kB").status == 0)
       try workshop.expectFailure(
-        ["apply", "digits.plan.json", "-o", "/proc/out.safetensors"], status: 2, "/proc/out.safetensors: cannot be written")
+        ["apply", "digits.plan.json", "-o", "/proc/out.safetensors"], status: 2,
+        "/proc/out.safetensors: cannot be written")
     }
   }
 

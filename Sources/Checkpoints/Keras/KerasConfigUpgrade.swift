@@ -78,7 +78,8 @@ enum KerasConfigUpgrade {
       config[old] = nil
       config[new] = value
     }
-    for key in ["kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_initializer",
+    for key in [
+      "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_initializer",
       "kernel_constraint", "bias_constraint", "depthwise_init", "pointwise_init", "input_dim", "input_length",
       "weights", "output_shape",
     ] where config[key] != nil && config[key]?["class_name"] == nil {
@@ -106,7 +107,8 @@ enum KerasConfigUpgrade {
   }
 
   private static func merge(_ config: inout JSONObject) -> String {
-    guard let mode = config["mode"]?.string, let className = mergeClasses[mode], config["layers"]?.array?.isEmpty ?? true
+    guard let mode = config["mode"]?.string, let className = mergeClasses[mode],
+      config["layers"]?.array?.isEmpty ?? true
     else { return "Merge" }
     var upgraded: JSONObject = ["name": config["name"] ?? .string(className.lowercased())]
     if className == "Concatenate" { upgraded["axis"] = config["concat_axis"] ?? -1 }

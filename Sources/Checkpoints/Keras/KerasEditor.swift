@@ -84,7 +84,8 @@ struct KerasEditor {
         throw Self.failure(layer.name, error.reason)
       }
       precondition(
-        replacement.weights.isEmpty || replacement.weights.map(\.shape) == replacement.stages.convolutions.map(\.kernelShape),
+        replacement.weights.isEmpty
+          || replacement.weights.map(\.shape) == replacement.stages.convolutions.map(\.kernelShape),
         "the weights of '\(layer.name)' are not those of its stages")
       precondition(changes[layer.name] == nil, "'\(layer.name)' is replaced twice")
       var change = Change(

@@ -15,8 +15,9 @@ extension KerasFile {
     let root = try HDF5File.read(path, skipping: [Self.optimizerWeights])
     guard let section = root.groups[Self.modelWeights] ?? (root.hasStrings("layer_names") ? root : nil)
     else { throw Self.noWeights(root) }
-    guard let layerNames = root.groups[Self.modelWeights].map({ $0.strings("layer_names") })
-      ?? root.strings("layer_names")
+    guard
+      let layerNames = root.groups[Self.modelWeights].map({ $0.strings("layer_names") })
+        ?? root.strings("layer_names")
     else { throw Failure("model_weights", "cannot be read", "it has no attribute 'layer_names'") }
     var taken: Set<String> = []
     for name in layerNames where !taken.insert(name).inserted {
@@ -43,7 +44,8 @@ extension KerasFile {
         remedy: "save the model itself with model.save('model.h5')")
     }
     return Failure(
-      "", "cannot be read", "it is an HDF5 file, but not one of Keras: it has no group 'model_weights' "
+      "", "cannot be read",
+      "it is an HDF5 file, but not one of Keras: it has no group 'model_weights' "
         + "and no attribute 'layer_names'",
       remedy: "expected what Keras' model.save or save_weights writes as .h5")
   }

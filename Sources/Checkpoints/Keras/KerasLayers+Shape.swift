@@ -8,10 +8,12 @@ extension KerasLayerType {
     "Average": merge { _ in .average }, "Maximum": merge { _ in .maximum }, "Minimum": merge { _ in .minimum },
     "Concatenate": merge { .concatenate(axis: try $0.integer("axis", default: -1, atLeast: -8)) },
     "Dot": merge { layer in
-      let axes = try layer.value("axes")?.integers ?? {
-        let axis = try layer.integer("axes", atLeast: -8)
-        return [axis, axis]
-      }()
+      let axes =
+        try layer.value("axes")?.integers
+        ?? {
+          let axis = try layer.integer("axes", atLeast: -8)
+          return [axis, axis]
+        }()
       guard axes.count == 2 else { throw layer.failure("cannot be read", "its 'axes' are \(axes)") }
       return .dot(axes: axes, normalizes: layer.bool("normalize", default: false))
     },

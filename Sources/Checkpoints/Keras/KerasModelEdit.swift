@@ -78,8 +78,10 @@ struct KerasModelEdit {
   /// What a Sequential says about its input in its first layer, or itself: as a layer of its own it keeps the name that
   /// Keras gives the input.
   private static func input(of entry: KerasEntry, in model: KerasModel) -> JSON? {
-    let stated = entry.config["batch_input_shape"]
-      ?? (entry.prefix.isEmpty ? model.statedInputShape.map { JSON.array($0.map { .optional($0, JSON.integer) }) } : nil)
+    let stated =
+      entry.config["batch_input_shape"]
+      ?? (entry.prefix.isEmpty
+        ? model.statedInputShape.map { JSON.array($0.map { .optional($0, JSON.integer) }) } : nil)
     let name = entry.name + "_input"
     guard let stated, KerasEntry.shape(stated) != nil, !model.layers.contains(where: { $0.name == name })
     else { return nil }
