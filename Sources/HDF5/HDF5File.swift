@@ -5,18 +5,24 @@ import CHDF5
 public enum HDF5File {
   /// Reads a file.
   ///
-  /// The file is not trusted: links that leave it, external and virtual storage and plug-ins are refused, and nothing is allocated
-  /// that its stored bytes cannot fill.
+  /// The file is not trusted: links that leave it, external and virtual storage and plug-ins are refused, nothing is allocated
+  /// that its stored bytes cannot fill, and a child process reads it first (`Rehearsal`).
   ///
   /// - Parameter skipping: names of groups at the root whose content is left out.
   /// - Throws: `Failure` when the file is damaged or does something that is refused.
   public static func read(_ path: String, skipping: Set<String> = []) throws -> HDF5Group {
     try withHDF5Library {
-      let file = try Handle(unsafe H5Fopen(path, chdf5_read_only(), 0), H5Fclose, path)
-      let root = try Handle(unsafe H5Gopen2(file.id, "/", 0), H5Gclose, path)
-      var reader = HDF5Reader()
-      return try reader.group(root, path: "", skipping: skipping)
+      try Rehearsal(path: path, skipping: skipping).perform()
+      return try readTrusted(path, skipping: skipping)
     }
+  }
+
+  /// Reads a file that the library is known to survive. The caller has the library to itself.
+  static func readTrusted(_ path: String, skipping: Set<String>) throws -> HDF5Group {
+    let file = try Handle(unsafe H5Fopen(path, chdf5_read_only(), 0), H5Fclose, path)
+    let root = try Handle(unsafe H5Gopen2(file.id, "/", 0), H5Gclose, path)
+    var reader = HDF5Reader()
+    return try reader.group(root, path: "", skipping: skipping)
   }
 
   /// Writes a new file; members and attributes are created in the order of their names, without times, so that the same tree

@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct HDF5BadFileTests {
   private func file(_ folder: String) throws -> (path: String, bytes: [UInt8]) {
-    var group = HDF5Group(attributes: ["names": .strings(["layer"])])
+    var group = HDF5Group(attributes: [
+      "names": .strings(["layer"]), "text": .string(String(repeating: "config", count: 20_000)),
+    ])
     for index in 0..<10 {
       group.insert(
         HDF5Dataset(shape: [8], type: .float(bits: 32), bytes: [UInt8](repeating: UInt8(index), count: 32)),
@@ -47,13 +49,13 @@ import Testing
     }
   }
 
-  /// Damaged metadata are refused by their checksums, which everything but the heap of long strings has.
+  /// Whatever damaged bytes make the library do, the program goes on.
   @Test func survivesDamagedBytes() throws {
     try withTemporaryFolder { folder in
       let (path, bytes) = try file(folder)
       var generator = SplitMix64(seed: 5)
       var refused = 0
-      for _ in 0..<300 {
+      for _ in 0..<150 {
         var damaged = bytes
         for _ in 0..<4 {
           let position = Int(generator.next() % UInt64(bytes.count))
@@ -66,7 +68,7 @@ import Testing
           refused += 1
         }
       }
-      #expect(refused > 100)
+      #expect(refused > 10)
     }
   }
 

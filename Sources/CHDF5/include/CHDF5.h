@@ -18,6 +18,11 @@ void chdf5_silence_thread(void);
 /// The innermost message of the library's error stack, empty if there is none. Always terminated.
 void chdf5_last_error(char *text, size_t capacity);
 
+/// Runs `body` in a child process without signal handlers, which ends after so many seconds of processor time, or of any time.
+/// Returns 0 when it came to its end, the signal that ended it otherwise, and -1 where no process could be made.
+int chdf5_run_in_child(
+    void (*body)(void *), void *context, unsigned processor_seconds, unsigned seconds);
+
 /// 0 for a hard link, 1 for any other kind, negative for an error.
 int chdf5_is_indirect_link(hid_t group, const char *name);
 
