@@ -68,7 +68,7 @@ let package = Package(
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
     tests(of: "HDF5"),
-    tests(of: "Checkpoints", ["Inference"]),
+    tests(of: "Checkpoints", ["Inference", "Decompositions"]),
     tests(of: "Pipeline"),
     tests(of: "kcompress", ["Checkpoints"]),
   ]
