@@ -1,12 +1,7 @@
 #include "CHDF5.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <zlib.h>
 
 void chdf5_initialize(void) {
@@ -15,28 +10,7 @@ void chdf5_initialize(void) {
   H5PLset_loading_state(0);
 }
 
-void chdf5_silence_thread(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-int chdf5_run_in_child(
-    void (*body)(void *), void *context, unsigned processor_seconds, unsigned seconds) {
-  pid_t child = fork();
-  if (child < 0) return -1;
-  if (child == 0) {
-    const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGXCPU, SIGALRM};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; ++i) signal(signals[i], SIG_DFL);
-    const struct rlimit none = {0, 0}, limit = {processor_seconds, processor_seconds + 1};
-    setrlimit(RLIMIT_CORE, &none);
-    setrlimit(RLIMIT_CPU, &limit);
-    alarm(seconds);
-    body(context);
-    _exit(0);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return -1;
-  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
+void chdf5_silence_thread(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
 struct message {
   char *text;

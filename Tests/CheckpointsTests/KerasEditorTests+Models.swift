@@ -105,6 +105,9 @@ struct KerasForm {
       })
   }
 
+  /// A layer without weights.
+  func group(_ name: String) -> KerasFile.LayerGroup { KerasFile.LayerGroup(name: name, weights: []) }
+
   /// A layer with a kernel and a bias.
   func group(_ name: String, _ kernel: [Int]) -> KerasFile.LayerGroup {
     group(name, [("\(name)/kernel", kernel), ("\(name)/bias", [kernel[kernel.count - 1]])])

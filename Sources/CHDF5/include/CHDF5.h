@@ -18,10 +18,13 @@ void chdf5_silence_thread(void);
 /// The innermost message of the library's error stack, empty if there is none. Always terminated.
 void chdf5_last_error(char *text, size_t capacity);
 
-/// Runs `body` in a child process without signal handlers, which ends after so many seconds of processor time, or of any time.
+/// Reads everything of a file in a child process, which ends after so many seconds of processor time, or of any time.
+/// It is C because a process that was forked from one with several threads must not wait for locks, and the run time of Swift
+/// has some. `skipped` groups at the root are left out.
 /// Returns 0 when it came to its end, the signal that ended it otherwise, and -1 where no process could be made.
-int chdf5_run_in_child(
-    void (*body)(void *), void *context, unsigned processor_seconds, unsigned seconds);
+int chdf5_rehearse(
+    const char *path, const char *const *skipped, size_t skipped_count, unsigned processor_seconds,
+    unsigned seconds);
 
 /// 0 for a hard link, 1 for any other kind, negative for an error.
 int chdf5_is_indirect_link(hid_t group, const char *name);
