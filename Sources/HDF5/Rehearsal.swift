@@ -20,7 +20,7 @@ struct Rehearsal {
     let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
     let seconds = UInt32(clamping: 10 + (size ?? 0) / 20_000_000)
     let names = unsafe skipping.sorted().map { name in unsafe UnsafePointer(strdup(name)) }
-    defer { for unsafe name in unsafe names { unsafe free(UnsafeMutablePointer(mutating: name)) } }
+    defer { unsafe names.forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) } }
     let signal = unsafe names.withUnsafeBufferPointer { names in
       unsafe chdf5_rehearse(path, names.baseAddress, names.count, seconds, 4 * seconds)
     }
