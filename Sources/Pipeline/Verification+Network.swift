@@ -22,8 +22,8 @@ extension Verification {
   /// The threshold where nothing was promised.
   private static let defaultTolerance = 0.1
 
-  /// Every compressed layer keeps its promise and computes what its composed kernel computes.
-  mutating func judgeLayers(_ record: Record, _ checkpoint: Checkpoint) {
+  /// Every compressed layer keeps its promise, or a bound that was asked for, and computes what its composed kernel computes.
+  mutating func judgeLayers(_ record: Record, _ checkpoint: Checkpoint, maximumDiscrepancy: Double?) {
     for check in layers {
       let dtype = checkpoint.layers.first { layer in
         record.layers.first { $0.name == check.name }?.parts.first == layer.name
@@ -32,6 +32,11 @@ extension Verification {
       if let discrepancy = check.discrepancy, !(discrepancy <= check.promised + tolerance) {
         failures.append(
           "layer '\(check.name)': its discrepancy is \(discrepancy), promised were \(check.promised)")
+      }
+      if let maximumDiscrepancy, !((check.discrepancy ?? .nan) <= maximumDiscrepancy) {
+        failures.append(
+          "layer '\(check.name)': its discrepancy is \(check.discrepancy.map { "\($0)" } ?? "unknown, for want of the original"), at most \(maximumDiscrepancy) is allowed"
+        )
       }
       if !(check.execution <= 1e-4) {
         failures.append(

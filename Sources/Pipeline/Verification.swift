@@ -81,7 +81,8 @@ public func verify(
     verification.layers = try record.checkLayers(
       in: checkpoint, original: original.checkpoint, seed: request.seed ?? 0, workers: workers,
       progress: progress)
-    verification.judgeLayers(record, checkpoint)
+    verification.judgeLayers(
+      record, checkpoint, maximumDiscrepancy: checkpoint.graph == nil ? request.maximumDiscrepancy : nil)
   }
   if checkpoint.graph != nil {
     try verification.runNetwork(

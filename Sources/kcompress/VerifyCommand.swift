@@ -22,7 +22,9 @@ struct VerifyCommand: ParsableCommand {
     completion: .file())
   var original: String?
 
-  @Option(help: ArgumentHelp("The largest relative discrepancy of an output.", valueName: "x"))
+  @Option(
+    help: ArgumentHelp(
+      "The largest relative discrepancy of an output; of a layer's kernel where there is no graph.", valueName: "x"))
   var maxDiscrepancy: Double?
 
   @Option(help: ArgumentHelp("The smallest top-1 agreement, 0 to 1.", valueName: "x"))

@@ -145,6 +145,8 @@ import Testing
       #expect(try workshop.bytes("half.safetensors").count <= budget)
       let verify = try workshop.run("verify", "half.safetensors")
       #expect(verify.status == 0, "\(verify.errors)\(verify.output)")
+      let strict = try workshop.run("verify", "half.safetensors", "--max-discrepancy", "1e-4")
+      #expect(strict.status == 1, "a bound on the kernels' discrepancy holds without a graph too: \(strict.output)")
     }
   }
 }
