@@ -83,7 +83,8 @@ public func apply(
 
   let checkpoint = try Checkpoint.open(path)
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
-  let replacements = try fit(planned, checkpoint, workers: workers, progress: progress)
+  let replacements = try fit(
+    planned, checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
   var record = try Record(
     replacing: replacements, in: checkpoint, plan: plan)
   let measured = try measure(
@@ -111,13 +112,13 @@ private func locate(_ path: String, besides plan: String) -> String {
 }
 
 private func fit(
-  _ planned: [(layer: Layer, candidate: Candidate)], _ checkpoint: Checkpoint, workers: Workers,
+  _ planned: [(layer: Layer, candidate: Candidate)], _ checkpoint: Checkpoint, seed: UInt64, workers: Workers,
   progress: Progress
 ) throws -> [Replacement] {
   let counter = Counter()
   let items = planned.map { PlannedLayer(layer: $0.layer, candidate: $0.candidate) }
   return try workers.map(items) { item in
-    let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer))
+    let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer), seed: seed)
     progress("fit", counter.next(), of: items.count, item.layer.name)
     return Replacement(
       layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,

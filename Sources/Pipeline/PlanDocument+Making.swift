@@ -47,8 +47,8 @@ extension PlanDocument.LayerPlan {
     macs = layer.macs(stages)
     discrepancy = candidate?.discrepancy ?? 0
     loss = discrepancy * discrepancy
-    if candidate != nil {
-      reason = nil
+    if let candidate {
+      reason = candidate.note.isEmpty ? nil : candidate.note
     } else if let refusal = choice.refusal {
       reason = refusal
     } else {

@@ -93,21 +93,24 @@ private func candidates(
   }
   if let refusal = layer.refusal { return dense(refusal) }
   let kernel = try checkpoint.kernel(of: layer)
-  // Each structure by itself: which one is best also depends on the headers that it needs in the file.
-  let all = try request.structures.flatMap { name in
-    try Sweep(structures: [Structures.named(name)], limit: 30).candidates(
-      for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil)
-  }
-  guard !all.isEmpty else { return dense("no structure has fewer parameters than the kernel") }
-  var refusals: [String] = []
-  let expressible = all.filter { candidate in
-    let refusal = checkpoint.refusal(of: candidate.stages, for: layer)
-    if let refusal { refusals.append(refusal) }
+  let refusals = Refusals()
+  let structures = try request.structures.map(Structures.named)
+  let candidates = try Sweep(structures: structures).candidates(
+    for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+  ) { refusals.accepts(checkpoint.refusal(of: $0, for: layer)) }
+  return candidates.isEmpty
+    ? dense(refusals.first ?? "no structure has fewer parameters than the kernel")
+    : LayerChoices(layer: layer, candidates: candidates, refusal: nil)
+}
+
+/// Why a writer could not express stages.
+private final class Refusals {
+  private(set) var first: String?
+
+  func accepts(_ refusal: String?) -> Bool {
+    first = first ?? refusal
     return refusal == nil
   }
-  return expressible.isEmpty
-    ? dense(refusals.first ?? "no structure can be expressed")
-    : LayerChoices(layer: layer, candidates: expressible, refusal: nil)
 }
 
 extension Checkpoint {

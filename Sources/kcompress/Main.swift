@@ -50,6 +50,7 @@ struct KCompress: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self, BenchCommand.self,
+      InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self, ExplainCommand.self,
+      BenchCommand.self,
     ])
 }

@@ -5,9 +5,6 @@ extension KerasStageWriter {
   /// Writes one convolution.
   mutating func write(_ convolution: Convolution, _ factor: Int) throws(KerasRefusal) {
     precondition(convolution.inputChannels == channels, "\(convolution) does not take \(channels) channels")
-    guard convolution.groups == 1 || convolution.batch == 1 else {
-      throw KerasRefusal(reason: "a convolution has groups and a batch at once")
-    }
     var convolution = convolution
     guard convolution.window.stride.contains(where: { $0 > 1 }), !convolution.canStride else {
       return try writeUnfolded(convolution, factor)
@@ -68,9 +65,10 @@ extension KerasStageWriter {
     clearBiasHolder()
     var folded = convolution
     folded.batch = 1
+    let inputs = folded.inputChannels
     var extents = try knownExtents()
     if extents.isEmpty {
-      try reshape([batch, convolution.kernelShape[1]], then: [batch], convolution.kernelShape[1])
+      try reshape([batch, inputs], then: [batch], inputs)
       try writeDirectly(folded, factor)
       return try reshape([channels * batch], then: [], channels * batch)
     }
@@ -83,7 +81,7 @@ extension KerasStageWriter {
       folded.window.dilation[last] *= batch
     }
     extents[last] = try Self.product([extents[last], batch])
-    try reshape(extents + [convolution.kernelShape[1]], then: extents, convolution.kernelShape[1])
+    try reshape(extents + [inputs], then: extents, inputs)
     try writeDirectly(folded, factor)
     var unfolded = try knownExtents()
     unfolded[last] = unfolded[last].map { $0 / batch }
@@ -93,14 +91,14 @@ extension KerasStageWriter {
   /// Writes a convolution that Keras has.
   private mutating func writeDirectly(_ convolution: Convolution, _ factor: Int) throws(KerasRefusal) {
     let (kernel, shape, order) = (convolution.spatialExtents, convolution.kernelShape, convolution.spatialOrder)
-    guard order > 0 else {
-      guard convolution.groups == 1 else { throw KerasRefusal(reason: "Dense has no groups") }
+    guard order > 0 || convolution.groups > 1 else {
       set(channels: shape[0])
       let content = KerasPart.Weight.Content.factor(index: factor, shape: shape, order: [1, 0])
       return add(
         "Dense", ["units": .integer(shape[0]), "activation": "linear", "use_bias": false],
         weights: [KerasPart.Weight(name: "kernel", content: content)])
     }
+    guard order > 0 else { return try writeGroupedLinear(convolution, factor) }
     let padding = try writePadding(convolution)
     var window = convolution.window
     window.padding = padding == "same" ? .same : padding == "causal" ? .causal : .valid
@@ -123,6 +121,16 @@ extension KerasStageWriter {
       let content = KerasPart.Weight.Content.factor(index: factor, shape: shape, order: spatial + [1, 0])
       add("Conv\(order)D", settings, weights: [KerasPart.Weight(name: "kernel", content: content)])
     }
+  }
+
+  /// Writes a linear stage with groups as a convolution over one axis, for Dense has none.
+  private mutating func writeGroupedLinear(_ convolution: Convolution, _ factor: Int) throws(KerasRefusal) {
+    let extents = try knownExtents()
+    let positions = try Self.product(extents)
+    if extents.count != 1 { try reshape([positions, channels], then: [positions], channels) }
+    try writeDirectly(
+      Convolution(kernelShape: convolution.kernelShape + [1], groups: convolution.groups, window: .unit(1)), factor)
+    if extents.count != 1 { try reshape(extents + [channels], then: extents, channels) }
   }
 
   /// Adds the border that the padding of a convolution cannot say, and returns the padding that is left to say.

@@ -3,14 +3,17 @@ import ModelGraph
 extension Window {
   /// The windows of convolutions that, run one after the other, together see what this window sees.
   ///
-  /// Every convolution's dilation is the layer's times the extents of those before it. On an axis where one convolution
+  /// A convolution's dilation is the layer's times the extents of the less significant digits. On an axis where one convolution
   /// alone has an extent, that one takes stride and padding; where none has, the first does. Where several have, the
   /// first of them pads for all, with stated amounts, and the last takes the stride: zeros stay zeros, as there is no
   /// bias in between.
   ///
-  /// - Parameter extents: the spatial extents of the convolutions, in the order in which they run.
+  /// - Parameters:
+  ///   - extents: the spatial extents of the convolutions, in the order in which they run.
+  ///   - significance: for each convolution and axis, how far apart the digit's values stand: the product of the extents of
+  ///     all less significant digits.
   /// - Returns: nil where an axis with several extents has a padding that depends on the input's extent.
-  func divided(among extents: [[Int]]) -> [Window]? {
+  func divided(among extents: [[Int]], significance: [[Int]]) -> [Window]? {
     let axes = stride.indices
     let owners = axes.map { axis in extents.indices.filter { extents[$0][axis] > 1 } }
     let isSplit = owners.contains { $0.count > 1 }
@@ -22,7 +25,7 @@ extension Window {
       var pads = false
       for axis in axes {
         let (first, last) = (owners[axis].first ?? 0, owners[axis].last ?? 0)
-        window.dilation[axis] = extents[..<step].reduce(dilation[axis]) { $0 * $1[axis] }
+        window.dilation[axis] = dilation[axis] * significance[step][axis]
         if step == last { window.stride[axis] = stride[axis] }
         guard step == first else { continue }
         pads = true

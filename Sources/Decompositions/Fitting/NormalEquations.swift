@@ -6,16 +6,16 @@ import TensorCore
 ///
 /// The other factors fall into components that share no rank; E is the Kronecker product of theirs, so E E^T is a Kronecker
 /// product of small Gram matrices and is solved one after the other. E itself is never formed where that is dearer.
-/// A norm that is given by a matrix over the input patch belongs here and nowhere else: it changes how `gram` and `target`
-/// are contracted, while sweeps, ridge and stopping stay as they are.
+/// A norm over the input patch changes how `gram` and `target` are contracted (`FactorProblem`) and makes the factor's part of
+/// the patch one more axis of the system; sweeps, ridge and stopping stay as they are.
 struct NormalEquations {
-  /// Some of the factor's rank axes (positions behind the digits) and E E^T over them, as a square matrix.
+  /// Some axes of `target` and E E^T over them, as a square matrix.
   struct Component {
     let axes: [Int]
     let gram: Tensor<Double>
   }
 
-  /// W E^T: (digits, ranks...).
+  /// W E^T: (digits, ranks...), or (out, patch, ranks...).
   let target: Tensor<Double>
   let components: [Component]
 
@@ -48,14 +48,13 @@ struct NormalEquations {
     return growth
   }
 
-  /// Applies `body` to the matrix whose columns are the given rank axes.
+  /// Applies `body` to the matrix whose columns are the given axes.
   private static func alongAxes(
     _ axes: [Int], of tensor: Tensor<Double>, _ body: (Tensor<Double>) throws -> Tensor<Double>
   ) rethrows -> Tensor<Double> {
-    let moved = axes.map { $0 + 1 }
-    let order = (0..<tensor.order).filter { !moved.contains($0) } + moved
+    let order = (0..<tensor.order).filter { !axes.contains($0) } + axes
     let turned = tensor.permuted(order)
-    let columns = moved.reduce(1) { $0 * tensor.shape[$1] }
+    let columns = axes.reduce(1) { $0 * tensor.shape[$1] }
     let rows = columns > 0 ? tensor.count / columns : 0
     return try body(turned.reshaped([rows, columns])).reshaped(turned.shape)
       .permuted(order.inversePermutation)

@@ -123,23 +123,29 @@ private struct Response {
     }.reversed()
   }
 
-  /// The taps at the layer's dilation; nil where the response reaches elsewhere or the kernel is grouped.
+  /// The taps at the layer's dilation; nil where the response reaches elsewhere, outside of a group for instance.
   func kernel(_ layer: Convolution) -> Tensor<Double>? {
     let taps = layer.spatialExtents
     let dilation = layer.window.dilation
-    guard layer.groups == 1, layer.batch == 1,
+    guard layer.batch == 1, inputs == layer.inputChannels,
       extents == taps.indices.map({ (taps[$0] - 1) * dilation[$0] + 1 })
     else { return nil }
     let strides = Tensor<Double>.strides(of: extents)
     var kernel = [Double](repeating: 0, count: layer.parameterCount)
     let tapCount = taps.reduce(1, *)
+    let (perGroup, outputs) = (layer.kernelShape[1], channels / layer.groups)
     for tap in 0..<tapCount {
       let index = Self.index(tap, taps)
       let position = index.indices.reduce(0) { $0 + index[$1] * dilation[$1] * strides[$1] }
       for channel in 0..<channels {
+        let own = channel / outputs * perGroup
         for input in 0..<inputs {
-          kernel[(channel * inputs + input) * tapCount + tap] =
-            values[channel * size + position * inputs + input]
+          let value = values[channel * size + position * inputs + input]
+          if (own..<own + perGroup).contains(input) {
+            kernel[(channel * perGroup + input - own) * tapCount + tap] = value
+          } else if value != 0 {
+            return nil
+          }
         }
       }
     }

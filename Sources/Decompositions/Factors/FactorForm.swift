@@ -1,33 +1,31 @@
-import Basics
 import TensorCore
 
-/// Which factors a structure has, before their values: the form that every structure shares.
+/// Which factors a structure has and which ranks tie them, before the extents of the ranks: what every structure shares.
 ///
 /// As in a Kronecker product, every kernel mode n is seen as one digit for each factor, `shapes[k][n]` the extent of factor
 /// k's digit, factor 0 the most significant (papers: SeKron, section "Definition"). Besides its digits a factor has
 /// rank axes; a rank that several factors share is summed over. CP, Tucker, TT, TR, SeKron, GKPD and the low rank differ
 /// in nothing but `shapes` and `rankAxes`.
-public struct FactorPattern: Sendable, Equatable {
+public struct FactorForm: Sendable, Hashable {
   /// For each factor, its digit's extent in every kernel mode (out, in, spatial...).
   public let shapes: [[Int]]
-  /// The extent of every rank.
-  public let ranks: [Int]
   /// For each factor, the ranks that are its axes, behind the digits.
   public let rankAxes: [[Int]]
 
   /// - Precondition: every factor has a digit for every mode, and every rank occurs in at least two factors.
-  public init(shapes: [[Int]], ranks: [Int], rankAxes: [[Int]]) {
+  public init(shapes: [[Int]], rankAxes: [[Int]]) {
     precondition(shapes.count == rankAxes.count, "\(shapes) and \(rankAxes) differ in count")
     precondition(Set(shapes.map(\.count)).count == 1, "the factors \(shapes) differ in order")
+    let count = (rankAxes.joined().max() ?? -1) + 1
     precondition(
-      ranks.indices.allSatisfy { rank in rankAxes.count { $0.contains(rank) } >= 2 },
+      (0..<count).allSatisfy { rank in rankAxes.count { $0.contains(rank) } >= 2 },
       "a rank of \(rankAxes) ties no two factors together")
     self.shapes = shapes
-    self.ranks = ranks
     self.rankAxes = rankAxes
   }
 
   public var factorCount: Int { shapes.count }
+  public var rankCount: Int { (rankAxes.joined().max() ?? -1) + 1 }
 
   /// The kernel's shape: in every mode the product of the digits.
   public var kernelShape: [Int] {
@@ -37,15 +35,9 @@ public struct FactorPattern: Sendable, Equatable {
   /// The elements of one slice of factor k: the product of its digits.
   public func modeCount(_ k: Int) -> Int { shapes[k].reduce(1, *) }
 
-  /// The extents of factor k's rank axes.
-  public func rankExtents(_ k: Int) -> [Int] { rankAxes[k].map { ranks[$0] } }
-
-  /// Digits, then ranks.
-  public func factorShape(_ k: Int) -> [Int] { shapes[k] + rankExtents(k) }
-
-  /// The elements of all factors.
-  public var parameterCount: Int {
-    shapes.indices.reduce(0) { $0 + factorShape($1).reduce(1, *) }
+  /// The factors that have a rank.
+  public func members(ofRank rank: Int) -> [Int] {
+    shapes.indices.filter { rankAxes[$0].contains(rank) }
   }
 
   /// The order that turns a kernel, its modes split into digits, into (digits of factor 0, digits of factor 1, ...).

@@ -1,0 +1,99 @@
+import ModelGraph
+import TensorCore
+
+/// The steps in which a layer computes with its factors, before the layer's window is laid over them.
+public struct Lowering: Sendable, Equatable {
+  public enum Step: Sendable, Equatable {
+    case convolution(FactorConvolution)
+    /// See `Stage.permutation`.
+    case permutation(axes: [Int], order: [Int])
+  }
+
+  /// A convolution whose kernel is a factor.
+  public struct FactorConvolution: Sendable, Equatable {
+    /// The position of the factor.
+    public let factor: Int
+    /// See `Convolution`.
+    public let kernelShape: [Int]
+    public let groups: Int
+    public let batch: Int
+    /// The factor's axes (digits, ranks) in the order in which the kernel has them.
+    let order: [Int]
+    /// For each spatial axis, how far apart the digit's values stand.
+    let significance: [Int]
+  }
+
+  public let pattern: FactorPattern
+  /// The layer's own groups, each with factors of its own.
+  public let groups: Int
+  public let steps: [Step]
+
+  init(pattern: FactorPattern, groups: Int, steps: [Step]) {
+    self.pattern = pattern
+    self.groups = groups
+    self.steps = steps
+  }
+
+  public var convolutions: [FactorConvolution] {
+    steps.compactMap { if case .convolution(let convolution) = $0 { convolution } else { nil } }
+  }
+
+  /// The stages of a layer with this window, or nil where the window cannot be divided among the steps.
+  ///
+  /// - Parameter biasChannels: the output channels of a layer that has a bias.
+  public func stages(window: Window, biasChannels: Int?) -> [Stage]? {
+    guard
+      let windows = window.divided(
+        among: convolutions.map { Array($0.kernelShape.dropFirst(2)) },
+        significance: convolutions.map(\.significance))
+    else { return nil }
+    var rest = windows[...]
+    var stages: [Stage] = []
+    for step in steps {
+      switch step {
+      case .convolution(let own):
+        guard let window = rest.popFirst() else { return nil }
+        stages.append(
+          .convolution(
+            Convolution(kernelShape: own.kernelShape, groups: own.groups, batch: own.batch, window: window)))
+      case .permutation(let axes, let order):
+        stages.append(.permutation(axes: axes, order: order))
+      }
+    }
+    if let biasChannels { stages.append(.bias(channels: biasChannels)) }
+    return stages
+  }
+
+  /// The weights of the convolutions, in the stages' order.
+  ///
+  /// - Parameter factorizations: one for each of the layer's groups.
+  public func weights(of factorizations: [Factorization]) -> [Tensor<Double>] {
+    convolutions.map { own in
+      let parts = factorizations.map { $0.factors[own.factor].permuted(own.order).elements }
+      return Tensor(shape: own.kernelShape, elements: Array(parts.joined()))
+    }
+  }
+
+  /// The inverse of `weights`: what a written layer stands for.
+  ///
+  /// - Precondition: the weights have the shapes of the steps.
+  public func factorizations(of weights: [Tensor<Double>]) -> [Factorization] {
+    (0..<groups).map { group in
+      var factors = pattern.shapes.indices.map { Tensor<Double>(zeros: pattern.factorShape($0)) }
+      for (own, weight) in zip(convolutions, weights) {
+        precondition(weight.shape == own.kernelShape, "\(weight.shape) is not \(own.kernelShape)")
+        let count = weight.count / groups
+        factors[own.factor] = Tensor(
+          shape: own.order.map { pattern.factorShape(own.factor)[$0] },
+          elements: Array(weight.elements[group * count..<(group + 1) * count])
+        ).permuted(own.order.inversePermutation)
+      }
+      return Factorization(pattern, factors: factors)
+    }
+  }
+
+  /// Multiply-accumulates per output position without stride.
+  public var macsPerPosition: Int {
+    convolutions.reduce(0) { $0 + $1.batch * $1.kernelShape.reduce(1, *) }
+  }
+}

@@ -1,0 +1,146 @@
+import Basics
+import LinearAlgebra
+import TensorCore
+
+/// The one fit of all structures: every factor in turn becomes the least-squares solution while the others are held.
+///
+/// Sweeps begin ahead of where the last one ended, by Nesterov's momentum; where that raises the loss, momentum starts anew from
+/// the last good factors (Mitchell, Ye and De Sterck, Numerical Linear Algebra with Applications 27, 2020). So the loss
+/// ||W - What||^2 / ||W||^2, in the objective's norm, never rises, and the long swamps of plain alternation take a fraction
+/// of the sweeps.
+///
+/// The ridge bounds the factors: what a sweep minimises is loss * (1 + ridge * the factors' squared norms), in units where
+/// ||W|| = 1 and with the second loss that of the last sweep. So the components of a CP cannot grow without bound where no
+/// best approximation exists (de Silva and Lim, 2008), single precision is enough to compute the layer, and an exact
+/// decomposition is still reached.
+public struct AlternatingLeastSquares: Sendable {
+  /// Passes over all factors at most.
+  public var sweepLimit: Int
+  /// The fit has converged when sweeps lower the loss by less than this part of it, each of the last few.
+  public var progress: Double
+  /// The weight of the factors' squared norms, as a part of the loss.
+  public var ridge: Double
+
+  public init(sweepLimit: Int = 20, progress: Double = 1e-4, ridge: Double = 1e-3) {
+    self.sweepLimit = sweepLimit
+    self.progress = progress
+    self.ridge = ridge
+  }
+
+  public struct Result: Sendable {
+    public let factorization: Factorization
+    /// ||W - What||^2 / ||W||^2 at the start and after every sweep, from the normal equations: good to about 1e-15, so
+    /// a report takes the discrepancy of the reconstruction instead.
+    public let losses: [Double]
+    public let converged: Bool
+  }
+
+  /// Keeps singular normal equations solvable.
+  private static let leastRidge = 1e-13
+  /// A loss below this is rounding.
+  private static let exactLoss = 1e-15
+  /// The sweeps over which progress is averaged: an extrapolation that fails makes a single one look idle.
+  private static let patience = 4
+
+  /// - Parameter start: factors of a pattern whose kernel shape is the objective's.
+  public func fit(_ objective: FitObjective, from start: Factorization) -> Result {
+    let norm = objective.norm
+    guard norm > 0 else {
+      let zero = Factorization(
+        start.pattern, factors: start.factors.map { Tensor(zeros: $0.shape) })
+      return Result(factorization: zero, losses: [0], converged: true)
+    }
+    let equations = FitEquations(objective, start.pattern)
+    var best = State(start.scaled(by: 1 / norm).balanced(), equations)
+    var losses = [best.loss]
+    var converged = best.loss <= Self.exactLoss
+    var previous = best.factorization
+    var momentum = 0.0
+    while !converged, losses.count <= sweepLimit {
+      let ridge = max(Self.leastRidge, ridge * best.loss)
+      var next =
+        momentum == 0
+        ? best
+        : State(best.factorization.extrapolated(from: previous, by: momentum / (momentum + 3)), equations)
+      for k in start.factors.indices { next.update(k, equations, ridge: ridge) }
+      if next.loss <= best.loss {
+        previous = best.factorization
+        best = next
+        best.factorization = next.factorization.balanced()
+        momentum += 1
+      } else {
+        momentum = 0
+      }
+      equations.set(best.factorization)
+      losses.append(best.loss)
+      let window = losses.suffix(Self.patience + 1)
+      let before = window.first ?? 0
+      let isIdle = window.count > Self.patience && before - best.loss <= progress * before * Double(Self.patience)
+      converged = isIdle || best.loss <= Self.exactLoss
+    }
+    return Result(
+      factorization: best.factorization.scaled(by: norm), losses: losses, converged: converged)
+  }
+
+  /// The factors with their loss.
+  private struct State {
+    var factorization: Factorization
+    private(set) var loss: Double
+
+    init(_ factorization: Factorization, _ equations: FitEquations) {
+      self.factorization = factorization
+      equations.set(factorization)
+      let system = equations.system(0)
+      let factor = factorization.matricized[0].reshaped(system.target.shape)
+      loss = max(0, 1 + system.growth(from: Tensor(zeros: factor.shape), to: factor))
+    }
+
+    /// Puts the least-squares solution in the place of factor k, unless that raises the loss.
+    mutating func update(_ k: Int, _ equations: FitEquations, ridge: Double) {
+      let system = equations.system(k)
+      guard let solution = try? system.solution(ridge: ridge) else { return }
+      let factor = factorization.factors[k]
+      let growth = system.growth(from: factor.reshaped(solution.shape), to: solution)
+      guard growth <= 0 else { return }
+      loss = max(0, loss + growth)
+      factorization.factors[k] = solution.reshaped(factor.shape)
+      equations.set(factorization, only: k)
+    }
+  }
+}
+
+/// The normal equations of all factors of a fit, for the factors that are in place.
+private final class FitEquations {
+  private let pattern: FactorPattern
+  private let tree: ContractionTree
+  private let problems: [FactorProblem]
+  private var factors: [Tensor<Double>] = []
+
+  init(_ objective: FitObjective, _ pattern: FactorPattern) {
+    self.pattern = pattern
+    let labels = EinsumLabels(pattern)
+    let factors = Array(pattern.shapes.indices)
+    let kernel = objective.weighted.map { $0 / objective.norm }
+    tree = ContractionTree(
+      [factors] + factors.map(labels.factor), kernel: pattern.form.rearranged(kernel), extents: labels.extents())
+    if let metric = objective.metric(rearrangedFor: pattern.form) {
+      problems = factors.map { FactorProblem(pattern, factor: $0, metric: metric) }
+    } else {
+      problems = factors.map { FactorProblem(pattern, factor: $0) }
+    }
+  }
+
+  /// Puts the factors in place that differ from those there.
+  func set(_ factorization: Factorization, only changed: Int? = nil) {
+    let all = factorization.matricized
+    for k in all.indices where changed.map({ $0 == k }) ?? (factors.isEmpty || factors[k] != all[k]) {
+      tree.set(all[k], k)
+    }
+    factors = all
+  }
+
+  /// The normal equations of factor k.
+  func system(_ k: Int) -> NormalEquations {
+    problems[k].normalEquations(target: tree.target(k), factors, pattern: pattern)
+  }
+}

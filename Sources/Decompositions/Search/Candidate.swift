@@ -1,0 +1,138 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// One way to replace a layer: a structure with its shapes and ranks, what it stores, what it loses, how it runs.
+public struct Candidate: Sendable, Equatable {
+  /// The structure's name.
+  public let structure: String
+  /// Of each of the layer's groups.
+  public let pattern: FactorPattern
+  /// The relative discrepancy ||W - What|| / ||W|| that the fit reaches or passes.
+  public let discrepancy: Double
+  /// What a reader of the plan should know of the fit; empty where there is nothing to say.
+  public let note: String
+  /// What runs in place of the layer, its bias included.
+  public let stages: [Stage]
+  private let lowering: Lowering
+
+  /// For each factor, its digit's extent in every kernel mode (out, in, spatial...).
+  public var shapes: [[Int]] { pattern.shapes }
+  public var ranks: [Int] { pattern.ranks }
+  /// The elements of all factors, without the bias.
+  public var parameterCount: Int { pattern.parameterCount * lowering.groups }
+
+  /// The candidate that a plan names. Ranks beyond full rank are lowered to it, with a note.
+  ///
+  /// - Throws: `Failure` for an unknown structure, and where the structure does not fit the layer's kernel or window.
+  public init(
+    structure: String, shapes: [[Int]], ranks: [Int], discrepancy: Double, convolution: Convolution, hasBias: Bool
+  ) throws {
+    let pattern = try Structures.named(structure).pattern(
+      shapes: shapes, ranks: ranks, kernelShape: convolution.kernelShapePerGroup)
+    let note = pattern.ranks == ranks ? "" : "the ranks \(ranks) are beyond full rank and were lowered to \(pattern.ranks)"
+    guard
+      let candidate = Candidate(
+        structure: structure, pattern, discrepancy: discrepancy, note: note, convolution: convolution, hasBias: hasBias)
+    else {
+      throw Failure(
+        "structure '\(structure)'", "cannot run in place of the layer",
+        "its stride or padding cannot be divided among the shapes \(shapes)",
+        remedy: "expected shapes that the sweep offers")
+    }
+    self = candidate
+  }
+
+  /// Nil where the layer's window cannot be divided among the factors.
+  init?(
+    structure: String, _ pattern: FactorPattern, discrepancy: Double, note: String, convolution: Convolution,
+    hasBias: Bool
+  ) {
+    guard convolution.batch == 1 else { return nil }
+    lowering = Lowering(pattern, groups: convolution.groups)
+    guard
+      let stages = lowering.stages(
+        window: convolution.window, biasChannels: hasBias ? convolution.kernelShape[0] : nil)
+    else { return nil }
+    self.structure = structure
+    self.pattern = pattern
+    self.discrepancy = discrepancy
+    self.note = note
+    self.stages = stages
+  }
+
+  /// Computes the factors: the same kernel gives the same weights, at the discrepancy that the sweep promised or below.
+  ///
+  /// - Parameters:
+  ///   - kernel: (out, in / groups, spatial...).
+  ///   - seed: of the random starts, as in the sweep.
+  /// - Throws: `Failure` when the kernel has another shape than the candidate or holds NaN or infinity.
+  public func fit(_ kernel: Tensor<Double>, seed: UInt64 = 0, effort: FitEffort = .final) throws -> FittedLayer {
+    let implementation = try Structures.named(structure)
+    let blocks = try kernel.groupBlocks(lowering.groups, shape: pattern.kernelShape)
+    let fits = try blocks.map { block in
+      try Fitting(FitObjective(block), seed: seed).fit(pattern, of: implementation, effort: effort)
+    }
+    return FittedLayer(
+      weights: lowering.weights(of: fits.map(\.factorization)),
+      discrepancy: kernel.pooled(zip(blocks, fits).map { $0.1.discrepancy * $0.0.norm }),
+      converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max() ?? 0)
+  }
+
+  /// The kernel (out, in / groups, spatial...) that stored weights stand for.
+  ///
+  /// - Parameter weights: of the stages' convolutions, in their order.
+  /// - Throws: `Failure` when the weights do not have the stages' shapes.
+  public func reconstruct(from weights: [Tensor<Double>]) throws -> Tensor<Double> {
+    let expected = stages.convolutions.map(\.kernelShape)
+    guard weights.map(\.shape) == expected else {
+      throw Failure(
+        "structure '\(structure)'", "cannot be reconstructed",
+        "the weights have the shapes \(weights.map(\.shape))", remedy: "expected \(expected)")
+    }
+    let blocks = lowering.factorizations(of: weights).map { $0.reconstruct() }
+    let shape = [pattern.kernelShape[0] * blocks.count] + pattern.kernelShape.dropFirst()
+    return Tensor(shape: shape, elements: Array(blocks.map(\.elements).joined()))
+  }
+}
+
+/// A layer's factors, ready to store.
+public struct FittedLayer: Sendable {
+  /// The weights of the candidate's convolutions, in their stages' order and shapes.
+  public let weights: [Tensor<Double>]
+  /// ||W - What|| / ||W||, computed from the reconstruction.
+  public let discrepancy: Double
+  public let converged: Bool
+  /// Passes over all factors.
+  public let sweeps: Int
+}
+
+extension Convolution {
+  /// The kernel's shape in one of the groups: (out / groups, in / groups, spatial...).
+  var kernelShapePerGroup: [Int] { [kernelShape[0] / max(1, groups)] + kernelShape.dropFirst() }
+}
+
+extension Tensor where Scalar == Double {
+  /// The kernels of a layer's groups.
+  ///
+  /// - Parameter shape: of each.
+  /// - Throws: `Failure` when the kernel has another shape or holds NaN or infinity.
+  func groupBlocks(_ groups: Int, shape: [Int]) throws -> [Tensor] {
+    let whole = [shape[0] * groups] + shape.dropFirst()
+    guard self.shape == whole else {
+      throw Failure(
+        "kernel", "has another shape than its layer", "it is \(self.shape)", remedy: "expected \(whole)")
+    }
+    guard isFinite else { throw Failure.kernelNotFinite }
+    let size = count / Swift.max(1, groups)
+    return (0..<groups).map {
+      Tensor(shape: shape, elements: Array(elements[$0 * size..<($0 + 1) * size]))
+    }
+  }
+
+  /// The relative discrepancy of a kernel whose groups have these absolute ones.
+  func pooled(_ discrepancies: [Double]) -> Double {
+    let total = discrepancies.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return norm > 0 ? total / norm : (total == 0 ? 0 : .infinity)
+  }
+}

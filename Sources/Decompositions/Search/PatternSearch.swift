@@ -1,0 +1,137 @@
+import ModelGraph
+import TensorCore
+
+/// How hard a search looks for a structure's best pattern.
+public struct SearchEffort: Sendable {
+  /// Proposals that are tried.
+  public var proposals: Int
+  /// How often the search moves to a better neighbour, and how many neighbours it tries each time.
+  public var moves: Int
+  public var neighbours: Int
+  /// The best of those tried that are fitted in earnest.
+  public var finalists: Int
+  public var fit: FitEffort
+
+  /// For the curves of all layers of a network.
+  public static let sweep = SearchEffort(proposals: 6, moves: 1, neighbours: 4, finalists: 1, fit: .sweep)
+  /// For one layer that somebody waits for.
+  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 3, fit: .final)
+}
+
+/// Finds the pattern of a structure that reaches the least discrepancy for one layer within a number of parameters.
+///
+/// Where spectra rank a structure's proposals, the best are fitted. Else proposals are tried with a few sweeps, then the neighbours
+/// of the best, as long as that helps; the best of all are fitted in earnest.
+public struct PatternSearch {
+  public let convolution: Convolution
+  public let hasBias: Bool
+  /// Whether whoever writes the layer can express stages.
+  public let accepts: ([Stage]) -> Bool
+  private let kernel: Tensor<Double>
+  /// One for each of the layer's groups.
+  private let blocks: [Fitting]
+  /// The group with the largest norm stands for all where patterns are compared.
+  private let leading: Fitting
+  let spectra: KernelSpectra
+
+  /// - Parameters:
+  ///   - kernel: (out, in / groups, spatial...).
+  ///   - spectrumWork: see `KernelSpectra`.
+  /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
+  public init(
+    _ kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
+    spectrumWork: Double = .infinity, accepts: @escaping ([Stage]) -> Bool = { _ in true }
+  ) throws {
+    self.kernel = kernel
+    self.convolution = convolution
+    self.hasBias = hasBias
+    self.accepts = accepts
+    blocks = try kernel.groupBlocks(convolution.groups, shape: convolution.kernelShapePerGroup)
+      .map { Fitting(try FitObjective($0), seed: seed) }
+    leading = blocks.max { $0.objective.norm < $1.objective.norm } ?? blocks[0]
+    spectra = KernelSpectra(leading.objective.kernel, workLimit: spectrumWork)
+  }
+
+  /// The best candidate with at most this many parameters; nil where the structure has none.
+  public func best(of structure: any Structure, parameters: Int, effort: SearchEffort) throws -> Candidate? {
+    let fitted = try promising(structure, parameters: parameters, effort: effort)
+      .compactMap { try candidate($0.pattern, of: structure, effort: effort.fit) }
+    return fitted.min { $0.discrepancy < $1.discrepancy }
+  }
+
+  /// A pattern with the discrepancy of its trial, 0 where it needed none.
+  typealias Promise = (pattern: FactorPattern, discrepancy: Double)
+
+  /// The patterns that are worth fitting in earnest, the most promising first.
+  func promising(_ structure: any Structure, parameters: Int, effort: SearchEffort) throws -> [Promise] {
+    let perGroup = parameters / blocks.count
+    let proposals = try structure.proposals(spectra, parameters: perGroup).lazy
+      .filter { isRunnable($0, structure) }
+    if structure.startIsOptimal { return proposals.prefix(1).map { ($0, 0) } }
+    guard structure.needsTrials else { return proposals.prefix(effort.finalists).map { ($0, 0) } }
+    var tried: [FactorPattern: Double] = [:]
+    for pattern in proposals.prefix(effort.proposals) where tried[pattern] == nil {
+      tried[pattern] = try trial(pattern, structure)
+    }
+    for _ in 0..<effort.moves {
+      guard let best = ranked(tried).first else { break }
+      let fresh = structure.neighbours(of: best.pattern, parameters: perGroup).lazy
+        .filter { tried[$0] == nil && isRunnable($0, structure) }
+      for pattern in Set(fresh.prefix(effort.neighbours)) { tried[pattern] = try trial(pattern, structure) }
+      guard let next = ranked(tried).first, next.discrepancy < best.discrepancy else { break }
+    }
+    return Array(ranked(tried).prefix(effort.finalists))
+  }
+
+  /// A pattern fitted to all groups; nil where the layer's window cannot be divided among its factors.
+  func candidate(
+    _ pattern: FactorPattern, of structure: any Structure, effort: FitEffort
+  ) throws -> Candidate? {
+    if structure.startIsOptimal, blocks.count == 1 {
+      let tail = try spectra.tail(leading: pattern.shapes[0], rank: pattern.ranks[0])
+      return self.candidate(structure, pattern, discrepancy: tail.squareRoot(), note: "")
+    }
+    let fits = try blocks.map { try $0.fit(pattern, of: structure, effort: effort) }
+    return candidate(pattern, of: structure, fits)
+  }
+
+  /// The candidates of a pattern and of the smaller ones from which its fit climbs.
+  func curve(_ pattern: FactorPattern, of structure: any Structure) -> [Candidate] {
+    let climbs = blocks.map { $0.climb(to: pattern) }
+    return climbs[0].indices.compactMap { step in
+      candidate(climbs[0][step].factorization.pattern, of: structure, climbs.map { $0[step] })
+    }
+  }
+
+  private func candidate(_ pattern: FactorPattern, of structure: any Structure, _ fits: [Fit]) -> Candidate? {
+    let discrepancy = kernel.pooled(zip(blocks, fits).map { $0.objective.norm * $1.discrepancy })
+    let open = fits.filter { !$0.converged }.map(\.sweeps).max()
+    let note = open.map { "the fit was stopped after \($0) sweeps, still improving; apply goes on from there" }
+    return self.candidate(structure, pattern, discrepancy: discrepancy, note: note ?? "")
+  }
+
+  private func candidate(
+    _ structure: any Structure, _ pattern: FactorPattern, discrepancy: Double, note: String
+  ) -> Candidate? {
+    guard discrepancy.isFinite else { return nil }
+    return Candidate(
+      structure: structure.name, pattern, discrepancy: discrepancy, note: note, convolution: convolution,
+      hasBias: hasBias)
+  }
+
+  private func trial(_ pattern: FactorPattern, _ structure: any Structure) throws -> Double {
+    try leading.fit(pattern, of: structure, effort: .trial).discrepancy
+  }
+
+  /// By discrepancy; among equals by fewer parameters, then in a fixed order.
+  private func ranked(_ tried: [FactorPattern: Double]) -> [Promise] {
+    tried.sorted {
+      ($0.value, $0.key.parameterCount, "\($0.key)") < ($1.value, $1.key.parameterCount, "\($1.key)")
+    }.map { ($0.key, $0.value) }
+  }
+
+  /// Whether the layer's window can be divided among the factors and the writer has layers for the stages.
+  private func isRunnable(_ pattern: FactorPattern, _ structure: any Structure) -> Bool {
+    candidate(structure, pattern, discrepancy: 0, note: "").map { accepts($0.stages) } ?? false
+  }
+}

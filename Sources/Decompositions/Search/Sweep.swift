@@ -1,0 +1,125 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// The curve of a layer: what each structure reaches at parameter counts from a fortieth of the kernel's up to all of them.
+public struct Sweep: Sendable {
+  public let structures: [any Structure]
+
+  /// The parameter counts lie a factor of the cube root of 2 apart: finer grids gain little, coarser ones leave bytes of the
+  /// budget unused.
+  private static let gridRatio = 1.259921
+  private static let gridCount = 16
+  /// The parameters, as parts of the dense kernel's, at which patterns are searched for; elsewhere they are scaled from there.
+  private static let anchors = [0.35, 0.12]
+  /// Multiply-accumulates for one spectrum. Balanced splits of a large kernel are both the dearest to score and the worst: the
+  /// papers' many small, unbalanced summands win.
+  private static let spectrumWork = 1e9
+
+  public init(structures: [any Structure] = Structures.all) { self.structures = structures }
+
+  /// Candidates with fewer parameters than the dense kernel, for each structure by ascending parameters, none with both more
+  /// parameters and no smaller discrepancy than another of its structure.
+  ///
+  /// - Parameters:
+  ///   - kernel: (out, in / groups, spatial...).
+  ///   - seed: of the random starts.
+  ///   - accepts: whether whoever writes the layer can express stages.
+  /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
+  public func candidates(
+    for kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
+    accepts: @escaping ([Stage]) -> Bool = { _ in true }
+  ) throws -> [Candidate] {
+    guard kernel.count > 0, convolution.batch == 1 else { return [] }
+    let search = try PatternSearch(
+      kernel, convolution: convolution, hasBias: hasBias, seed: seed, spectrumWork: Self.spectrumWork, accepts: accepts)
+    var contest = Contest()
+    return try structures.flatMap { structure in
+      let curve =
+        try structure.needsTrials
+        ? climbedCurve(of: structure, search, &contest) : rankedCurve(of: structure, search, contest)
+      let front = Self.front(curve.filter { $0.parameterCount < kernel.count })
+      contest.add(front)
+      return front
+    }
+  }
+
+  private static func targets(_ count: Int) -> [Int] {
+    var target = Double(count) * 0.94
+    return (0..<gridCount).map { _ in
+      defer { target /= gridRatio }
+      return Int(target)
+    }
+  }
+
+  /// One search for each target; what cannot win for its bound alone is not fitted.
+  private func rankedCurve(
+    of structure: any Structure, _ search: PatternSearch, _ contest: Contest
+  ) throws -> [Candidate] {
+    let groups = search.convolution.groups
+    return try Self.targets(search.convolution.parameterCount).compactMap { target in
+      guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern else {
+        return nil
+      }
+      let bound = try structure.bound(search.spectra, pattern).squareRoot()
+      guard groups > 1 || bound < contest.discrepancy(at: pattern.parameterCount) else { return nil }
+      return try search.candidate(pattern, of: structure, effort: .sweep)
+    }
+  }
+
+  /// Searches at the anchors; from each that can still win, the ladder up to the most parameters that are worth while.
+  private func climbedCurve(
+    of structure: any Structure, _ search: PatternSearch, _ contest: inout Contest
+  ) throws -> [Candidate] {
+    let (count, groups) = (search.convolution.parameterCount, search.convolution.groups)
+    var end = 0.94 * Double(count)
+    var curve: [Candidate] = []
+    for anchor in Self.anchors {
+      guard
+        let promise = try search.promising(structure, parameters: Int(anchor * Double(count)), effort: .sweep).first,
+        contest.isOpen(to: promise, at: anchor),
+        let top = promise.pattern.scaled(toParameters: Int(end) / groups)
+      else { continue }
+      curve += search.curve(top, of: structure)
+      // The smaller anchor's ladder ends where the larger one's parameters begin.
+      end = Double(promise.pattern.parameterCount * groups)
+    }
+    return curve
+  }
+
+  /// What nothing dominates.
+  private static func front(_ candidates: [Candidate]) -> [Candidate] {
+    var front: [Candidate] = []
+    let order = candidates.sorted { ($0.parameterCount, $0.discrepancy) < ($1.parameterCount, $1.discrepancy) }
+    for candidate in order {
+      // A gain below the fit's own precision is none.
+      if let last = front.last, candidate.discrepancy >= last.discrepancy - 1e-9 { continue }
+      front.append(candidate)
+    }
+    return front
+  }
+}
+
+/// What a structure has to beat, so that only fits are made that can still win.
+private struct Contest {
+  private var candidates: [Candidate] = []
+  private var best: [Double: Double] = [:]
+  private var essences: Set<FactorPattern.Essence> = []
+  /// A trial is far from converged; what it is behind by less than this may still win.
+  private static let margin = 1.08
+
+  mutating func add(_ front: [Candidate]) { candidates += front }
+
+  /// The least discrepancy of at most this many parameters so far.
+  func discrepancy(at parameters: Int) -> Double {
+    candidates.filter { $0.parameterCount <= parameters }.map(\.discrepancy).min() ?? .infinity
+  }
+
+  /// Whether a pattern is new and its trial close to the best trial at the same anchor.
+  mutating func isOpen(to promise: PatternSearch.Promise, at anchor: Double) -> Bool {
+    guard essences.insert(promise.pattern.essence).inserted else { return false }
+    let isClose = promise.discrepancy <= Self.margin * (best[anchor] ?? .infinity)
+    best[anchor] = min(promise.discrepancy, best[anchor] ?? .infinity)
+    return isClose
+  }
+}

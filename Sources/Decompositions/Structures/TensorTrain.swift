@@ -1,0 +1,82 @@
+import TensorCore
+
+/// The tensor train (Oseledets, 2011): a chain of factors over (out, in, spatial) or over all modes, in any order. A linear
+/// layer has two modes, which makes a low rank, or digits of them as in the TT-matrix (Novikov et al., 2015).
+public struct TensorTrain: Structure {
+  public let name = "tt"
+
+  public init() {}
+
+  public func rankAxes(shapes: [[Int]]) -> [[Int]]? {
+    shapes.indices.map { k in k == 0 ? [0] : k == shapes.count - 1 ? [k - 1] : [k - 1, k] }
+  }
+
+  public func proposals(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
+    let scored = try forms(of: spectra.kernel.shape).compactMap { form in
+      try RankChoice.best(form, parameters: parameters) { rank in
+        try spectra.tails(leading: Self.leading(form, through: rank))
+      }
+    }
+    return scored.sorted { $0.score < $1.score }.map(\.pattern)
+  }
+
+  /// Cut at any bond, a train has at most the bond's rank.
+  public func bound(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double {
+    try pattern.ranks.enumerated().reduce(0) { bound, rank in
+      max(bound, try spectra.tail(leading: Self.leading(pattern.form, through: rank.offset), rank: rank.element))
+    }
+  }
+
+  public func start(_ kernel: Tensor<Double>, _ pattern: FactorPattern) throws -> Factorization? {
+    try TensorTrainSVD.train(kernel, pattern)
+  }
+
+  private func forms(of kernelShape: [Int]) -> [FactorForm] {
+    var result: [FactorForm] = []
+    for groups in ModeGroups.all(kernelShape) where groups.count >= 2 {
+      // A chain read backwards is the same. Beyond four modes the spatial ones keep their order.
+      for order in groups.permutations where order[0][0] <= order[order.count - 1][0] {
+        let spatial = order.joined().filter { $0 >= 2 }
+        guard groups.count <= 4 || spatial == spatial.sorted() else { continue }
+        let shapes = ModeGroups.shapes(order, of: kernelShape)
+        rankAxes(shapes: shapes).map { result.append(FactorForm(shapes: shapes, rankAxes: $0)) }
+      }
+    }
+    return result + matrixForms(of: kernelShape)
+  }
+
+  /// Trains of three factors over digits of a matrix's rows and columns.
+  private func matrixForms(of kernelShape: [Int]) -> [FactorForm] {
+    guard kernelShape.dropFirst(2).allSatisfy({ $0 == 1 }) else { return [] }
+    let (rows, columns) = (kernelShape[0], kernelShape[1])
+    let rest = kernelShape.dropFirst(2)
+    return [2, 4, 8].flatMap { middle -> [FactorForm] in
+      guard rows % middle == 0, columns % middle == 0, rows > middle, columns > middle else { return [] }
+      let choices: [[[Int]]] = [
+        [[rows / middle, 1], [middle, middle], [1, columns / middle]],
+        [[1, columns / middle], [middle, middle], [rows / middle, 1]],
+      ]
+      return choices.compactMap { digits in
+        let shapes = digits.map { $0 + rest }
+        return rankAxes(shapes: shapes).map { FactorForm(shapes: shapes, rankAxes: $0) }
+      }
+    }
+  }
+
+  /// The digits before the bond of a rank, as one factor.
+  private static func leading(_ form: FactorForm, through rank: Int) -> [Int] {
+    form.shapes[0...rank].dropFirst().reduce(form.shapes[0]) { zip($0, $1).map { $0.0 * $0.1 } }
+  }
+}
+
+extension Array {
+  /// All orders of the elements, the given one first.
+  var permutations: [[Element]] {
+    guard count > 1 else { return [self] }
+    return indices.flatMap { first -> [[Element]] in
+      var rest = self
+      let element = rest.remove(at: first)
+      return rest.permutations.map { [element] + $0 }
+    }
+  }
+}

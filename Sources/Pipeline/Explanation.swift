@@ -1,0 +1,130 @@
+import Basics
+import Checkpoints
+import Decompositions
+import ModelGraph
+import TensorCore
+
+/// What the user asks `explain` for.
+public struct ExplainRequest: Sendable {
+  /// How small the kernel shall become.
+  public enum Size: Sendable {
+    /// Times fewer parameters than the dense kernel has.
+    case ratio(Double)
+    case parameters(Int)
+  }
+
+  public var checkpoint: String
+  public var layer: String
+  public var size: Size
+  /// The structures to try; empty for all.
+  public var structures: [String]
+  public var seed: UInt64
+
+  public init(checkpoint: String, layer: String, size: Size, structures: [String] = [], seed: UInt64 = 0) {
+    self.checkpoint = checkpoint
+    self.layer = layer
+    self.size = size
+    self.structures = structures.isEmpty ? PlanRequest.knownStructures : structures
+    self.seed = seed
+  }
+}
+
+/// What every structure reaches for one layer at one size, fitted as hard as the written factors are.
+public struct Explanation: Sendable {
+  public let layer: Layer
+  /// The most parameters that a candidate may have, its bias aside.
+  public let limit: Int
+  /// By ascending discrepancy, one for each structure that has any.
+  public let candidates: [Candidate]
+  /// Structures without a candidate of this size that the layer can run.
+  public let absent: [String]
+  /// The best structure's curve by ascending parameters, as the plan's sweep fits it.
+  public let curve: [Candidate]
+
+  public var json: JSON {
+    [
+      "layer": .string(layer.name), "shape": .integers(layer.kernelShape),
+      "parameters": .integer(layer.convolution.parameterCount), "limit": .integer(limit),
+      "candidates": .array(
+        candidates.map { candidate in
+          [
+            "structure": .string(candidate.structure), "shapes": .array(candidate.shapes.map(JSON.integers)),
+            "ranks": .integers(candidate.ranks), "parameters": .integer(candidate.parameterCount),
+            "macs": .optional(layer.macs(candidate.stages), JSON.integer),
+            "macs_per_position": .integer(candidate.macsPerPosition),
+            "discrepancy": .real(candidate.discrepancy), "stages": JSON(stages: candidate.stages),
+          ]
+        }),
+      "absent": .strings(absent),
+      "curve": .array(
+        curve.map {
+          [
+            "structure": .string($0.structure), "ranks": .integers($0.ranks), "parameters": .integer($0.parameterCount),
+            "discrepancy": .real($0.discrepancy),
+          ]
+        }),
+    ]
+  }
+}
+
+/// Finds the best candidate of every structure for one layer.
+///
+/// - Throws: `Failure` for an unknown layer, one that has to stay dense, and a size that no kernel can have.
+public func explain(
+  _ request: ExplainRequest, workers: Workers, progress: Progress = .silent
+) throws -> Explanation {
+  let checkpoint = try Checkpoint.open(request.checkpoint)
+  let layer = try checkpoint.layer(named: request.layer)
+  if let refusal = layer.refusal {
+    throw Failure(request.checkpoint, "layer '\(layer.name)' has no candidates", refusal)
+  }
+  let kernel = try checkpoint.kernel(of: layer)
+  let limit =
+    switch request.size {
+    case .ratio(let ratio): Int((Double(kernel.count) / ratio).rounded(.down))
+    case .parameters(let count): count
+    }
+  guard (1..<max(2, kernel.count)).contains(limit) else {
+    throw Failure(
+      request.checkpoint, "layer '\(layer.name)' cannot have \(limit) parameters",
+      "its dense kernel has \(kernel.count)", remedy: "expected at least 1 and fewer than that")
+  }
+  let counter = Counter()
+  let structures = try request.structures.map(Structures.named)
+  let found = try workers.map(structures) { structure -> Candidate? in
+    let search = try PatternSearch(
+      kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+    ) { checkpoint.refusal(of: $0, for: layer) == nil }
+    defer { progress("fit", counter.next(), of: structures.count, structure.name) }
+    return try search.best(of: structure, parameters: limit, effort: .thorough)
+  }
+  let order = found.indices.sorted {
+    (found[$0]?.discrepancy ?? .infinity, $0) < (found[$1]?.discrepancy ?? .infinity, $1)
+  }
+  let candidates = order.compactMap { found[$0] }
+  let curve = try candidates.first.map { best in
+    try Sweep(structures: [Structures.named(best.structure)]).candidates(
+      for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+    ) { checkpoint.refusal(of: $0, for: layer) == nil }
+  }
+  return Explanation(
+    layer: layer, limit: limit, candidates: candidates,
+    absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), curve: curve ?? [])
+}
+
+extension Checkpoint {
+  /// - Throws: `Failure` naming layers with similar names where there is none.
+  fileprivate func layer(named name: String) throws -> Layer {
+    if let layer = layers.first(where: { $0.name == name }) { return layer }
+    let similar = layers.map(\.name).filter { $0.contains(name) || name.contains($0) }
+    let shown = (similar.isEmpty ? layers.map(\.name) : similar).prefix(6).map { "'\($0)'" }
+    throw Failure(
+      path, "has no layer '\(name)'", "no layer with a kernel has this name",
+      remedy: shown.isEmpty ? "kcompress inspect lists them" : "for example \(shown.joined(separator: ", "))")
+  }
+}
+
+extension Candidate {
+  /// Multiply-accumulates for one output position, without stride.
+  public var macsPerPosition: Int { stages.convolutions.reduce(0) { $0 + $1.macsPerPosition } }
+}
