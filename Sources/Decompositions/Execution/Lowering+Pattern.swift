@@ -14,10 +14,24 @@ extension Lowering {
   ///
   /// - Parameter groups: the groups of the layer.
   public init(_ pattern: FactorPattern, groups: Int = 1) {
-    // The papers' order, the least significant factor first, wins among equals.
-    let orders = Array(pattern.shapes.indices.reversed()).permutations
-    let lowerings = orders.map { Lowering(pattern, groups: groups, order: $0) }
-    self = lowerings.min { $0.effort < $1.effort } ?? lowerings[0]
+    var best: LoweringState?
+    // The papers' order, the least significant factor first, comes first and wins among equals.
+    func extend(_ state: LoweringState, _ rest: [Int]) {
+      guard state.effort < best?.effort ?? .max else { return }
+      if rest.isEmpty {
+        var finished = state
+        finished.finish()
+        if finished.effort < best?.effort ?? .max { best = finished }
+      }
+      for factor in rest {
+        var next = state
+        let later = rest.filter { $0 != factor }
+        next.run(factor, then: later)
+        extend(next, later)
+      }
+    }
+    extend(LoweringState(pattern, groups: groups), pattern.shapes.indices.reversed())
+    self.init(pattern: pattern, groups: groups, steps: best?.steps ?? [])
   }
 
   /// - Parameter order: the factors in the order in which they run.
@@ -25,22 +39,10 @@ extension Lowering {
     precondition(order.sorted() == Array(pattern.shapes.indices), "\(order) does not run every factor once")
     var state = LoweringState(pattern, groups: groups)
     for (position, factor) in order.enumerated() {
-      state.run(factor, then: order[(position + 1)...])
+      state.run(factor, then: Array(order[(position + 1)...]))
     }
     state.finish()
     self.init(pattern: pattern, groups: groups, steps: state.steps)
-  }
-
-  /// Multiply-accumulates per position, and what else takes time: a moved element costs about as much as eight of them, and a
-  /// convolution of many small groups runs at a fraction of the speed of a full one.
-  private var effort: Int {
-    steps.reduce(0) { total, step in
-      switch step {
-      case .permutation(let axes, _): total + 8 * axes.reduce(1, *)
-      case .convolution(let own):
-        total + own.batch * own.kernelShape.reduce(1, *) * (own.groups > 1 && own.kernelShape[1] > 1 ? 4 : 1)
-      }
-    }
   }
 }
 
@@ -60,6 +62,9 @@ private struct LoweringState {
   private let groups: Int
   private var axes: [Axis]
   private(set) var steps: [Lowering.Step] = []
+  /// Multiply-accumulates per position, and what else takes time: a moved element costs about as much as eight of them, and a
+  /// convolution of many small groups runs at a fraction of the speed of a full one.
+  private(set) var effort = 0
 
   init(_ pattern: FactorPattern, groups: Int) {
     self.pattern = pattern
@@ -78,7 +83,7 @@ private struct LoweringState {
 
   private func extent(_ axes: [Axis]) -> Int { axes.reduce(1) { $0 * extent($1) } }
 
-  private func role(_ axis: Axis, of factor: Int, then later: ArraySlice<Int>) -> Role {
+  private func role(_ axis: Axis, of factor: Int, then later: [Int]) -> Role {
     switch axis {
     case .group: .group
     case .input(let k): k == factor ? .input : .batch
@@ -90,7 +95,7 @@ private struct LoweringState {
     }
   }
 
-  mutating func run(_ factor: Int, then later: ArraySlice<Int>) {
+  mutating func run(_ factor: Int, then later: [Int]) {
     let roles = Dictionary(uniqueKeysWithValues: axes.map { ($0, role($0, of: factor, then: later)) })
     let batch = axes.filter { roles[$0] == .batch }
     // Behind each other, the layer's groups come first.
@@ -101,9 +106,9 @@ private struct LoweringState {
     let present = Set(axes)
     var outputs: [Axis] = [.output(factor)]
     outputs += pattern.rankAxes[factor].map { .rank($0) }.filter { !present.contains($0) }
-    // In the order in which the next factor wants them.
+    // Ranks that go on behind those that the next factors sum over: that saves permutations most of the time.
     if let next = later.first {
-      let wanted = outputs.map { role($0, of: next, then: later.dropFirst()).rawValue }
+      let wanted = outputs.map { role($0, of: next, then: Array(later.dropFirst())).rawValue }
       outputs = outputs.indices.sorted { (wanted[$0], $0) < (wanted[$1], $1) }.map { outputs[$0] }
     }
     let spatial = Array(pattern.shapes[factor].dropFirst(2))
@@ -125,6 +130,8 @@ private struct LoweringState {
           groups: extent(grouped), batch: extent(batch),
           order: (grouped + outputs + inputs).compactMap(position) + spatial.indices.map { $0 + 2 },
           significance: significance)))
+    let isSlow = extent(grouped) > 1 && extent(inputs) > 1
+    effort += extent(batch + grouped + outputs + inputs) * spatial.reduce(1, *) * (isSlow ? 4 : 1)
     axes = batch + grouped + outputs
   }
 
@@ -152,6 +159,7 @@ private struct LoweringState {
     let sources = blocks.sorted {
       (current.firstIndex(of: $0[0]) ?? 0) < (current.firstIndex(of: $1[0]) ?? 0)
     }
+    effort += 8 * extent(wanted)
     steps.append(
       .permutation(
         axes: sources.map(extent), order: blocks.map { block in sources.firstIndex(of: block) ?? 0 }))

@@ -40,6 +40,16 @@ public struct FactorForm: Sendable, Hashable {
     shapes.indices.filter { rankAxes[$0].contains(rank) }
   }
 
+  /// Whether the ranks tie all factors together, directly or through others.
+  var isConnected: Bool {
+    var reached: Set<Int> = Set(rankAxes[0])
+    var rest = Array(rankAxes.dropFirst())
+    while let next = rest.firstIndex(where: { !reached.isDisjoint(with: $0) }) {
+      reached.formUnion(rest.remove(at: next))
+    }
+    return rest.isEmpty
+  }
+
   /// The order that turns a kernel, its modes split into digits, into (digits of factor 0, digits of factor 1, ...).
   private var digitOrder: [Int] {
     let (factors, modes) = (shapes.count, shapes[0].count)

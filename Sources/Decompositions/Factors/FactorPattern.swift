@@ -36,6 +36,14 @@ public struct FactorPattern: Sendable, Hashable {
   /// The elements of all factors.
   public var parameterCount: Int { shapes.indices.reduce(0) { $0 + elementCount($1) } }
 
+  /// The same without ranks of 1, which only add axes of extent 1; itself where the factors would fall apart.
+  var reduced: FactorPattern {
+    let kept = ranks.indices.filter { ranks[$0] > 1 }
+    let axes = rankAxes.map { axes in axes.compactMap { kept.firstIndex(of: $0) } }
+    let form = FactorForm(shapes: shapes, rankAxes: axes)
+    return kept.count < ranks.count && form.isConnected ? FactorPattern(form, ranks: kept.map { ranks[$0] }) : self
+  }
+
   /// What is left without ranks of 1 and in a fixed order of factors that own whole modes: patterns of different structures with
   /// the same essence are the same approximation.
   var essence: Essence {

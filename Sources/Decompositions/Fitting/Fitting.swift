@@ -1,5 +1,4 @@
 import Basics
-import Foundation
 import TensorCore
 
 /// The outcome of a fit.
@@ -28,7 +27,10 @@ public struct Fitting {
   private let seed: UInt64
 
   private static let trialSweeps = 10
-  private static let sweepLimit = Int(ProcessInfo.processInfo.environment["KS"] ?? "24")!
+  private static let restarts = 4
+  /// The multiply-accumulates of one fit up to which restarts are worth their time.
+  private static let restartWork = 1e10
+  private static let sweepLimit = 30
   private static let finalSweeps = 200
   /// The multiply-accumulates of all sweeps from one start, which shortens the fits of large kernels.
   private static let workLimit = 1.5e11
@@ -48,21 +50,29 @@ public struct Fitting {
       return Fit(
         factorization: own, discrepancy: objective.discrepancy(of: own.reconstruct()), converged: true, sweeps: 0)
     }
+    let start = structure.needsTrials ? nil : own
     switch effort {
-    case .trial:
-      let start = structure.needsTrials ? gaussian(pattern) : own ?? gaussian(pattern)
-      return fit(from: start, sweeps: Self.trialSweeps)
-    case .sweep:
-      guard let own, !structure.needsTrials else { return climb(to: pattern).last ?? fit(from: gaussian(pattern), sweeps: 0) }
-      return fit(from: own, sweeps: Self.sweepLimit)
+    case .trial: return improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
+    case .sweep: return swept(pattern, from: start)
     case .final:
-      let swept = try fit(pattern, of: structure, effort: .sweep)
-      if swept.converged { return swept }
-      let rest = fit(from: swept.factorization, sweeps: Self.finalSweeps)
-      return Fit(
-        factorization: rest.factorization, discrepancy: rest.discrepancy, converged: rest.converged,
-        sweeps: swept.sweeps + rest.sweeps)
+      let first = swept(pattern, from: start)
+      let fits = [first] + (start == nil ? restarted(pattern).map { [$0] } ?? [] : [])
+      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: Self.finalSweeps) }
+      return finished.min { $0.discrepancy < $1.discrepancy } ?? first
     }
+  }
+
+  /// The fit that a sweep makes: from the structure's own start, else from below.
+  private func swept(_ pattern: FactorPattern, from start: Factorization?) -> Fit {
+    start.map { improved($0, sweeps: Self.sweepLimit) } ?? climb(to: pattern).last
+      ?? improved(gaussian(pattern), sweeps: Self.sweepLimit)
+  }
+
+  /// The best of a few random starts after a trial; nil where a fit is so much work that the climb has to do.
+  private func restarted(_ pattern: FactorPattern) -> Fit? {
+    guard Self.work(pattern) * Double(Self.finalSweeps) <= Self.restartWork else { return nil }
+    let trials = (0..<UInt64(Self.restarts)).map { improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps) }
+    return trials.min { $0.discrepancy < $1.discrepancy }
   }
 
   /// The fits of a pattern and of all smaller ones on the way to it, by ascending parameters: each starts from the one before,
@@ -71,7 +81,7 @@ public struct Fitting {
     var fits: [Fit] = []
     for pattern in Self.ladder(to: pattern) {
       let start = fits.last?.factorization.grown(to: pattern, seed: seed &+ UInt64(fits.count)) ?? gaussian(pattern)
-      fits.append(fit(from: start, sweeps: Self.sweepLimit))
+      fits.append(improved(start, sweeps: Self.sweepLimit))
     }
     return fits
   }
@@ -89,16 +99,28 @@ public struct Fitting {
     return patterns.reversed()
   }
 
-  private func gaussian(_ pattern: FactorPattern) -> Factorization {
-    .gaussian(pattern, norm: objective.norm, seed: seed)
+  private func gaussian(_ pattern: FactorPattern, variant: UInt64 = 0) -> Factorization {
+    .gaussian(pattern, norm: objective.norm, seed: seed &+ variant &* 0x9E37_79B9)
   }
 
-  private func fit(from start: Factorization, sweeps: Int) -> Fit {
-    let affordable = max(8, Int(min(1e6, Self.workLimit / Self.work(start.pattern))))
-    let result = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable)).fit(objective, from: start)
+  private func improved(_ fit: Fit, sweeps: Int) -> Fit {
+    let next = improved(fit.factorization, sweeps: sweeps)
     return Fit(
-      factorization: result.factorization, discrepancy: objective.discrepancy(of: result.factorization.reconstruct()),
-      converged: result.converged, sweeps: result.losses.count - 1)
+      factorization: next.factorization, discrepancy: next.discrepancy, converged: next.converged,
+      sweeps: fit.sweeps + next.sweeps)
+  }
+
+  private func improved(_ start: Factorization, sweeps: Int) -> Fit {
+    let affordable = max(8, Int(min(1e6, Self.workLimit / Self.work(start.pattern))))
+    // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
+    let reduced = Factorization(
+      start.pattern.reduced, factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
+    let result = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable)).fit(objective, from: reduced)
+    let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
+    return Fit(
+      factorization: Factorization(start.pattern, factors: factors),
+      discrepancy: objective.discrepancy(of: result.factorization.reconstruct()), converged: result.converged,
+      sweeps: result.losses.count - 1)
   }
 
   /// The multiply-accumulates of one sweep, about: the kernel meets the ranks of a factor twice.

@@ -8,6 +8,7 @@ public final class KernelSpectra {
   /// The most multiply-accumulates that one spectrum may cost.
   private let workLimit: Double
   private var known: [[Int]: [Double]] = [:]
+  private var errors: [[[Int]]: HOSVDErrors] = [:]
 
   /// - Parameters:
   ///   - kernel: (out, in, spatial...), finite.
@@ -43,6 +44,14 @@ public final class KernelSpectra {
     // Where every mode belongs to one factor entirely, the split read backwards is the same.
     if ModeGroups.areWhole([leading, trailing]) { known[trailing] = tails }
     return tails
+  }
+
+  /// What the truncated HOSVD over groups of modes leaves out, for any ranks.
+  public func truncationErrors(_ shapes: [[Int]]) throws -> HOSVDErrors {
+    if let errors = errors[shapes] { return errors }
+    let result = try HOSVDErrors(kernel, shapes)
+    errors[shapes] = result
+    return result
   }
 
   /// The tail beyond one rank.

@@ -13,9 +13,9 @@ public struct SearchEffort: Sendable {
   public var fit: FitEffort
 
   /// For the curves of all layers of a network.
-  public static let sweep = SearchEffort(proposals: 6, moves: 1, neighbours: 4, finalists: 1, fit: .sweep)
+  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, fit: .sweep)
   /// For one layer that somebody waits for.
-  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 3, fit: .final)
+  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 6, fit: .final)
 }
 
 /// Finds the pattern of a structure that reaches the least discrepancy for one layer within a number of parameters.

@@ -1,41 +1,47 @@
-import Foundation
-
 /// The choice of a form's ranks under a limit on the parameters.
 enum RankChoice {
-  /// The ranks whose tails have the least sum, which bounds the squared error of the TT-SVD and of the truncated HOSVD.
+  /// The ranks of the least score.
   ///
   /// All ranks but the last run over a geometric grid, the last one takes what parameters are left.
   ///
-  /// - Parameter tails: for each rank, the part of the squared norm beyond each value of it.
+  /// - Parameters:
+  ///   - limits: the largest value of each rank.
+  ///   - score: falls with every rank.
   /// - Returns: nil where even ranks of 1 have too many parameters.
   static func best(
-    _ form: FactorForm, parameters: Int, tails: (Int) throws -> [Double]
-  ) rethrows -> (pattern: FactorPattern, score: Double)? {
-    let tails = try (0..<form.rankCount).map(tails)
-    func tail(_ rank: Int, _ value: Int) -> Double { tails[rank][min(value, tails[rank].count - 1)] }
-    var best: (ranks: [Int], score: Double)?
-    func extend(_ ranks: [Int], _ score: Double) {
-      guard score < best?.score ?? .infinity else { return }
-      let rank = ranks.count
-      let limit = tails[rank].count - 1
-      func count(_ value: Int) -> Int {
-        let rest = Array(repeating: 1, count: form.rankCount - rank - 1)
-        return FactorPattern(form, ranks: ranks + [value] + rest).parameterCount
+    _ form: FactorForm, parameters: Int, limits: [Int], score: ([Int]) -> Double
+  ) -> (pattern: FactorPattern, score: Double)? {
+    let modes = form.shapes.indices.map(form.modeCount)
+    func count(_ ranks: [Int]) -> Int {
+      var total = 0
+      for (k, axes) in form.rankAxes.enumerated() {
+        var elements = modes[k]
+        for rank in axes { elements *= ranks[rank] }
+        total += elements
       }
+      return total
+    }
+    var best: (ranks: [Int], score: Double)?
+    var ranks = Array(repeating: 1, count: form.rankCount)
+    func extend(_ rank: Int) {
+      defer { ranks[rank] = 1 }
+      let one = count(ranks)
+      guard one <= parameters else { return }
+      ranks[rank] = 2
+      // The count is affine in each rank.
+      let most = min(limits[rank], 1 + (parameters - one) / max(1, count(ranks) - one))
       if rank == form.rankCount - 1 {
-        // The count is affine in each rank.
-        let (one, two) = (count(1), count(2))
-        guard one <= parameters else { return }
-        let value = max(1, min(limit, 1 + (parameters - one) / max(1, two - one)))
-        let total = score + tail(rank, value)
-        if total < best?.score ?? .infinity { best = (ranks + [value], total) }
+        ranks[rank] = max(1, most)
+        let own = score(ranks)
+        if own < best?.score ?? .infinity { best = (ranks, own) }
       } else {
-        for value in grid(limit) where count(value) <= parameters {
-          extend(ranks + [value], score + tail(rank, value))
+        for value in grid(limits[rank]) where value <= most {
+          ranks[rank] = value
+          extend(rank + 1)
         }
       }
     }
-    extend([], 0)
+    extend(0)
     return best.map { (FactorPattern(form, ranks: $0.ranks).clamped, $0.score) }
   }
 

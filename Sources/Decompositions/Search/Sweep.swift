@@ -6,10 +6,10 @@ import TensorCore
 public struct Sweep: Sendable {
   public let structures: [any Structure]
 
-  /// The parameter counts lie a factor of the cube root of 2 apart: finer grids gain little, coarser ones leave bytes of the
-  /// budget unused.
-  private static let gridRatio = 1.259921
-  private static let gridCount = 16
+  /// The ratio between the parameter counts where they cost nothing; elsewhere it is that of the fits' ladder.
+  private static let fineStep = 1.01
+  /// The parameters, as parts of the dense kernel's, between which curves run.
+  private static let range = 0.025...0.94
   /// The parameters, as parts of the dense kernel's, at which patterns are searched for; elsewhere they are scaled from there.
   private static let anchors = [0.35, 0.12]
   /// Multiply-accumulates for one spectrum. Balanced splits of a large kernel are both the dearest to score and the worst: the
@@ -44,25 +44,24 @@ public struct Sweep: Sendable {
     }
   }
 
-  private static func targets(_ count: Int) -> [Int] {
-    var target = Double(count) * 0.94
-    return (0..<gridCount).map { _ in
-      defer { target /= gridRatio }
-      return Int(target)
-    }
+  private static func targets(_ count: Int, step: Double) -> [Int] {
+    let ends = (Double(count) * range.lowerBound, Double(count) * range.upperBound)
+    return sequence(first: ends.1) { $0 / step }.prefix { $0 >= max(1, ends.0) }.map { Int($0) }
   }
 
-  /// One search for each target; what cannot win for its bound alone is not fitted.
+  /// One search for each target; what has no outlook to win is not fitted.
   private func rankedCurve(
     of structure: any Structure, _ search: PatternSearch, _ contest: Contest
   ) throws -> [Candidate] {
     let groups = search.convolution.groups
-    return try Self.targets(search.convolution.parameterCount).compactMap { target in
+    // Singular values cost the same for any number of ranks.
+    let step = structure.startIsOptimal ? Self.fineStep : Fitting.step
+    return try Self.targets(search.convolution.parameterCount, step: step).compactMap { target in
       guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern else {
         return nil
       }
-      let bound = try structure.bound(search.spectra, pattern).squareRoot()
-      guard groups > 1 || bound < contest.discrepancy(at: pattern.parameterCount) else { return nil }
+      let outlook = try structure.outlook(search.spectra, pattern).squareRoot()
+      guard groups > 1 || outlook < contest.discrepancy(at: pattern.parameterCount) else { return nil }
       return try search.candidate(pattern, of: structure, effort: .sweep)
     }
   }
@@ -72,7 +71,7 @@ public struct Sweep: Sendable {
     of structure: any Structure, _ search: PatternSearch, _ contest: inout Contest
   ) throws -> [Candidate] {
     let (count, groups) = (search.convolution.parameterCount, search.convolution.groups)
-    var end = 0.94 * Double(count)
+    var end = Self.range.upperBound * Double(count)
     var curve: [Candidate] = []
     for anchor in Self.anchors {
       guard
@@ -105,8 +104,8 @@ private struct Contest {
   private var candidates: [Candidate] = []
   private var best: [Double: Double] = [:]
   private var essences: Set<FactorPattern.Essence> = []
-  /// A trial is far from converged; what it is behind by less than this may still win.
-  private static let margin = 1.08
+  /// What is behind by less than this after the trial may still win.
+  private static let margin = 1.01
 
   mutating func add(_ front: [Candidate]) { candidates += front }
 

@@ -21,8 +21,9 @@ public protocol Structure: Sendable {
   /// does not apply. Each uses the parameters as far as its ranks allow. Where the structure needs trials, the order says little.
   func proposals(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern]
 
-  /// What no factors of a pattern can get below, as a squared relative discrepancy in the norm of the weights.
-  func bound(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double
+  /// What a fit of a pattern cannot get below, or what experience says that it does not, as a squared relative discrepancy in the
+  /// norm of the weights; 0 where spectra tell nothing.
+  func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double
 
   /// Patterns near one that did well, again of at most this many parameters.
   func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern]
@@ -34,7 +35,7 @@ public protocol Structure: Sendable {
 extension Structure {
   public var startIsOptimal: Bool { false }
   public var needsTrials: Bool { false }
-  public func bound(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double { 0 }
+  public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double { 0 }
   public func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern] { [] }
 
   /// The pattern that a plan names, its ranks lowered to full rank where they are beyond.

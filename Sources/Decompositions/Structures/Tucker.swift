@@ -25,19 +25,30 @@ public struct Tucker: Structure {
   }
 
   public func proposals(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
-    let scored = try forms(of: spectra.kernel.shape).compactMap { form in
-      try RankChoice.best(form, parameters: parameters) { rank in
-        try spectra.tails(leading: Self.projected(form, rank))
-      }
+    let scored = try forms(of: spectra.kernel.shape).compactMap { form -> (pattern: FactorPattern, score: Double)? in
+      let error = try Self.truncationError(form, spectra)
+      let limits = (0..<form.rankCount).map { Self.projected(form, $0).reduce(1, *) }
+      return RankChoice.best(form, parameters: parameters, limits: limits, score: error)
     }
     return scored.sorted { $0.score < $1.score }.map(\.pattern)
   }
 
-  /// A mode's unfolding has at most the rank of its projection.
-  public func bound(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double {
-    try pattern.ranks.enumerated().reduce(0) { bound, rank in
-      max(bound, try spectra.tail(leading: Self.projected(pattern.form, rank.offset), rank: rank.element))
+  /// The truncated HOSVD is close to the best: fits gain less than a tenth on it.
+  public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double {
+    0.8 * (try Self.truncationError(pattern.form, spectra)(pattern.ranks))
+  }
+
+  /// The squared error of the truncated HOSVD for any ranks of a form.
+  private static func truncationError(
+    _ form: FactorForm, _ spectra: KernelSpectra
+  ) throws -> ([Int]) -> Double {
+    // The groups of modes that are projected, and those that the core keeps, in one HOSVD.
+    let groups = form.shapes.filter { $0.contains { $0 > 1 } }
+    let errors = try spectra.truncationErrors(groups)
+    let rankOfGroup = groups.map { group in
+      form.shapes.firstIndex(of: group).flatMap { form.rankAxes[$0].count == 1 ? form.rankAxes[$0][0] : nil }
     }
+    return { ranks in errors.error(rankOfGroup.map { $0.map { ranks[$0] } }) }
   }
 
   /// The modes that the projection with a rank has.
