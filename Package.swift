@@ -57,6 +57,11 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "kcompress-measure",
+      dependencies: ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Benchmarks/Measure", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["Basics", "TensorCore"], path: "Tests/TestSupport",
       swiftSettings: [.swiftLanguageMode(.v6)]),

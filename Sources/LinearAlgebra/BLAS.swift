@@ -90,6 +90,10 @@ public enum BLAS {
     return unsafe String(cString: name)
   }
 
+  /// Lets single calls use several threads, for a program that makes one at a time. Results then differ in the last bits from
+  /// those of one thread.
+  public static func setThreadCount(_ count: Int) { openblas_set_num_threads(Int32(clamping: count)) }
+
   private static func check(
     _ name: StaticString, rows: Int, columns: Int, _ offset: Int, _ leading: Int, _ count: Int
   ) {

@@ -43,13 +43,20 @@ extension Tensor {
     return (extents, strides)
   }
 
+  /// Copies planes of the two fastest modes of the result, of which the fastest is so in `self` too.
   private func copyRuns(extents: [Int], strides: [Int], into result: inout [Scalar]) {
     let last = extents.count - 1
-    let run = extents[last]
+    let (rows, run, rowStride) = (extents[last - 1], extents[last], strides[last - 1])
+    let source = elements.span
+    var span = result.mutableSpan
     var target = 0
-    Self.forEachOffset(extents: extents[..<last], strides: strides[..<last]) { offset in
-      for i in 0..<run { result[target + i] = elements[offset + i] }
-      target += run
+    Self.forEachOffset(extents: extents[..<(last - 1)], strides: strides[..<(last - 1)]) { offset in
+      var start = offset
+      for _ in 0..<rows {
+        for i in 0..<run { span[target + i] = source[start + i] }
+        target += run
+        start += rowStride
+      }
     }
   }
 

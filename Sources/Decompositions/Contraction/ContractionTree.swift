@@ -7,13 +7,13 @@ import TensorCore
 /// every label that no operand outside has; so a part of a subset means the same in every contraction, and what is
 /// there already costs nothing. For three factors this is the dimension tree that saves a third of the work of CP
 /// (Phan, Tichavsky and Cichocki, IEEE Transactions on Signal Processing 61, 2013).
-final class ContractionTree {
+final class ContractionTree<Scalar: BLASScalar> {
   private let operands: [[Int]]
   private let sets: [UInt64]
   private let extents: [Int]
-  private var values: [Tensor<Double>?]
+  private var values: [Tensor<Scalar>?]
   /// Results that no operand has changed since.
-  private var known: [Int: Tensor<Double>] = [:]
+  private var known: [Int: Tensor<Scalar>] = [:]
   /// The order of a result's labels, that of its first computation.
   private var labels: [Int: [Int]] = [:]
   private var pairs: [Pair: Prepared] = [:]
@@ -27,13 +27,13 @@ final class ContractionTree {
   private struct Prepared {
     var contraction: PairContraction
     /// The kernel in the layout that the contraction reads, where it is an operand.
-    var settled: Tensor<Double>?
+    var settled: Tensor<Scalar>?
   }
 
   /// - Parameters:
   ///   - operands: the labels of the kernel's axes and of every factor's.
   ///   - extents: the extent of every label.
-  init(_ operands: [[Int]], kernel: Tensor<Double>, extents: [Int]) {
+  init(_ operands: [[Int]], kernel: Tensor<Scalar>, extents: [Int]) {
     precondition(extents.count <= 64 && operands.count <= 12, "too many labels or operands")
     self.operands = operands
     self.extents = extents
@@ -43,14 +43,14 @@ final class ContractionTree {
   }
 
   /// Puts factor k in place; what depended on the old one is forgotten.
-  func set(_ factor: Tensor<Double>, _ k: Int) {
+  func set(_ factor: Tensor<Scalar>, _ k: Int) {
     let bit = 1 << (k + 1)
     values[k + 1] = factor
     known = known.filter { $0.key & bit == 0 }
   }
 
   /// The kernel contracted with all factors but k, its axes in the order of factor k's labels.
-  func target(_ k: Int) -> Tensor<Double> {
+  func target(_ k: Int) -> Tensor<Scalar> {
     let all = (1 << operands.count) - 1
     let set = all & ~(1 << (k + 1))
     var plan = Plan()
@@ -101,11 +101,13 @@ final class ContractionTree {
     if let cost = costs[pair] { return cost }
     let cost = PairContraction.cost(
       kept(left), kept(right), keeping: kept(left | right), extents: extents)
-    costs[pair] = cost
-    return cost
+    // The kernel with one factor serves other contractions too, with a product of factors only this one.
+    let isShared = left != 1 || isLeaf(right)
+    costs[pair] = isShared ? cost : 1.5 * cost
+    return costs[pair] ?? cost
   }
 
-  private func value(_ set: Int, _ plan: Plan) -> Tensor<Double> {
+  private func value(_ set: Int, _ plan: Plan) -> Tensor<Scalar> {
     if isLeaf(set) {
       guard let value = values[set.trailingZeroBitCount] else { preconditionFailure("a factor is missing") }
       return value

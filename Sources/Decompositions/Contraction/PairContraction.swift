@@ -67,15 +67,17 @@ struct PairContraction {
   }
 
   /// The left operand in the layout that the contraction reads; from now on it must come in this layout.
-  mutating func settleLeft(_ tensor: Tensor<Double>) -> Tensor<Double> { left.settle(tensor) }
+  mutating func settleLeft<Scalar: BLASScalar>(_ tensor: Tensor<Scalar>) -> Tensor<Scalar> { left.settle(tensor) }
 
   /// The right operand in the layout that the contraction reads; from now on it must come in this layout.
-  mutating func settleRight(_ tensor: Tensor<Double>) -> Tensor<Double> { right.settle(tensor) }
+  mutating func settleRight<Scalar: BLASScalar>(_ tensor: Tensor<Scalar>) -> Tensor<Scalar> { right.settle(tensor) }
 
-  func callAsFunction(_ leftTensor: Tensor<Double>, _ rightTensor: Tensor<Double>) -> Tensor<Double> {
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func callAsFunction<Scalar: BLASScalar>(_ leftTensor: Tensor<Scalar>, _ rightTensor: Tensor<Scalar>) -> Tensor<Scalar> {
     let a = left.arranged(leftTensor)
     let b = right.arranged(rightTensor)
-    var c = [Double](repeating: 0, count: batch * rows * columns)
+    var c = [Scalar](repeating: 0, count: batch * rows * columns)
     if usesRuns {
       multiplyRuns(a, b, &c)
     } else {
@@ -95,7 +97,7 @@ struct PairContraction {
   }
 
   /// c[row, column, :] = sum_k a[k, row, :] * b[k, column, :].
-  private func multiplyRuns(_ a: [Double], _ b: [Double], _ c: inout [Double]) {
+  private func multiplyRuns<Scalar: BLASScalar>(_ a: [Scalar], _ b: [Scalar], _ c: inout [Scalar]) {
     for row in 0..<rows {
       for column in 0..<columns {
         let z = (row * columns + column) * batch
@@ -107,8 +109,8 @@ struct PairContraction {
     }
   }
 
-  private static func addProduct(
-    _ x: Span<Double>, _ y: Span<Double>, to c: inout [Double], at offset: Int
+  private static func addProduct<Scalar: BLASScalar>(
+    _ x: Span<Scalar>, _ y: Span<Scalar>, to c: inout [Scalar], at offset: Int
   ) {
     var target = c.mutableSpan
     for i in x.indices { target[offset + i] += x[i] * y[i] }
@@ -148,11 +150,11 @@ private struct OperandLayout {
     (sharedStride, freeStride, summedStride) = (stride(shared), stride(free), stride(summed))
   }
 
-  func arranged(_ tensor: Tensor<Double>) -> [Double] {
+  func arranged<Scalar: BLASScalar>(_ tensor: Tensor<Scalar>) -> [Scalar] {
     (isMoved ? tensor.permuted(order) : tensor).elements
   }
 
-  mutating func settle(_ tensor: Tensor<Double>) -> Tensor<Double> {
+  mutating func settle<Scalar: BLASScalar>(_ tensor: Tensor<Scalar>) -> Tensor<Scalar> {
     let settled = tensor.permuted(order)
     order = Array(order.indices)
     return settled

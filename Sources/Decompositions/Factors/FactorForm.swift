@@ -50,6 +50,12 @@ public struct FactorForm: Sendable, Hashable {
     return rest.isEmpty
   }
 
+  /// Whether the factors form a tree: every rank ties two of them, and there is one way from each to each other. Such
+  /// approximations are a closed set, so a best one exists; of CP, rings and SeKron that is not true.
+  var isTree: Bool {
+    isConnected && rankCount == factorCount - 1 && (0..<rankCount).allSatisfy { members(ofRank: $0).count == 2 }
+  }
+
   /// The order that turns a kernel, its modes split into digits, into (digits of factor 0, digits of factor 1, ...).
   private var digitOrder: [Int] {
     let (factors, modes) = (shapes.count, shapes[0].count)

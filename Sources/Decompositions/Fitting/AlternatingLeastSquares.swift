@@ -12,7 +12,7 @@ import TensorCore
 /// The ridge bounds the factors: what a sweep minimises is loss * (1 + ridge * the factors' squared norms), in units where
 /// ||W|| = 1 and with the second loss that of the last sweep. So the components of a CP cannot grow without bound where no
 /// best approximation exists (de Silva and Lim, 2008), single precision is enough to compute the layer, and an exact
-/// decomposition is still reached.
+/// decomposition is still reached. Structures that always have a best approximation need no such bound.
 public struct AlternatingLeastSquares: Sendable {
   /// Passes over all factors at most.
   public var sweepLimit: Int
@@ -51,17 +51,20 @@ public struct AlternatingLeastSquares: Sendable {
       return Result(factorization: zero, losses: [0], converged: true)
     }
     let equations = FitEquations(objective, start.pattern)
+    let isTree = start.pattern.form.isTree
     var best = State(start.scaled(by: 1 / norm).balanced(), equations)
     var losses = [best.loss]
     var converged = best.loss <= Self.exactLoss
     var previous = best.factorization
     var momentum = 0.0
     while !converged, losses.count <= sweepLimit {
-      let ridge = max(Self.leastRidge, ridge * best.loss)
-      var next =
-        momentum == 0
-        ? best
-        : State(best.factorization.extrapolated(from: previous, by: momentum / (momentum + 3)), equations)
+      equations.adjustPrecision(loss: best.loss)
+      let ridge = isTree ? Self.leastRidge : max(Self.leastRidge, ridge * best.loss)
+      var next = best
+      if momentum > 0 {
+        next.extrapolate(from: previous, by: momentum / (momentum + 3))
+        equations.set(next.factorization)
+      }
       for k in start.factors.indices { next.update(k, equations, ridge: ridge) }
       if next.loss <= best.loss {
         previous = best.factorization
@@ -91,56 +94,22 @@ public struct AlternatingLeastSquares: Sendable {
       self.factorization = factorization
       equations.set(factorization)
       let system = equations.system(0)
-      let factor = factorization.matricized[0].reshaped(system.target.shape)
-      loss = max(0, 1 + system.growth(from: Tensor(zeros: factor.shape), to: factor))
+      loss = system.loss(of: factorization.matricized[0].reshaped(system.target.shape))
+    }
+
+    /// Goes on beyond here; the loss there is not known until the first factor is solved for.
+    mutating func extrapolate(from origin: Factorization, by step: Double) {
+      factorization = factorization.extrapolated(from: origin, by: step)
+      loss = .infinity
     }
 
     /// Puts the least-squares solution in the place of factor k, unless that raises the loss.
     mutating func update(_ k: Int, _ equations: FitEquations, ridge: Double) {
       let system = equations.system(k)
-      guard let solution = try? system.solution(ridge: ridge) else { return }
-      let factor = factorization.factors[k]
-      let growth = system.growth(from: factor.reshaped(solution.shape), to: solution)
-      guard growth <= 0 else { return }
-      loss = max(0, loss + growth)
-      factorization.factors[k] = solution.reshaped(factor.shape)
+      guard let (solution, loss) = try? system.solution(ridge: ridge), loss <= self.loss else { return }
+      self.loss = loss
+      factorization.factors[k] = solution.reshaped(factorization.factors[k].shape)
       equations.set(factorization, only: k)
     }
-  }
-}
-
-/// The normal equations of all factors of a fit, for the factors that are in place.
-private final class FitEquations {
-  private let pattern: FactorPattern
-  private let tree: ContractionTree
-  private let problems: [FactorProblem]
-  private var factors: [Tensor<Double>] = []
-
-  init(_ objective: FitObjective, _ pattern: FactorPattern) {
-    self.pattern = pattern
-    let labels = EinsumLabels(pattern)
-    let factors = Array(pattern.shapes.indices)
-    let kernel = objective.weighted.map { $0 / objective.norm }
-    tree = ContractionTree(
-      [factors] + factors.map(labels.factor), kernel: pattern.form.rearranged(kernel), extents: labels.extents())
-    if let metric = objective.metric(rearrangedFor: pattern.form) {
-      problems = factors.map { FactorProblem(pattern, factor: $0, metric: metric) }
-    } else {
-      problems = factors.map { FactorProblem(pattern, factor: $0) }
-    }
-  }
-
-  /// Puts the factors in place that differ from those there.
-  func set(_ factorization: Factorization, only changed: Int? = nil) {
-    let all = factorization.matricized
-    for k in all.indices where changed.map({ $0 == k }) ?? (factors.isEmpty || factors[k] != all[k]) {
-      tree.set(all[k], k)
-    }
-    factors = all
-  }
-
-  /// The normal equations of factor k.
-  func system(_ k: Int) -> NormalEquations {
-    problems[k].normalEquations(target: tree.target(k), factors, pattern: pattern)
   }
 }

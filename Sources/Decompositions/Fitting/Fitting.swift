@@ -62,6 +62,12 @@ public struct Fitting {
     }
   }
 
+  /// A fit of so many sweeps from the structure's own start, or from a random one.
+  public func fit(_ pattern: FactorPattern, of structure: any Structure, sweeps: Int) throws -> Fit {
+    let own = structure.needsTrials ? nil : try structure.start(objective.kernel, pattern)
+    return improved(own ?? gaussian(pattern), sweeps: sweeps)
+  }
+
   /// The fit that a sweep makes: from the structure's own start, else from below.
   private func swept(_ pattern: FactorPattern, from start: Factorization?) -> Fit {
     start.map { improved($0, sweeps: Self.sweepLimit) } ?? climb(to: pattern).last
@@ -123,9 +129,9 @@ public struct Fitting {
       sweeps: result.losses.count - 1)
   }
 
-  /// The multiply-accumulates of one sweep, about: the kernel meets the ranks of a factor twice.
+  /// The multiply-accumulates of one sweep, about: twice the kernel meets a factor, the cheapest first.
   private static func work(_ pattern: FactorPattern) -> Double {
     let ranks = pattern.shapes.indices.map { pattern.rankExtents($0).reduce(1.0) { $0 * Double($1) } }
-    return 2 * Double(pattern.kernelShape.reduce(1, *)) * (ranks.max() ?? 1)
+    return 2 * Double(pattern.kernelShape.reduce(1, *)) * (ranks.min() ?? 1)
   }
 }

@@ -19,33 +19,29 @@ struct NormalEquations {
   let target: Tensor<Double>
   let components: [Component]
 
-  /// F with F (E E^T + ridge) = W E^T.
+  /// F with F (E E^T + ridge) = W E^T, and its loss ||W - F E||^2 where ||W|| = 1.
+  ///
+  /// F E E^T is what the equations say, so the loss takes no product: 1 - <F, W E^T> - ridge ||F||^2.
   ///
   /// - Throws: `Failure` when a Gram matrix with the ridge is not positive definite or not finite.
-  func solution(ridge: Double) throws -> Tensor<Double> {
-    try components.reduce(target) { solution, component in
+  func solution(ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
+    let factor = try components.reduce(target) { solution, component in
       let cholesky = try Cholesky(component.gram, ridge: ridge)
       return try Self.alongAxes(component.axes, of: solution) { try cholesky.solve(rows: $0) }
     }
+    var kept = 0.0
+    for (x, y) in zip(factor.elements, target.elements) { kept += x * (y + ridge * x) }
+    return (factor, max(0, 1 - kept))
   }
 
-  /// F (E E^T).
-  func applied(to factor: Tensor<Double>) -> Tensor<Double> {
-    components.reduce(factor) { product, component in
+  /// ||W - F E||^2 for any F, where ||W|| = 1.
+  func loss(of factor: Tensor<Double>) -> Double {
+    let image = components.reduce(factor) { product, component in
       Self.alongAxes(component.axes, of: product) { $0.times(component.gram) }
     }
-  }
-
-  /// How much ||W - F E||^2 grows from one factor to another: <D, (F_old + F_new) G - 2 W E^T> with D their difference,
-  /// which stays exact where both losses are almost equal.
-  func growth(from old: Tensor<Double>, to new: Tensor<Double>) -> Double {
-    let sum = Tensor(shape: old.shape, elements: zip(old.elements, new.elements).map { $0 + $1 })
-    let image = applied(to: sum).elements
-    var growth = 0.0
-    for i in image.indices {
-      growth += (new.elements[i] - old.elements[i]) * (image[i] - 2 * target.elements[i])
-    }
-    return growth
+    var sum = 1.0
+    for i in factor.elements.indices { sum += factor.elements[i] * (image.elements[i] - 2 * target.elements[i]) }
+    return max(0, sum)
   }
 
   /// Applies `body` to the matrix whose columns are the given axes.

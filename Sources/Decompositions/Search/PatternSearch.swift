@@ -59,6 +59,12 @@ public struct PatternSearch {
     return fitted.min { $0.discrepancy < $1.discrepancy }
   }
 
+  /// The stages of the most promising pattern, which need no fit; nil where the structure has none.
+  public func stages(_ structure: any Structure, parameters: Int) throws -> [Stage]? {
+    try promising(structure, parameters: parameters, effort: .sweep).first
+      .flatMap { candidate(structure, $0.pattern, discrepancy: 0, note: "")?.stages }
+  }
+
   /// A pattern with the discrepancy of its trial, 0 where it needed none.
   typealias Promise = (pattern: FactorPattern, discrepancy: Double)
 

@@ -23,7 +23,7 @@ public struct GKPD: Structure {
 
   /// Every pair of divisor shapes of which neither is a scalar. Where every mode belongs to one factor entirely, the order of the
   /// factors changes nothing but the cost of running them, and one of the two is left out.
-  static func shapes(of kernelShape: [Int]) -> [[[Int]]] {
+  public static func shapes(of kernelShape: [Int]) -> [[[Int]]] {
     guard kernelShape.count >= 2 else { return [] }
     let leading = kernelShape.reduce([[]] as [[Int]]) { shapes, extent in
       let divisors = (1...max(1, extent)).filter { extent % $0 == 0 }
