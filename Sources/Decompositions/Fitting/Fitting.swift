@@ -32,8 +32,9 @@ public struct Fitting {
   private static let restartWork = 1e10
   private static let sweepLimit = 30
   private static let finalSweeps = 200
-  /// The multiply-accumulates of all sweeps from one start, which shortens the fits of large kernels.
-  private static let workLimit = 1.5e11
+  /// The multiply-accumulates of one fit of a sweep and of the last one, which shorten the fits of large kernels.
+  private static let sweepWork = 4e10
+  private static let finalWork = 3e11
   /// Fits climb from the smallest pattern with this ratio between the parameter counts.
   static let step = 1.259921
 
@@ -117,7 +118,8 @@ public struct Fitting {
   }
 
   private func improved(_ start: Factorization, sweeps: Int) -> Fit {
-    let affordable = max(8, Int(min(1e6, Self.workLimit / Self.work(start.pattern))))
+    let limit = sweeps > Self.sweepLimit ? Self.finalWork : Self.sweepWork
+    let affordable = max(6, Int(min(1e6, limit / Self.work(start.pattern))))
     // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
     let reduced = Factorization(
       start.pattern.reduced, factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
@@ -128,6 +130,9 @@ public struct Fitting {
       discrepancy: objective.discrepancy(of: result.factorization.reconstruct()), converged: result.converged,
       sweeps: result.losses.count - 1)
   }
+
+  /// The multiply-accumulates of a trial, about.
+  static func trialWork(_ pattern: FactorPattern) -> Double { Double(trialSweeps) * work(pattern) }
 
   /// The multiply-accumulates of one sweep, about: twice the kernel meets a factor, the cheapest first.
   private static func work(_ pattern: FactorPattern) -> Double {

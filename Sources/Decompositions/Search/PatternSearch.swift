@@ -10,12 +10,14 @@ public struct SearchEffort: Sendable {
   public var neighbours: Int
   /// The best of those tried that are fitted in earnest.
   public var finalists: Int
+  /// The multiply-accumulates of all trials, behind the first one.
+  public var trialWork: Double
   public var fit: FitEffort
 
   /// For the curves of all layers of a network.
-  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, fit: .sweep)
+  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 3e10, fit: .sweep)
   /// For one layer that somebody waits for.
-  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 6, fit: .final)
+  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 6, trialWork: 1e12, fit: .final)
 }
 
 /// Finds the pattern of a structure that reaches the least discrepancy for one layer within a number of parameters.
@@ -76,14 +78,18 @@ public struct PatternSearch {
     if structure.startIsOptimal { return proposals.prefix(1).map { ($0, 0) } }
     guard structure.needsTrials else { return proposals.prefix(effort.finalists).map { ($0, 0) } }
     var tried: [FactorPattern: Double] = [:]
-    for pattern in proposals.prefix(effort.proposals) where tried[pattern] == nil {
+    var work = 0.0
+    func attempt(_ pattern: FactorPattern) throws {
+      guard tried[pattern] == nil, tried.isEmpty || work + Fitting.trialWork(pattern) <= effort.trialWork else { return }
+      work += Fitting.trialWork(pattern)
       tried[pattern] = try trial(pattern, structure)
     }
+    for pattern in proposals.prefix(effort.proposals) { try attempt(pattern) }
     for _ in 0..<effort.moves {
       guard let best = ranked(tried).first else { break }
       let fresh = structure.neighbours(of: best.pattern, parameters: perGroup).lazy
         .filter { tried[$0] == nil && isRunnable($0, structure) }
-      for pattern in Set(fresh.prefix(effort.neighbours)) { tried[pattern] = try trial(pattern, structure) }
+      for pattern in Array(fresh.prefix(effort.neighbours)) { try attempt(pattern) }
       guard let next = ranked(tried).first, next.discrepancy < best.discrepancy else { break }
     }
     return Array(ranked(tried).prefix(effort.finalists))

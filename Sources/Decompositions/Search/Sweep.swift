@@ -14,7 +14,7 @@ public struct Sweep: Sendable {
   private static let anchors = [0.35, 0.12]
   /// Multiply-accumulates for one spectrum. Balanced splits of a large kernel are both the dearest to score and the worst: the
   /// papers' many small, unbalanced summands win.
-  private static let spectrumWork = 1e9
+  private static let spectrumWork = 3e8
 
   public init(structures: [any Structure] = Structures.all) { self.structures = structures }
 
