@@ -123,22 +123,21 @@ struct KerasForm {
 // MARK: Replacing and running
 
 extension KerasGraph {
-  /// One replacement of a layer for each of these structures' shapes that Keras can express, with random weights.
+  /// Replacements of a layer by these structures' first proposals that Keras can express, with random weights.
   func replacements(
-    of layer: Layer, _ structures: [any Structure] = [LowRank(), CP(), Tucker2(), GKPD()], limit: Int = .max
-  ) -> [Replacement] {
+    of layer: Layer, _ structures: [any Structure] = Structures.all, limit: Int = 6
+  ) throws -> [Replacement] {
     var generator = SplitMix64(seed: 11)
-    return structures.flatMap { structure in
-      structure.shapes(for: layer.kernelShape).prefix(limit).compactMap { shapes -> Replacement? in
-        let count = (structure.rankAxes.flatMap { $0 }.max() ?? 0) + 1
-        let pattern = FactorPattern(
-          shapes: shapes, ranks: Array([2, 3].prefix(count)), rankAxes: structure.rankAxes)
-        let stages = structure.lowering(of: pattern).stages(
+    let spectra = KernelSpectra(Tensor(gaussian: layer.kernelShape, using: &generator))
+    return try structures.flatMap { structure in
+      try structure.proposals(spectra, parameters: layer.convolution.parameterCount).prefix(limit).compactMap { pattern in
+        let stages = Lowering(pattern, groups: layer.convolution.groups).stages(
           window: layer.convolution.window,
           biasChannels: layer.bias == nil ? nil : layer.convolution.outputChannels)
         guard let stages, KerasEditor(self).refusal(of: stages, for: layer) == nil else { return nil }
         let weights = stages.convolutions.map { convolution in
-          Tensor<Double>(gaussian: convolution.kernelShape, using: &generator).map { $0 / 2 }
+          Tensor<Double>(gaussian: convolution.kernelShape, using: &generator)
+            .map { $0 / Double(convolution.kernelShape[1]).squareRoot() }
         }
         return Replacement(layer: layer.name, structure: structure.name, stages: stages, weights: weights)
       }

@@ -36,7 +36,7 @@ def digits():
     return np.load(FIXTURES / "digits.reference.npz")["inputs"][:64]
 
 
-@pytest.mark.parametrize("structures", ["svd", "tucker2", "cp", "gkpd", "svd,tucker2,cp,gkpd"])
+@pytest.mark.parametrize("structures", ["svd", "tucker", "cp", "gkpd", "tt", "tr", "sekron", "sekron,gkpd,tt,tr,cp,tucker"])
 @pytest.mark.parametrize("budget", [95_000, 120_000])
 def test_digits(tmp_path, structures, budget):
     path, plan = compress(FIXTURES / "digits.h5", tmp_path, budget, "--structures", structures)

@@ -120,7 +120,7 @@ def test_functional(tmp_path, library):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("structure", ["svd", "tucker2", "cp", "gkpd"])
+@pytest.mark.parametrize("structure", ["svd", "tucker", "cp", "gkpd", "tt", "tr", "sekron"])
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_compressed_models(tmp_path, library, structure, is_nested):
     """Nested and shared layers, Conv1D, strides and dilation, a separable convolution, a dense layer: compressed, loaded, run."""

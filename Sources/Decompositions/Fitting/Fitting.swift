@@ -33,7 +33,7 @@ public struct Fitting {
   private static let sweepLimit = 30
   private static let finalSweeps = 200
   /// The multiply-accumulates of one fit of a sweep and of the last one, which shorten the fits of large kernels.
-  private static let sweepWork = 4e10
+  private static let sweepWork = 6e9
   private static let finalWork = 3e11
   /// Fits climb from the smallest pattern with this ratio between the parameter counts.
   static let step = 1.259921
@@ -119,7 +119,7 @@ public struct Fitting {
 
   private func improved(_ start: Factorization, sweeps: Int) -> Fit {
     let limit = sweeps > Self.sweepLimit ? Self.finalWork : Self.sweepWork
-    let affordable = max(6, Int(min(1e6, limit / Self.work(start.pattern))))
+    let affordable = max(4, Int(min(1e6, limit / Self.work(start.pattern))))
     // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
     let reduced = Factorization(
       start.pattern.reduced, factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })

@@ -15,7 +15,7 @@ public struct SearchEffort: Sendable {
   public var fit: FitEffort
 
   /// For the curves of all layers of a network.
-  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 3e10, fit: .sweep)
+  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 1e10, fit: .sweep)
   /// For one layer that somebody waits for.
   public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 6, trialWork: 1e12, fit: .final)
 }
@@ -92,7 +92,12 @@ public struct PatternSearch {
       for pattern in Array(fresh.prefix(effort.neighbours)) { try attempt(pattern) }
       guard let next = ranked(tried).first, next.discrepancy < best.discrepancy else { break }
     }
-    return Array(ranked(tried).prefix(effort.finalists))
+    let best = Array(ranked(tried).prefix(effort.finalists))
+    guard effort.finalists > 1 else { return best }
+    let seeds = try structure.seeds(spectra, parameters: perGroup).filter { seed in
+      isRunnable(seed, structure) && !best.contains { $0.pattern == seed }
+    }
+    return best + seeds.map { ($0, tried[$0] ?? .infinity) }
   }
 
   /// A pattern fitted to all groups; nil where the layer's window cannot be divided among its factors.

@@ -34,6 +34,13 @@ public struct SeKron: Structure {
     return patterns + (try GKPD().proposals(spectra, parameters: parameters).prefix(patterns.isEmpty ? 3 : 1))
   }
 
+  /// CP's patterns, which are SeKron's with inner ranks of 1.
+  public func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
+    try CP().proposals(spectra, parameters: parameters).flatMap { cp in
+      cp.factorCount > 2 ? pattern(cp.shapes, ranks: [1] + Array(repeating: 1, count: cp.factorCount - 2), parameters: parameters) : []
+    }
+  }
+
   /// The ranks behind the first one up and down, and the forms in which a prime factor of one digit has moved to another factor.
   public func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern] {
     var result: [FactorPattern] = []

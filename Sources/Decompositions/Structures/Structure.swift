@@ -25,6 +25,9 @@ public protocol Structure: Sendable {
   /// norm of the weights; 0 where spectra tell nothing.
   func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double
 
+  /// Patterns that a thorough search fits in earnest whatever their trials say.
+  func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern]
+
   /// Patterns near one that did well, again of at most this many parameters.
   func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern]
 
@@ -36,6 +39,7 @@ extension Structure {
   public var startIsOptimal: Bool { false }
   public var needsTrials: Bool { false }
   public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double { 0 }
+  public func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] { [] }
   public func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern] { [] }
 
   /// The pattern that a plan names, its ranks lowered to full rank where they are beyond.
