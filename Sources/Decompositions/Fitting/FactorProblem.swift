@@ -3,8 +3,9 @@ import TensorCore
 /// The matrices of one factor's normal equations, their contractions planned once for a fit.
 struct FactorProblem {
   private struct Gram {
-    /// The factors that it is made of.
+    /// The factors that it is made of, each with its twin, and those of which the Gram matrix alone enters.
     let members: [Int]
+    let squared: [Int]
     /// The axes of the factor, as `NormalEquations` sees it, that it acts on.
     let axes: [Int]
     let einsum: Einsum
@@ -24,10 +25,14 @@ struct FactorProblem {
         members.contains { pattern.rankAxes[$0].contains(pattern.rankAxes[k][axis]) }
       }
       let ranks = own.map { labels.ranks(k)[$0] }
+      // A factor with one rank enters by its own Gram matrix, which the problems of all other factors share.
+      let whole = members.filter { pattern.rankAxes[$0].count > 1 }
+      let single = members.filter { pattern.rankAxes[$0].count == 1 }
       let einsum = Einsum(
-        members.map(labels.factor) + members.map(labels.twin),
+        whole.map(labels.factor) + whole.map(labels.twin)
+          + single.map { labels.ranks($0) + labels.ranks($0).map(labels.twin(ofRank:)) },
         to: ranks + ranks.map(labels.twin(ofRank:)), extents: labels.extents())
-      return Gram(members: members, axes: own.map { $0 + 1 }, einsum: einsum)
+      return Gram(members: whole, squared: single, axes: own.map { $0 + 1 }, einsum: einsum)
     }
   }
 
@@ -46,13 +51,16 @@ struct FactorProblem {
       [patches + patches.map(labels.twin(ofPatch:))] + others.map(labels.split) + others.map(labels.splitTwin),
       to: own + twins, extents: labels.extents(splitting: true))
     einsum.fix(0, to: metric)
-    grams = [Gram(members: others, axes: Array(1...own.count), einsum: einsum)]
+    grams = [Gram(members: others, squared: [], axes: Array(1...own.count), einsum: einsum)]
   }
 
   /// - Parameters:
   ///   - target: W E^T, or W S E^T, as (digits, ranks...).
   ///   - factors: all factors as (digits, ranks...).
-  func normalEquations(target: Tensor<Double>, _ factors: [Tensor<Double>], pattern: FactorPattern) -> NormalEquations {
+  ///   - squares: for a factor with one rank its Gram matrix.
+  func normalEquations(
+    target: Tensor<Double>, _ factors: [Tensor<Double>], squares: (Int) -> Tensor<Double>, pattern: FactorPattern
+  ) -> NormalEquations {
     let isSplit = shape.count > target.order
     return NormalEquations(
       target: target.reshaped(shape),
@@ -65,7 +73,7 @@ struct FactorProblem {
             : factors[member]
         }
         let extent = gram.axes.reduce(1) { $0 * shape[$1] }
-        return .init(axes: gram.axes, gram: gram.einsum(operands + operands).reshaped([extent, extent]))
+        return .init(axes: gram.axes, gram: gram.einsum(operands + operands + gram.squared.map(squares)).reshaped([extent, extent]))
       })
   }
 

@@ -13,6 +13,8 @@ final class FitEquations {
   private let extents: [Int]
   private var tree: Tree
   private var factors: [Tensor<Double>] = []
+  /// The Gram matrices of factors that have not changed since.
+  private var squares: [Int: Tensor<Double>] = [:]
 
   private enum Tree {
     case single(ContractionTree<Float>)
@@ -59,6 +61,7 @@ final class FitEquations {
   }
 
   private func put(_ factor: Tensor<Double>, _ k: Int) {
+    squares[k] = nil
     switch tree {
     case .single(let tree): tree.set(factor.converted(to: Float.self), k)
     case .double(let tree): tree.set(factor, k)
@@ -72,6 +75,13 @@ final class FitEquations {
       case .single(let tree): tree.target(k).converted(to: Double.self)
       case .double(let tree): tree.target(k)
       }
-    return problems[k].normalEquations(target: target, factors, pattern: pattern)
+    return problems[k].normalEquations(target: target, factors, squares: square, pattern: pattern)
+  }
+
+  private func square(_ k: Int) -> Tensor<Double> {
+    if let square = squares[k] { return square }
+    let square = factors[k].times(factors[k], transposed: true)
+    squares[k] = square
+    return square
   }
 }

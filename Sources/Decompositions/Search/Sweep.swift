@@ -12,6 +12,7 @@ public struct Sweep: Sendable {
   private static let range = 0.025...0.94
   /// The parameters, as parts of the dense kernel's, at which patterns are searched for; elsewhere they are scaled from there.
   private static let anchors = [0.35, 0.12]
+  private static let largeKernel = 1 << 20
   /// Multiply-accumulates for one spectrum. Balanced splits of a large kernel are both the dearest to score and the worst: the
   /// papers' many small, unbalanced summands win.
   private static let spectrumWork = 3e8
@@ -71,7 +72,8 @@ public struct Sweep: Sendable {
     of structure: any Structure, _ search: PatternSearch, _ contest: inout Contest
   ) throws -> [Candidate] {
     let (count, groups) = (search.convolution.parameterCount, search.convolution.groups)
-    var end = Self.range.upperBound * Double(count)
+    // Close to the dense size the ranks of a large kernel are beyond its modes, and so are the equations: nobody wants that.
+    var end = (count > Self.largeKernel ? 0.6 : Self.range.upperBound) * Double(count)
     var curve: [Candidate] = []
     for anchor in Self.anchors {
       guard
