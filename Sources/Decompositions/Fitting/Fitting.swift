@@ -11,6 +11,19 @@ public struct Fit: Sendable {
   public let sweeps: Int
 }
 
+extension Fit {
+  /// The same factors under the form of a pattern whose reduced form they have.
+  fileprivate func restored(to pattern: FactorPattern) -> Fit {
+    var own = factorization.pattern.ranks[...]
+    guard factorization.pattern.form != pattern.form else { return self }
+    let full = FactorPattern(pattern.form, ranks: pattern.ranks.map { $0 > 1 ? own.removeFirst() : 1 })
+    return Fit(
+      factorization: Factorization(
+        full, factors: factorization.factors.enumerated().map { $1.reshaped(full.factorShape($0)) }),
+      discrepancy: discrepancy, converged: converged, sweeps: sweeps)
+  }
+}
+
 /// How much work a fit may be. A larger effort goes on where a smaller one stopped, so it never ends higher.
 public enum FitEffort: Sendable {
   /// A first impression.
@@ -46,12 +59,13 @@ public struct Fitting {
 
   /// - Throws: `Failure` where LAPACK does not converge.
   public func fit(_ pattern: FactorPattern, of structure: any Structure, effort: FitEffort) throws -> Fit {
-    let own = try structure.start(objective.kernel, pattern)
-    if let own, objective.metric == nil, structure.startIsOptimal || pattern.factorCount == 2 {
+    // Between two factors the structure's own start is the best approximation, whatever else the structure needs.
+    let isLowRank = pattern.factorCount == 2
+    let start = structure.needsTrials && !isLowRank ? nil : try structure.start(objective.kernel, pattern)
+    if let start, objective.metric == nil, structure.startIsOptimal || isLowRank {
       return Fit(
-        factorization: own, discrepancy: objective.discrepancy(of: own.reconstruct()), converged: true, sweeps: 0)
+        factorization: start, discrepancy: objective.discrepancy(of: start.reconstruct()), converged: true, sweeps: 0)
     }
-    let start = structure.needsTrials ? nil : own
     switch effort {
     case .trial: return improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
     case .sweep: return swept(pattern, from: start)
@@ -86,11 +100,12 @@ public struct Fitting {
   /// with room to grow. That is as good as many starts from scratch, and gives the curve of the form for one fit's price.
   public func climb(to pattern: FactorPattern) -> [Fit] {
     var fits: [Fit] = []
-    for pattern in Self.ladder(to: pattern) {
-      let start = fits.last?.factorization.grown(to: pattern, seed: seed &+ UInt64(fits.count)) ?? gaussian(pattern)
+    // Ranks of 1 stay out of the ladder, so that they stay 1, and patterns that are the same to the kernel climb alike.
+    for rung in Self.ladder(to: pattern.reduced) {
+      let start = fits.last?.factorization.grown(to: rung, seed: seed &+ UInt64(fits.count)) ?? gaussian(rung)
       fits.append(improved(start, sweeps: Self.sweepLimit))
     }
-    return fits
+    return fits.map { $0.restored(to: pattern) }
   }
 
   /// The patterns below one, `step` apart down to a fiftieth of the kernel's elements, by ascending parameters.
