@@ -65,8 +65,8 @@ public struct FactorPattern: Sendable, Hashable {
 
   /// The same with ranks beyond full rank lowered to it, where they only repeat what smaller ranks express.
   ///
-  /// A rank that ties two factors is at most what either of them has beside the axes that both share; one that more factors
-  /// share, like CP's, is at most the elements of all modes but the largest.
+  /// No cut of the kernel between its factors has more than the elements of all modes but the largest, so no rank needs more. One
+  /// that ties two factors only is also at most what either of them has beside the axes that both share.
   public var clamped: FactorPattern {
     var ranks = ranks
     var isChanged = true
@@ -82,16 +82,14 @@ public struct FactorPattern: Sendable, Hashable {
 
   private func fullRank(_ rank: Int, among ranks: [Int]) -> Int {
     let members = form.members(ofRank: rank)
-    guard members.count == 2 else {
-      let largest = members.map(modeCount).max() ?? 1
-      return max(1, kernelShape.reduce(1, *) / max(1, largest))
-    }
+    let cut = kernelShape.reduce(1, *) / max(1, form.shapes.indices.map(modeCount).max() ?? 1)
+    guard members.count == 2 else { return max(1, cut) }
     let (a, b) = (members[0], members[1])
     func own(_ k: Int, beside other: Int) -> Int {
       rankAxes[k].filter { $0 != rank && !rankAxes[other].contains($0) }
         .reduce(modeCount(k)) { min($0 * ranks[$1], Int(Int32.max)) }
     }
-    return max(1, min(own(a, beside: b), own(b, beside: a)))
+    return max(1, min(cut, own(a, beside: b), own(b, beside: a)))
   }
 
   /// The largest pattern of at most `limit` parameters whose ranks are in about the same proportion; nil where even ranks
