@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -cross-module-optimization
 KCOMPRESS := .build/release/kcompress
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-FORMATTED := Package.swift Sources Tests
+FORMATTED := Package.swift Sources Tests Benchmarks/Measure
 
 .PHONY: help deps build demo test bench interop format lint clean
 

@@ -49,8 +49,10 @@ struct ProductCommand: ParsableCommand {
   func run() throws {
     BLAS.setThreadCount(threads)
     print(
-      JSON.object(["single": .real(rate(Float.self)), "double": .real(rate(Double.self)), "kernel": .string(BLAS.coreName)])
-        .text(.compact))
+      JSON.object([
+        "single": .real(rate(Float.self)), "double": .real(rate(Double.self)), "kernel": .string(BLAS.coreName),
+      ])
+      .text(.compact))
   }
 
   /// GFLOP/s, the best of five.

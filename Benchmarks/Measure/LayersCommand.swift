@@ -13,7 +13,9 @@ struct LayersCommand: ParsableCommand {
   @Option var repetitions = 15
 
   /// Kernel and input extents of an early, a middle and a late layer.
-  private static let layers = [([32, 32, 3, 3], [32, 32]), ([128, 128, 3, 3], [16, 16]), ([256, 256, 3, 3], [8, 8])]
+  private static let layers = [
+    ([32, 32, 3, 3], [32, 32]), ([128, 128, 3, 3], [16, 16]), ([256, 256, 3, 3], [8, 8]),
+  ]
 
   func run() throws {
     var rows: [JSON] = []
@@ -47,7 +49,8 @@ struct LayersCommand: ParsableCommand {
   private func median(_ stages: [Stage], input: [Int]) throws -> Double {
     let engine = try Engine(
       ModelGraph(
-        stages: stages, layer: "layer", inputShape: [nil] + Array(input.dropFirst()) + [input[0]], layout: .channelsLast,
+        stages: stages, layer: "layer", inputShape: [nil] + Array(input.dropFirst()) + [input[0]],
+        layout: .channelsLast,
         factors: stages.convolutions.indices.map { TensorReference("\($0)") }, bias: nil)
     ) { reference in
       let convolutions = stages.convolutions

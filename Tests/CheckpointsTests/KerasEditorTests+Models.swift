@@ -130,7 +130,8 @@ extension KerasGraph {
     var generator = SplitMix64(seed: 11)
     let spectra = KernelSpectra(Tensor(gaussian: layer.kernelShape, using: &generator))
     return try structures.flatMap { structure in
-      try structure.proposals(spectra, parameters: layer.convolution.parameterCount).prefix(limit).compactMap { pattern in
+      try structure.proposals(spectra, parameters: layer.convolution.parameterCount).prefix(limit).compactMap {
+        pattern in
         let stages = Lowering(pattern, groups: layer.convolution.groups).stages(
           window: layer.convolution.window,
           biasChannels: layer.bias == nil ? nil : layer.convolution.outputChannels)

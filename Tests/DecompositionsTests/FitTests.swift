@@ -116,7 +116,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [[7, 13, 3, 3], [13, 7, 3], [11, 509], [1, 16, 3, 3], [16, 1, 3, 3], [9, 5, 1, 1], [4, 6, 2, 3, 2]])
+  @Test(arguments: [
+    [7, 13, 3, 3], [13, 7, 3], [11, 509], [1, 16, 3, 3], [16, 1, 3, 3], [9, 5, 1, 1], [4, 6, 2, 3, 2],
+  ])
   func shapes(_ shape: [Int]) throws { try check(gaussian(shape, seed: 2)) }
 
   @Test(arguments: [[1, 9], [9, 1], [1, 1, 3, 3], [1, 1]])

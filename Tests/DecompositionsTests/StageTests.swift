@@ -24,32 +24,35 @@ struct LayerCase: CustomTestStringConvertible, Sendable {
 }
 
 struct StageTests {
-  static let layers = [
-    LayerCase(kernel: [6, 4], input: []),
-    LayerCase(kernel: [6, 4, 3], padding: .same, input: [7]),
-    LayerCase(kernel: [4, 6, 4], dilation: [2], padding: .causal, input: [9]),
-    LayerCase(kernel: [4, 3, 4], stride: [2], padding: .causal, input: [9]),
-    LayerCase(kernel: [4, 4, 3, 3], padding: .same, input: [6, 5]),
-    LayerCase(kernel: [4, 6, 3, 3], stride: [2, 2], padding: .same, input: [6, 7]),
-    LayerCase(kernel: [4, 6, 3, 3], stride: [2, 2], padding: .sameLower, input: [6, 7]),
-    LayerCase(
-      kernel: [4, 4, 3, 3], stride: [2, 2], padding: .explicit(before: [1, 1], after: [1, 1]),
-      input: [6, 7]),
-    LayerCase(kernel: [4, 4, 4, 2], padding: .same, input: [6, 5]),
-    LayerCase(kernel: [4, 4, 4, 4], stride: [2, 1], dilation: [1, 2], input: [9, 9]),
-    LayerCase(
-      kernel: [4, 2, 4, 3], stride: [2, 2], padding: .explicit(before: [2, 0], after: [1, 1]),
-      input: [8, 7]),
-    LayerCase(kernel: [4, 4, 4, 4], stride: [2, 2], padding: .same, input: [7, 7]),
-    LayerCase(kernel: [6, 6, 1, 1], stride: [2, 2], padding: .same, input: [5, 5]),
-    LayerCase(kernel: [5, 1, 3, 3], input: [5, 5]),
-    LayerCase(kernel: [1, 7, 3, 1], dilation: [2, 1], padding: .same, input: [6, 4]),
-    LayerCase(kernel: [4, 4, 2, 3, 2], stride: [1, 2, 1], padding: .same, input: [4, 5, 3]),
-    LayerCase(kernel: [8, 4, 3, 3], padding: .same, input: [6, 5], groups: 2),
-    LayerCase(kernel: [12, 2, 3, 3], stride: [2, 1], padding: .explicit(before: [1, 0], after: [1, 2]), input: [6, 5], groups: 3),
-    LayerCase(kernel: [6, 4], input: [], groups: 2),
-    LayerCase(kernel: [8, 6, 3], dilation: [2], padding: .causal, input: [7], groups: 4),
-  ] + random
+  static let layers =
+    [
+      LayerCase(kernel: [6, 4], input: []),
+      LayerCase(kernel: [6, 4, 3], padding: .same, input: [7]),
+      LayerCase(kernel: [4, 6, 4], dilation: [2], padding: .causal, input: [9]),
+      LayerCase(kernel: [4, 3, 4], stride: [2], padding: .causal, input: [9]),
+      LayerCase(kernel: [4, 4, 3, 3], padding: .same, input: [6, 5]),
+      LayerCase(kernel: [4, 6, 3, 3], stride: [2, 2], padding: .same, input: [6, 7]),
+      LayerCase(kernel: [4, 6, 3, 3], stride: [2, 2], padding: .sameLower, input: [6, 7]),
+      LayerCase(
+        kernel: [4, 4, 3, 3], stride: [2, 2], padding: .explicit(before: [1, 1], after: [1, 1]),
+        input: [6, 7]),
+      LayerCase(kernel: [4, 4, 4, 2], padding: .same, input: [6, 5]),
+      LayerCase(kernel: [4, 4, 4, 4], stride: [2, 1], dilation: [1, 2], input: [9, 9]),
+      LayerCase(
+        kernel: [4, 2, 4, 3], stride: [2, 2], padding: .explicit(before: [2, 0], after: [1, 1]),
+        input: [8, 7]),
+      LayerCase(kernel: [4, 4, 4, 4], stride: [2, 2], padding: .same, input: [7, 7]),
+      LayerCase(kernel: [6, 6, 1, 1], stride: [2, 2], padding: .same, input: [5, 5]),
+      LayerCase(kernel: [5, 1, 3, 3], input: [5, 5]),
+      LayerCase(kernel: [1, 7, 3, 1], dilation: [2, 1], padding: .same, input: [6, 4]),
+      LayerCase(kernel: [4, 4, 2, 3, 2], stride: [1, 2, 1], padding: .same, input: [4, 5, 3]),
+      LayerCase(kernel: [8, 4, 3, 3], padding: .same, input: [6, 5], groups: 2),
+      LayerCase(
+        kernel: [12, 2, 3, 3], stride: [2, 1], padding: .explicit(before: [1, 0], after: [1, 2]), input: [6, 5],
+        groups: 3),
+      LayerCase(kernel: [6, 4], input: [], groups: 2),
+      LayerCase(kernel: [8, 6, 3], dilation: [2], padding: .causal, input: [7], groups: 4),
+    ] + random
 
   /// Seeded layers with every setting drawn at random.
   private static let random: [LayerCase] = {
@@ -88,7 +91,8 @@ struct StageTests {
           let factorizations = (0..<layer.groups).map { gaussianFactors(pattern, seed: 7 + 100 * UInt64($0)) }
           let weights = Lowering(pattern, groups: layer.groups).weights(of: factorizations)
           let dense = try candidate.reconstruct(from: weights)
-          let blocks = Tensor(shape: layer.kernel, elements: Array(factorizations.map { $0.reconstruct().elements }.joined()))
+          let blocks = Tensor(
+            shape: layer.kernel, elements: Array(factorizations.map { $0.reconstruct().elements }.joined()))
           #expect(dense.relativeDiscrepancy(from: blocks) < 1e-12)
           let expected = StageRunner.run(
             [.convolution(convolution), .bias(channels: layer.kernel[0])], weights: [dense], bias: bias, on: input)

@@ -74,7 +74,8 @@ struct PairContraction {
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func callAsFunction<Scalar: BLASScalar>(_ leftTensor: Tensor<Scalar>, _ rightTensor: Tensor<Scalar>) -> Tensor<Scalar> {
+  func callAsFunction<Scalar: BLASScalar>(_ leftTensor: Tensor<Scalar>, _ rightTensor: Tensor<Scalar>) -> Tensor<Scalar>
+  {
     let a = left.arranged(leftTensor)
     let b = right.arranged(rightTensor)
     var c = [Scalar](repeating: 0, count: batch * rows * columns)
@@ -89,7 +90,8 @@ struct PairContraction {
       for i in 0..<batch {
         BLAS.gemm(
           leftTransposed, rightTransposed, m: rows, n: columns, k: inner,
-          a: a, aOffset: i * left.sharedStride, lda: max(1, lda), b: b, bOffset: i * right.sharedStride, ldb: max(1, ldb),
+          a: a, aOffset: i * left.sharedStride, lda: max(1, lda), b: b, bOffset: i * right.sharedStride,
+          ldb: max(1, ldb),
           c: &c, cOffset: i * rows * columns, ldc: max(1, columns))
       }
     }
@@ -102,7 +104,9 @@ struct PairContraction {
       for column in 0..<columns {
         let z = (row * columns + column) * batch
         for k in 0..<inner {
-          let (x, y) = (row * left.freeStride + k * left.summedStride, column * right.freeStride + k * right.summedStride)
+          let (x, y) = (
+            row * left.freeStride + k * left.summedStride, column * right.freeStride + k * right.summedStride
+          )
           Self.addProduct(a.span.extracting(x..<x + batch), b.span.extracting(y..<y + batch), to: &c, at: z)
         }
       }

@@ -89,9 +89,13 @@ private struct LoweringState {
     case .input(let k): k == factor ? .input : .batch
     case .output: .batch
     case .rank(let r):
-      if !pattern.rankAxes[factor].contains(r) { .batch }
-      else if later.contains(where: { pattern.rankAxes[$0].contains(r) }) { .group }
-      else { .input }
+      if !pattern.rankAxes[factor].contains(r) {
+        .batch
+      } else if later.contains(where: { pattern.rankAxes[$0].contains(r) }) {
+        .group
+      } else {
+        .input
+      }
     }
   }
 
@@ -99,7 +103,8 @@ private struct LoweringState {
     let roles = Dictionary(uniqueKeysWithValues: axes.map { ($0, role($0, of: factor, then: later)) })
     let batch = axes.filter { roles[$0] == .batch }
     // Behind each other, the layer's groups come first.
-    let grouped = axes.filter { roles[$0] == .group && $0 == .group } + axes.filter { roles[$0] == .group && $0 != .group }
+    let grouped =
+      axes.filter { roles[$0] == .group && $0 == .group } + axes.filter { roles[$0] == .group && $0 != .group }
     let inputs = axes.filter { roles[$0] == .input }
     arrange(batch + grouped + inputs)
 

@@ -78,7 +78,8 @@ public struct Factorization: Sendable, Equatable {
   ///
   /// - Precondition: no rank is smaller than here.
   func grown(to larger: FactorPattern, seed: UInt64) -> Factorization {
-    precondition(larger.form == pattern.form && zip(larger.ranks, pattern.ranks).allSatisfy { $0 >= $1 }, "ranks shrink")
+    precondition(
+      larger.form == pattern.form && zip(larger.ranks, pattern.ranks).allSatisfy { $0 >= $1 }, "ranks shrink")
     var generator = SplitMix64(seed: seed)
     let grown = factors.indices.map { k -> Tensor<Double> in
       let shape = larger.factorShape(k)

@@ -73,7 +73,9 @@ struct FactorProblem {
             : factors[member]
         }
         let extent = gram.axes.reduce(1) { $0 * shape[$1] }
-        return .init(axes: gram.axes, gram: gram.einsum(operands + operands + gram.squared.map(squares)).reshaped([extent, extent]))
+        return .init(
+          axes: gram.axes,
+          gram: gram.einsum(operands + operands + gram.squared.map(squares)).reshaped([extent, extent]))
       })
   }
 

@@ -72,15 +72,15 @@ public struct Fitting {
     case .final:
       let first = swept(pattern, from: start)
       let fits = [first] + (start == nil ? restarted(pattern).map { [$0] } ?? [] : [])
-      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: Self.finalSweeps) }
+      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: Self.finalSweeps, work: Self.finalWork) }
       return finished.min { $0.discrepancy < $1.discrepancy } ?? first
     }
   }
 
-  /// A fit of so many sweeps from the structure's own start, or from a random one.
+  /// A fit of so many sweeps, whatever work they are, from the structure's own start or from a random one.
   public func fit(_ pattern: FactorPattern, of structure: any Structure, sweeps: Int) throws -> Fit {
     let own = structure.needsTrials ? nil : try structure.start(objective.kernel, pattern)
-    return improved(own ?? gaussian(pattern), sweeps: sweeps)
+    return improved(own ?? gaussian(pattern), sweeps: sweeps, work: .infinity)
   }
 
   /// The fit that a sweep makes: from the structure's own start, else from below.
@@ -125,19 +125,20 @@ public struct Fitting {
     .gaussian(pattern, norm: objective.norm, seed: seed &+ variant &* 0x9E37_79B9)
   }
 
-  private func improved(_ fit: Fit, sweeps: Int) -> Fit {
-    let next = improved(fit.factorization, sweeps: sweeps)
+  private func improved(_ fit: Fit, sweeps: Int, work: Double) -> Fit {
+    let next = improved(fit.factorization, sweeps: sweeps, work: work)
     return Fit(
       factorization: next.factorization, discrepancy: next.discrepancy, converged: next.converged,
       sweeps: fit.sweeps + next.sweeps)
   }
 
-  private func improved(_ start: Factorization, sweeps: Int) -> Fit {
-    let limit = sweeps > Self.sweepLimit ? Self.finalWork : Self.sweepWork
-    let affordable = max(4, Int(min(1e6, limit / Self.work(start.pattern))))
+  /// - Parameter work: the multiply-accumulates that the sweeps may be, but for the first four.
+  private func improved(_ start: Factorization, sweeps: Int, work: Double = Self.sweepWork) -> Fit {
+    let affordable = max(4, Int(min(1e6, work / Self.work(start.pattern))))
     // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
     let reduced = Factorization(
-      start.pattern.reduced, factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
+      start.pattern.reduced,
+      factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
     let result = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable)).fit(objective, from: reduced)
     let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
     return Fit(

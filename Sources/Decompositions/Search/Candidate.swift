@@ -30,7 +30,8 @@ public struct Candidate: Sendable, Equatable {
   ) throws {
     let pattern = try Structures.named(structure).pattern(
       shapes: shapes, ranks: ranks, kernelShape: convolution.kernelShapePerGroup)
-    let note = pattern.ranks == ranks ? "" : "the ranks \(ranks) are beyond full rank and were lowered to \(pattern.ranks)"
+    let note =
+      pattern.ranks == ranks ? "" : "the ranks \(ranks) are beyond full rank and were lowered to \(pattern.ranks)"
     guard
       let candidate = Candidate(
         structure: structure, pattern, discrepancy: discrepancy, note: note, convolution: convolution, hasBias: hasBias)

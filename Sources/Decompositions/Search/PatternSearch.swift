@@ -15,9 +15,11 @@ public struct SearchEffort: Sendable {
   public var fit: FitEffort
 
   /// For the curves of all layers of a network.
-  public static let sweep = SearchEffort(proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 1e10, fit: .sweep)
+  public static let sweep = SearchEffort(
+    proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 1e10, fit: .sweep)
   /// For one layer that somebody waits for.
-  public static let thorough = SearchEffort(proposals: 24, moves: 6, neighbours: 24, finalists: 6, trialWork: 1e12, fit: .final)
+  public static let thorough = SearchEffort(
+    proposals: 24, moves: 6, neighbours: 24, finalists: 6, trialWork: 1e12, fit: .final)
 }
 
 /// Finds the pattern of a structure that reaches the least discrepancy for one layer within a number of parameters.
@@ -80,7 +82,9 @@ public struct PatternSearch {
     var tried: [FactorPattern: Double] = [:]
     var work = 0.0
     func attempt(_ pattern: FactorPattern) throws {
-      guard tried[pattern] == nil, tried.isEmpty || work + Fitting.trialWork(pattern) <= effort.trialWork else { return }
+      guard tried[pattern] == nil, tried.isEmpty || work + Fitting.trialWork(pattern) <= effort.trialWork else {
+        return
+      }
       work += Fitting.trialWork(pattern)
       tried[pattern] = try trial(pattern, structure)
     }

@@ -37,7 +37,8 @@ public struct SeKron: Structure {
   /// CP's patterns, which are SeKron's with inner ranks of 1.
   public func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
     try CP().proposals(spectra, parameters: parameters).flatMap { cp in
-      cp.factorCount > 2 ? pattern(cp.shapes, ranks: [1] + Array(repeating: 1, count: cp.factorCount - 2), parameters: parameters) : []
+      cp.factorCount > 2
+        ? pattern(cp.shapes, ranks: [1] + Array(repeating: 1, count: cp.factorCount - 2), parameters: parameters) : []
     }
   }
 
