@@ -24,6 +24,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // C libraries. Shims are ordinary C targets, because SwiftPM does not notice a changed header of a
@@ -46,9 +47,13 @@ let package = Package(
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("HDF5", ["Basics", "CHDF5"]),
+    // Generated: protoc --swift_opt=Visibility=Public --swift_out=. onnx.proto
+    .target(
+      name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["onnx.proto"], swiftSettings: [.swiftLanguageMode(.v6)]),
     module(
       "Checkpoints",
-      ["HDF5", "ModelGraph", .product(name: "Crypto", package: "swift-crypto")]),
+      ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
     module("Pipeline", ["Checkpoints", "Inference", "Decompositions", "Planning"]),
     .executableTarget(
       name: "kcompress",

@@ -15,6 +15,8 @@ import subprocess
 import tempfile
 import time
 
+import structures
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
@@ -32,6 +34,13 @@ def measured(*arguments):
     seconds = time.perf_counter() - start
     assert os.waitstatus_to_exitcode(status) == 0, arguments
     return seconds, usage.ru_maxrss * 1024
+
+
+def processor():
+    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    flags = next((line.split() for line in open("/proc/cpuinfo") if line.startswith("flags")), [])
+    widest = next((name for name in ("avx512f", "avx2", "avx") if name in flags), "no AVX")
+    return f"{names[0] if names else platform.machine()} ({widest})"
 
 
 def plan_and_apply(name, budget, limit_seconds):
@@ -150,7 +159,8 @@ def engine_against_onnxruntime(batch=64, rounds=5):
 
 
 if __name__ == "__main__":
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors")
+    print(f"{processor()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     plan_and_apply("cifar_resnet/resnet56.safetensors", 1_726_040, 60)
     plan_and_apply("mlperf_tiny/pretrainedResnet.h5", 200_000, 5)
     engine_against_onnxruntime()
+    structures.run(PROGRAM, SHARED)

@@ -1,7 +1,15 @@
 import ArgumentParser
+import LinearAlgebra
 
 /// What `Benchmarks/run.py` measures of the library itself, below the commands. Each subcommand prints one JSON document.
-@main struct Measure: ParsableCommand {
+@main enum Main {
+  static func main() {
+    LoadTimeSettings.apply()
+    Measure.main()
+  }
+}
+
+struct Measure: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kcompress-measure", abstract: "Time parts of kcompress on their own.",
     subcommands: [FitCommand.self, SpectrumCommand.self, SweepCommand.self, LayersCommand.self, ProductCommand.self])

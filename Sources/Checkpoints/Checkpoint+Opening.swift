@@ -15,15 +15,17 @@ extension Checkpoint {
       return try openKeras(
         path: path, byteCount: bytes.count, sha256: hexadecimalSHA256(of: bytes))
     case .safetensors: return try openSafetensors(path: path, bytes: bytes)
+    case .onnx: return try openONNX(path: path, bytes: bytes)
     case .unsupported(let kind, let remedy):
       throw Failure(path, "cannot be read", "it is \(kind)", remedy: remedy)
     case .unknown where path.hasSuffix(".safetensors"):
       // The strict reader says what is wrong with it.
       return try openSafetensors(path: path, bytes: bytes)
+    case .unknown where path.hasSuffix(".onnx"): return try openONNX(path: path, bytes: bytes)
     case .unknown:
       throw Failure(
         path, "cannot be read", "its content is that of no known checkpoint",
-        remedy: "expected a Keras .h5 file, a .safetensors file or a .safetensors.index.json")
+        remedy: "expected a Keras .h5 file, an .onnx file, a .safetensors file or a .safetensors.index.json")
     }
   }
 
@@ -66,7 +68,7 @@ extension Checkpoint {
     hexadecimal(SHA256.hash(data: bytes))
   }
 
-  private static func hexadecimal(_ digest: SHA256.Digest) -> String {
+  static func hexadecimal(_ digest: SHA256.Digest) -> String {
     digest.map { byte in
       let digits = String(byte, radix: 16)
       return digits.count == 1 ? "0" + digits : digits

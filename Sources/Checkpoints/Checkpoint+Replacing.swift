@@ -12,6 +12,7 @@ extension Checkpoint {
   public func refusal(of stages: [Stage], for layer: Layer) -> String? {
     switch content {
     case .safetensors: nil
+    case .onnx(let graph): ONNXEditor(graph).refusal(of: stages, for: layer)
     case .keras(let graph): KerasEditor(graph).refusal(of: stages, for: layer)
     }
   }
@@ -27,6 +28,7 @@ extension Checkpoint {
           return "\(replacement.layer).\(tensor.position)"
         }
       }
+    case .onnx(let graph): try ONNXEditor(graph).partNames(replacing: replacements)
     case .keras(let graph):
       try KerasEditor(graph).partNames(replacing: replacements)
     }

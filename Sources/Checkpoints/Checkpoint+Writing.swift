@@ -17,6 +17,9 @@ extension Checkpoint {
     case .safetensors(let set):
       let result = try located { try set.replacing(replacements, record: record) }
       try result.write(to: path, overwrite: overwrite)
+    case .onnx(let graph):
+      let bytes = try located { try ONNXEditor(graph).fileBytes(replacing: replacements, record: record) }
+      try OutputFile.write(bytes, to: path, overwrite: overwrite)
     case .keras(let file):
       try writeKeras(
         file, replacing: replacements, record: record, to: path, overwrite: overwrite)
@@ -41,6 +44,8 @@ extension Checkpoint {
       return try located {
         try set.sizes.byteCount(replacements, record: record, shardNameLength: nameLength)
       }
+    case .onnx(let graph):
+      return try located { try ONNXEditor(graph).byteCount(replacing: replacements, record: record) }
     case .keras(let file):
       return try kerasByteCount(file, replacing: replacements, record: record)
     }

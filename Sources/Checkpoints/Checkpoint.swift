@@ -7,6 +7,7 @@ public struct Checkpoint: Sendable {
   public enum Format: String, Sendable {
     case safetensors
     case kerasHDF5 = "keras-h5"
+    case onnx
   }
 
   public let path: String
@@ -34,6 +35,7 @@ public struct Checkpoint: Sendable {
   enum Content: Sendable {
     case safetensors(SafetensorsSet)
     case keras(KerasGraph)
+    case onnx(ONNXGraph)
   }
 }
 

@@ -21,6 +21,7 @@ public enum DataFile {
       case .hdf5: return try readHDF5(path: path)
       case .safetensors:
         return try SafetensorsSet.Shard(fileName: path, parsing: bytes).tensors
+      case .onnx: throw unknown("it is an ONNX model")
       case .unsupported(let kind, _): throw unknown("it is \(kind)")
       case .unknown: throw unknown("its content is that of no known data file")
       }

@@ -2,6 +2,7 @@
 enum FileSignature: Equatable {
   case hdf5
   case safetensors
+  case onnx
   /// A known kind that cannot be read as a checkpoint here, and what would help.
   case unsupported(kind: String, remedy: String)
   case unknown
@@ -28,8 +29,7 @@ enum FileSignature: Equatable {
     } else if Self.isSafetensors(bytes) {
       self = .safetensors
     } else if Self.isONNX(bytes) {
-      self = .unsupported(
-        kind: "an ONNX model", remedy: "give the .h5 or .safetensors file it was exported from")
+      self = .onnx
     } else {
       self = .unknown
     }

@@ -102,6 +102,7 @@ extension Operation {
     case .channelPermutation(let axes, let order, let layout):
       return ChannelPermutation(axes: axes, order: order, layout: layout)
     case .repetition: return Repetition()
+    case .array(let operation): return try operation.computation(parameter)
     case .unsupported(let type, let reason):
       throw Failure("", "cannot be run", "it is a \(type) layer, \(reason)")
     }

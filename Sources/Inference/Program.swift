@@ -105,7 +105,11 @@ struct Program: Sendable {
         operands.append(value)
         if step.released.contains(slot), !step.inputs[(index + 1)...].contains(slot) { storage[slot] = nil }
       }
-      guard let shape = shapes[step.name] else { preconditionFailure("'\(step.name)' has no shape") }
+      guard let shape = shapes[step.name] else {
+        throw Failure(
+          "layer '\(step.layer)'", "cannot be run", "the shape of its output depends on the data",
+          remedy: "expected shapes that follow from those of the inputs")
+      }
       do {
         let value = try step.computation.run(&operands, outputShape: shape)
         if values.contains(step.name) { try observe(step.name, value.tensor) }

@@ -8,6 +8,11 @@ public protocol BLASScalar: TensorScalar {
     _ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ m: Int32, _ n: Int32, _ k: Int32,
     _ alpha: Self, _ a: UnsafePointer<Self>, _ lda: Int32, _ b: UnsafePointer<Self>, _ ldb: Int32,
     _ beta: Self, _ c: UnsafeMutablePointer<Self>, _ ldc: Int32)
+
+  /// The routine behind `Tensor.gram`: the upper triangle of op(a) op(a)^T, with n rows in op(a) and k columns.
+  @unsafe static func syrk(
+    _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Self>, _ lda: Int32,
+    _ c: UnsafeMutablePointer<Self>)
 }
 
 extension Float: BLASScalar {
@@ -19,6 +24,13 @@ extension Float: BLASScalar {
     unsafe cblas_sgemm(
       CblasRowMajor, transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
   }
+
+  @unsafe public static func syrk(
+    _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Float>, _ lda: Int32,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    unsafe cblas_ssyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 0, c, n)
+  }
 }
 
 extension Double: BLASScalar {
@@ -29,6 +41,13 @@ extension Double: BLASScalar {
   ) {
     unsafe cblas_dgemm(
       CblasRowMajor, transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+  }
+
+  @unsafe public static func syrk(
+    _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Double>, _ lda: Int32,
+    _ c: UnsafeMutablePointer<Double>
+  ) {
+    unsafe cblas_dsyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 0, c, n)
   }
 }
 

@@ -1,3 +1,4 @@
+import COpenBLAS
 import TensorCore
 
 extension Tensor where Scalar: BLASScalar {
@@ -16,5 +17,25 @@ extension Tensor where Scalar: BLASScalar {
       transposed, otherTransposed, m: m, n: n, k: k, a: elements, lda: Swift.max(1, shape[1]),
       b: other.elements, ldb: Swift.max(1, other.shape[1]), c: &product, ldc: Swift.max(1, n))
     return Tensor(shape: [m, n], elements: product)
+  }
+
+  /// A A^T of an m x n matrix A (m x m), or A^T A where it is taken over the columns (n x n): half the work of a product.
+  ///
+  /// - Precondition: the order is 2.
+  public func gram(ofColumns: Bool = false) -> Tensor {
+    precondition(order == 2, "\(shape) is no matrix")
+    let (n, k) = ofColumns ? (shape[1], shape[0]) : (shape[0], shape[1])
+    var product = [Scalar](repeating: 0, count: n * n)
+    guard n > 0, k > 0 else { return Tensor(shape: [n, n], elements: product) }
+    unsafe elements.span.withUnsafeBufferPointer { a in
+      unsafe product.withUnsafeMutableBufferPointer { c in
+        guard let a = a.baseAddress, let c = c.baseAddress else { return }
+        unsafe Scalar.syrk(ofColumns ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), a, Int32(shape[1]), c)
+      }
+    }
+    for row in 0..<n {
+      for column in 0..<row { product[row * n + column] = product[column * n + row] }
+    }
+    return Tensor(shape: [n, n], elements: product)
   }
 }

@@ -2,6 +2,7 @@ extension Node {
   /// Multiply-accumulates for these input shapes; nil where an extent that matters is open. Only operations with a kernel
   /// and dot products count, as usual: the others are not what takes the time.
   public func macs(inputs: [[Int?]]) -> Int? {
+    if case .array(let operation) = operation { return operation.macs(operands: inputs) }
     guard let output = try? operation.outputShape(of: inputs), let input = inputs.first else { return nil }
     switch operation {
     case .convolution(let convolution, let layout, _, _):
@@ -18,6 +19,36 @@ extension Node {
       return 0
     }
   }
+}
+
+extension ArrayOperation {
+  /// Multiply-accumulates; nil where extents are open.
+  fileprivate func macs(operands: [[Int?]]) -> Int? {
+    switch self {
+    case .matrixProduct:
+      guard operands.count == 2, let output = try? Self.product(operands[0], operands[1]), let depth = operands[0].last
+      else { return nil }
+      return output.product.flatMap { count in depth.map { count * $0 } }
+    case .recurrent(let layer):
+      guard let data = operands.first, data.count == 3, let steps = data[0], let batch = data[1], let features = data[2]
+      else { return nil }
+      return steps * batch * layer.directions.count * layer.kind.gateCount * layer.hiddenCount
+        * (features + layer.hiddenCount)
+    default: return 0
+    }
+  }
+
+  /// Whether the value is part of the model and no activation.
+  fileprivate var isConstant: Bool {
+    switch self {
+    case .constant, .parameter: true
+    default: false
+    }
+  }
+}
+
+extension Operation {
+  fileprivate var isConstant: Bool { if case .array(let operation) = self { operation.isConstant } else { false } }
 }
 
 extension ModelGraph {
@@ -37,7 +68,8 @@ extension ModelGraph {
   /// A value lives from the node that makes it to its last reader, the network's outputs to the end. An operation that
   /// works element by element overwrites an input that nobody reads later, as every runtime for small devices does.
   public func peakActivationCount() throws -> Int? {
-    let shapes = try shapes(batch: 1)
+    var shapes = try shapes(batch: 1)
+    for node in nodes where node.operation.isConstant { shapes[node.name] = [0] }
     let lifetimes = Lifetimes(self)
     var alive = 0
     var peak = 0
@@ -85,6 +117,11 @@ extension Operation {
     case .activation(let activation): activation.isElementwise
     case .merge(.concatenate), .merge(.dot): false
     case .merge: true
+    case .array(let operation):
+      switch operation {
+      case .elementwise, .function, .reshape, .flatten, .squeeze, .unsqueeze: true
+      default: false
+      }
     default: false
     }
   }
@@ -102,7 +139,7 @@ extension Activation {
 
 extension [Int?] {
   /// The product of the extents of all other axes, or nil where one is open or the product overflows.
-  fileprivate func count(without axes: Set<Int>) -> Int? {
+  func count(without axes: Set<Int>) -> Int? {
     let extents = indices.filter { !axes.contains($0) }.compactMap { self[$0] }
     return extents.count == count - axes.count ? extents.productIfExact : nil
   }

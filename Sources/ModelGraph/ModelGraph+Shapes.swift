@@ -39,19 +39,27 @@ extension ModelGraph {
   }
 
   private func shapes(_ starts: [(String, [Int?])]) throws -> [String: [Int?]] {
-    var shapes = Dictionary(starts) { first, _ in first }
+    var values = Dictionary(starts.map { ($0, KnownValue($1)) }) { first, _ in first }
     for node in nodes {
-      let known = node.inputs.compactMap { shapes[$0] }
+      let known = node.inputs.compactMap { values[$0] }
       guard known.count == node.inputs.count else { continue }
       do {
-        guard let shape = try node.operation.outputShape(of: known) else { continue }
-        let extents = shape.compactMap(\.self)
-        guard extents.productIfExact != nil else { throw misfit("its output \(shape.text) is too large", nil) }
-        shapes[node.name] = shape
+        guard let value = try node.operation.output(of: known) else { continue }
+        let extents = value.shape.compactMap(\.self)
+        guard extents.productIfExact != nil else { throw misfit("its output \(value.shape.text) is too large", nil) }
+        values[node.name] = value
       } catch let failure as Failure {
         throw failure.within("layer '\(node.layer)'")
       }
     }
-    return shapes
+    return values.mapValues(\.shape)
+  }
+}
+
+extension Operation {
+  /// What follows about the output, or nil where nothing does.
+  fileprivate func output(of inputs: [KnownValue]) throws -> KnownValue? {
+    if case .array(let operation) = self { return try operation.output(of: inputs) }
+    return try outputShape(of: inputs.map(\.shape)).map { KnownValue($0) }
   }
 }

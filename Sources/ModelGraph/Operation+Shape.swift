@@ -9,6 +9,7 @@ extension Operation {
   /// - Throws: `Failure` with an empty subject when the operation does not fit its inputs.
   func outputShape(of inputs: [[Int?]]) throws -> [Int?]? {
     if case .unsupported = self { return nil }
+    if case .array(let operation) = self { return try operation.output(of: inputs.map { KnownValue($0) })?.shape }
     if case .merge(let merge) = self { return try merge.outputShape(of: inputs) }
     guard inputs.count == 1, let input = inputs.first, !input.isEmpty else {
       throw misfit("it has \(inputs.count) inputs", "expected 1 with a batch axis")
@@ -63,7 +64,7 @@ extension Operation {
         throw misfit("it has \(input.count) axes", "expected 2: batch and features")
       }
       return [input[0], count, input[1]]
-    case .activation, .parametricReLU, .scaling, .bias, .identity, .merge, .unsupported:
+    case .activation, .parametricReLU, .scaling, .bias, .identity, .merge, .array, .unsupported:
       return input
     }
   }

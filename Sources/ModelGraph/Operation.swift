@@ -38,6 +38,8 @@ public indirect enum Operation: Sendable, Equatable {
   /// Adds one value to every channel.
   case bias(TensorReference, layout: ChannelLayout)
   case identity
+  /// Without a batch axis, as ONNX has it.
+  case array(ArrayOperation)
   /// What the program cannot run, or must not: a Lambda, a custom layer, a recurrent layer. Inspect and plan still work on the model.
   case unsupported(type: String, reason: String)
 }

@@ -19,7 +19,7 @@ extension Array where Element == UInt8 {
 
 extension Array where Element: BitwiseCopyable {
   /// The elements as they lie in memory.
-  var rawBytes: [UInt8] {
+  public var rawBytes: [UInt8] {
     unsafe withUnsafeBytes { bytes in unsafe [UInt8](bytes) }
   }
 }

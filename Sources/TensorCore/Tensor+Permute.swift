@@ -75,6 +75,8 @@ extension Tensor {
     ) {
       targets.append($0)
     }
+    let values = elements.span
+    var span = result.mutableSpan
     var next = 0
     Self.forEachOffset(
       extents: outer.map { extents[$0] }[...], strides: outer.map { strides[$0] }[...]
@@ -86,8 +88,7 @@ extension Tensor {
         for column0 in stride(from: 0, to: columns, by: tile) {
           for row in row0..<min(row0 + tile, rows) {
             for column in column0..<min(column0 + tile, columns) {
-              result[target + row * rowTarget + column] =
-                elements[source + row * rowSource + column * columnSource]
+              span[target + row * rowTarget + column] = values[source + row * rowSource + column * columnSource]
             }
           }
         }

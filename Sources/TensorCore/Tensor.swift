@@ -72,21 +72,34 @@ extension Tensor {
 
   /// The sum of squares, accumulated in double precision.
   public var squaredNorm: Double {
-    elements.reduce(0 as Double) { $0 + Double($1) * Double($1) }
+    let span = elements.span
+    return Self.sum(over: count) { Double(span[$0]) * Double(span[$0]) }
   }
 
   /// False as soon as one element is NaN or infinite.
   public var isFinite: Bool { elements.allSatisfy { $0.isFinite } }
 
   /// ||self - reference|| / ||reference||; a zero reference gives 0 for an equal tensor and infinity otherwise.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   public func relativeDiscrepancy(from reference: Tensor) -> Double {
     precondition(shape == reference.shape, "shapes \(shape) and \(reference.shape) differ")
-    var difference = 0.0
-    for (a, b) in zip(elements, reference.elements) {
-      let d = Double(a) - Double(b)
-      difference += d * d
+    let (a, b) = (elements.span, reference.elements.span)
+    let difference = Self.sum(over: count) {
+      let d = Double(a[$0]) - Double(b[$0])
+      return d * d
     }
     let norm = reference.norm
     return norm > 0 ? difference.squareRoot() / norm : (difference == 0 ? 0 : .infinity)
+  }
+
+  /// Eight sums side by side, which the processor adds at once and which round less than one.
+  @inline(__always) private static func sum(over count: Int, _ term: (Int) -> Double) -> Double {
+    var sums = SIMD8<Double>.zero
+    let whole = count & ~7
+    for i in stride(from: 0, to: whole, by: 8) {
+      for lane in 0..<8 { sums[lane] += term(i + lane) }
+    }
+    return (whole..<count).reduce(sums.sum()) { $0 + term($1) }
   }
 }

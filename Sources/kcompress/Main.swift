@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Foundation
+import LinearAlgebra
 
 /// What the program's exit tells. Usage errors are ArgumentParser's: 64.
 enum ExitStatus: Int32 {

@@ -64,6 +64,14 @@ def test_real_checkpoints(tmp_path, name, budget):
     check_same_outputs(path, np.load(reference)["inputs"][:4], tmp_path)
 
 
+def test_all_structures_compete(tmp_path):
+    checkpoint = shared("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5")
+    inputs = np.load(shared("face_classification/fer2013_mini_XCEPTION.102-0.66.reference.npz"))["inputs"][:4]
+    path, plan = compress(checkpoint, tmp_path, 170_000, "--structures", "sekron,gkpd,tt,tr,cp,tucker")
+    assert {layer["structure"] for layer in plan["layers"]} - {"dense"}
+    check_same_outputs(path, inputs, tmp_path)
+
+
 def test_untouched_weights_are_bit_identical(tmp_path):
     path, plan = compress(FIXTURES / "digits.h5", tmp_path, 120_000)
     dense = {layer["name"] for layer in plan["layers"] if layer["structure"] == "dense"}

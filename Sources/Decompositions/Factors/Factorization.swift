@@ -144,25 +144,27 @@ public struct Factorization: Sendable, Equatable {
 
   private func sliceNorms(factor k: Int, rank: Int) -> [Double] {
     let (outer, extent, inner) = layout(k, rank)
-    let elements = factors[k].elements
-    var sums = [Double](repeating: 0, count: extent)
+    let factor = factors[k]
+    let elements = factor.elements.span
+    // Sums for every (value, inner) run side by side.
+    let plane = extent * inner
+    var sums = [Double](repeating: 0, count: plane)
+    var target = sums.mutableSpan
     for o in 0..<outer {
-      for value in 0..<extent {
-        let start = (o * extent + value) * inner
-        for i in start..<start + inner { sums[value] += elements[i] * elements[i] }
-      }
+      for i in 0..<plane { target[i] += elements[o * plane + i] * elements[o * plane + i] }
     }
-    return sums.map { $0.squareRoot() }
+    return (0..<extent).map { value in sums[value * inner..<(value + 1) * inner].reduce(0, +).squareRoot() }
   }
 
   private mutating func scaleSlices(factor k: Int, rank: Int, by scales: [Double]) {
     let (outer, extent, inner) = layout(k, rank)
+    let plane = extent * inner
+    let repeated = scales.flatMap { Array(repeating: $0, count: inner) }
     var elements = factors[k].elements
+    var target = elements.mutableSpan
+    let scale = repeated.span
     for o in 0..<outer {
-      for value in 0..<extent {
-        let start = (o * extent + value) * inner
-        for i in start..<start + inner { elements[i] *= scales[value] }
-      }
+      for i in 0..<plane { target[o * plane + i] *= scale[i] }
     }
     factors[k] = Tensor(shape: factors[k].shape, elements: elements)
   }

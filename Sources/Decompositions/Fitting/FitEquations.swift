@@ -80,7 +80,7 @@ final class FitEquations {
 
   private func square(_ k: Int) -> Tensor<Double> {
     if let square = squares[k] { return square }
-    let square = factors[k].times(factors[k], transposed: true)
+    let square = factors[k].gram(ofColumns: true)
     squares[k] = square
     return square
   }

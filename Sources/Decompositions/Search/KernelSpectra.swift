@@ -33,9 +33,7 @@ public final class KernelSpectra {
     let trailing = zip(kernel.shape, leading).map { $0 / $1 }
     let form = FactorForm(shapes: [leading, trailing], rankAxes: KroneckerSum.rankAxes)
     let matrix = form.rearranged(kernel)
-    let isWide = matrix.shape[0] <= matrix.shape[1]
-    let gram = matrix.times(matrix, transposed: !isWide, otherTransposed: isWide)
-    let values = try SymmetricEigendecomposition.values(of: gram)
+    let values = try SymmetricEigendecomposition.values(of: matrix.gram(ofColumns: matrix.shape[0] > matrix.shape[1]))
     // From the smallest value up, so that small tails keep their digits.
     var sums = [Double](repeating: 0, count: values.count + 1)
     for i in values.indices.reversed() { sums[i] = sums[i + 1] + max(0, values[i]) }

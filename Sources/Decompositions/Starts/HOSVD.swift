@@ -25,9 +25,15 @@ enum HOSVD {
 
   /// The left singular vectors of a mode's unfolding, as rows, the leading one first.
   fileprivate static func leadingVectors(_ tensor: Tensor<Double>, mode: Int) throws -> Tensor<Double> {
-    let unfolding = tensor.permuted([mode] + (0..<tensor.order).filter { $0 != mode })
-      .reshaped([tensor.shape[mode], tensor.count / max(1, tensor.shape[mode])])
-    return try SymmetricEigendecomposition(unfolding.times(unfolding, otherTransposed: true)).vectors
+    let extent = tensor.shape[mode]
+    let others = tensor.count / max(1, extent)
+    // The last mode's unfolding lies there transposed.
+    let isLast = mode == tensor.order - 1
+    let unfolding =
+      isLast
+      ? tensor.reshaped([others, extent])
+      : tensor.permuted([mode] + (0..<tensor.order).filter { $0 != mode }).reshaped([extent, others])
+    return try SymmetricEigendecomposition(unfolding.gram(ofColumns: isLast)).vectors
   }
 }
 

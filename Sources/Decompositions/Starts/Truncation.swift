@@ -14,8 +14,7 @@ struct Truncation {
   init(_ matrix: Tensor<Double>, rank: Int) throws {
     let (m, n) = (matrix.shape[0], matrix.shape[1])
     let isWide = m <= n
-    let gram = matrix.times(matrix, transposed: !isWide, otherTransposed: isWide)
-    let vectors = try SymmetricEigendecomposition(gram).vectors.leadingRows(rank)
+    let vectors = try SymmetricEigendecomposition(matrix.gram(ofColumns: !isWide)).vectors.leadingRows(rank)
     if isWide {
       basis = vectors.permuted([1, 0])
     } else {

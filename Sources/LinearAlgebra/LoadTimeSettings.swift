@@ -1,9 +1,8 @@
 import Foundation
-import LinearAlgebra
 
 /// Settings that libraries read from the environment when they are loaded: the program puts in what is missing and starts
 /// itself once more. What the user has set stays.
-enum LoadTimeSettings {
+public enum LoadTimeSettings {
   private static var wanted: [String: String] {
     // Freed memory is kept for the next allocation. A network's activations come and go with every layer; by default the C
     // library fetches each from the system page by page and gives it back, a third of the engine's time. 32 MiB is the
@@ -14,7 +13,8 @@ enum LoadTimeSettings {
     return settings
   }
 
-  static func apply() {
+  /// Returns once all settings are in the environment that the process was started with.
+  public static func apply() {
     let environment = ProcessInfo.processInfo.environment
     let missing = wanted.filter { environment[$0.key] == nil }
     guard !missing.isEmpty else { return }

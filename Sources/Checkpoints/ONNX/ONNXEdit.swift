@@ -1,0 +1,157 @@
+import Basics
+import Foundation
+import ModelGraph
+import ONNXProto
+import SwiftProtobuf
+import TensorCore
+
+/// A model with changes, and its exact size in the file.
+///
+/// A plan asks for the size of very many variants, so the data of no weight is touched for it: a message's length is the sum of
+/// its fields', and only changed nodes and tensors are encoded.
+struct ONNXEdit {
+  private let model: ONNXModel
+  private var removed: Set<String> = []
+  private var added: [Addition] = []
+  private var vectors: [String: [Int]] = [:]
+  private var replaced: [Int: [Onnx_NodeProto]] = [:]
+  var record: JSON?
+
+  private struct Addition {
+    var header: Onnx_TensorProto
+    let byteCount: Int
+    let bytes: [UInt8]?
+  }
+
+  init(_ model: ONNXModel) { self.model = model }
+
+  mutating func remove(tensor name: String) { removed.insert(name) }
+
+  /// - Parameter bytes: nil where only the size matters.
+  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?) {
+    var header = Onnx_TensorProto()
+    header.name = name
+    header.dims = shape.map(Int64.init)
+    header.dataType = Onnx_TensorProto.dataType(dtype)
+    added.append(Addition(header: header, byteCount: dtype.byteCount(of: shape) ?? 0, bytes: bytes))
+  }
+
+  /// The name of an initialiser with these integers, one for all who want the same.
+  mutating func vector(_ values: [Int], _ kind: ONNXStageWriter.VectorKind) -> String {
+    let base = "kcompress/\(kind.rawValue)"
+    var name = kind == .extents ? base + "/" + values.map(String.init).joined(separator: "x") : ""
+    if kind == .places {
+      name = (0...vectors.count).map { "\(base)/\($0)" }.first { vectors[$0] == nil || vectors[$0] == values } ?? base
+    }
+    guard vectors[name] == nil else { return name }
+    vectors[name] = values
+    // Extents have to be 64-bit integers, places may be shorter.
+    let isLong = kind == .extents
+    add(
+      name, shape: [values.count], dtype: isLong ? .i64 : .i32,
+      isLong ? values.map(Int64.init).rawBytes : values.map { Int32($0) }.rawBytes)
+    return name
+  }
+
+  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
+
+  private func isKept(_ node: Onnx_NodeProto) -> Bool {
+    !(node.opType == "Constant" && node.output.first.map(removed.contains) ?? false)
+  }
+
+  private var nodes: [Onnx_NodeProto] {
+    model.proto.graph.node.enumerated().flatMap { index, node in replaced[index] ?? (isKept(node) ? [node] : []) }
+  }
+
+  /// The model without the tensors and the nodes that change.
+  private var frame: Onnx_ModelProto {
+    var proto = model.proto
+    proto.metadataProps.removeAll { $0.key == ONNXModel.recordKey }
+    if let record {
+      var entry = Onnx_StringStringEntryProto()
+      (entry.key, entry.value) = (ONNXModel.recordKey, record.text())
+      proto.metadataProps.append(entry)
+    }
+    if !removed.isEmpty || !added.isEmpty {
+      proto.graph.input.removeAll { removed.contains($0.name) }
+      proto.graph.valueInfo.removeAll { removed.contains($0.name) }
+    }
+    // Before IR 4 every initialiser is an input as well.
+    if proto.irVersion < 4 {
+      proto.graph.input += added.map { addition in
+        var info = Onnx_ValueInfoProto()
+        info.name = addition.header.name
+        info.type.tensorType.elemType = addition.header.dataType
+        info.type.tensorType.shape.dim = addition.header.dims.map { extent in
+          var dimension = Onnx_TensorShapeProto.Dimension()
+          dimension.dimValue = extent
+          return dimension
+        }
+        return info
+      }
+    }
+    return proto
+  }
+
+  func proto(withData: Bool) throws -> Onnx_ModelProto {
+    var proto = frame
+    proto.graph.node = nodes
+    proto.graph.initializer =
+      proto.graph.initializer.filter { !removed.contains($0.name) }.map { header in
+        guard let tensor = model.tensor(named: header.name) else { return header }
+        var result = header
+        result.clearDataLocation()
+        result.externalData = []
+        result.rawData = Data(tensor.bytes)
+        return result
+      }
+      + added.map { addition in
+        var result = addition.header
+        result.rawData = Data(addition.bytes ?? Array(repeating: 0, count: addition.byteCount))
+        return result
+      }
+    return proto
+  }
+
+  func byteCount() throws -> Int {
+    var outer = frame
+    var inner = outer.graph
+    outer.clearGraph()
+    inner.node = []
+    inner.initializer = []
+    var size = try inner.encodedCount
+    for node in nodes { size += Self.field(1, try node.encodedCount) }
+    for header in model.proto.graph.initializer where !removed.contains(header.name) {
+      var header = header
+      guard let tensor = model.tensor(named: header.name) else {
+        size += Self.field(5, try header.encodedCount)
+        continue
+      }
+      header.clearDataLocation()
+      header.externalData = []
+      header.clearRawData()
+      size += Self.field(5, try header.encodedCount + Self.field(9, tensor.bytes.count))
+    }
+    for addition in added {
+      size += Self.field(5, try addition.header.encodedCount + Self.field(9, addition.byteCount))
+    }
+    return try outer.encodedCount + Self.field(7, size)
+  }
+
+  /// The bytes of a field of some length: its tag, its length, itself. All of these field numbers have a tag of one byte.
+  private static func field(_ number: Int, _ length: Int) -> Int {
+    precondition(number < 16, "a tag of two bytes")
+    var (lengthBytes, rest) = (1, length >> 7)
+    while rest > 0 {
+      lengthBytes += 1
+      rest >>= 7
+    }
+    return 1 + lengthBytes + length
+  }
+}
+
+extension Message {
+  fileprivate var encodedCount: Int {
+    get throws { try (serializedBytes(options: ONNXEditor.reproducible) as [UInt8]).count }
+  }
+}

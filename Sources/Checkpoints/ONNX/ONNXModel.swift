@@ -1,0 +1,123 @@
+import Basics
+import Foundation
+import ONNXProto
+import SwiftProtobuf
+import TensorCore
+
+/// An ONNX model as its file has it, with all tensors at hand.
+struct ONNXModel: Sendable {
+  /// The model with the data of its initialisers in `tensors`, not here.
+  let proto: Onnx_ModelProto
+  /// The version of the standard operators.
+  let opset: Int
+  /// Initialisers and the values of Constant nodes, by name, in the file's order.
+  let tensors: [StoredTensor]
+  /// The files that hold data, relative to the model's folder, in the order of their first use.
+  let externalFiles: [String]
+  private let places: [String: Int]
+
+  static let recordKey = "kcompress"
+  private static let opsets = 7...25
+
+  /// - Parameters:
+  ///   - path: of the file; external data lie beside it.
+  ///   - visit: is given the bytes of every external file.
+  /// - Throws: `Failure` for what is no model, or none that can be read here.
+  init(path: String, parsing bytes: [UInt8], visit: ([UInt8]) -> Void = { _ in }) throws {
+    var proto: Onnx_ModelProto
+    do {
+      proto = try Onnx_ModelProto(serializedBytes: bytes)
+    } catch {
+      throw Failure(
+        "", "cannot be read", "it is no complete ONNX model", remedy: "fetch or export the file again")
+    }
+    guard proto.hasGraph, !proto.graph.node.isEmpty else {
+      throw Failure("", "cannot be read", "the model has no graph", remedy: "expected an ONNX model with nodes")
+    }
+    let version = proto.opsetImport.first { ["", "ai.onnx"].contains($0.domain) }.map { Int($0.version) } ?? 1
+    guard Self.opsets.contains(version) else {
+      throw Failure(
+        "", "cannot be read", "it uses version \(version) of the standard operators",
+        remedy: "expected \(Self.opsets.lowerBound) to \(Self.opsets.upperBound); onnx.version_converter converts")
+    }
+    opset = version
+
+    let folder = (path as NSString).deletingLastPathComponent as NSString
+    var files: [String: [UInt8]] = [:]
+    var order: [String] = []
+    func external(_ data: ExternalData) throws -> [UInt8] {
+      if files[data.location] == nil {
+        let file = try InputFile.read(folder.appendingPathComponent(data.location))
+        visit(file)
+        files[data.location] = file
+        order.append(data.location)
+      }
+      let file = files[data.location] ?? []
+      let (end, overflow) = data.offset.addingReportingOverflow(data.length)
+      guard !overflow, end <= file.count else {
+        throw Failure(
+          "tensor '\(data.tensor)'", "cannot be read",
+          "its data end at byte \(data.offset) + \(data.length), and '\(data.location)' has \(file.count)")
+      }
+      return Array(file[data.offset..<end])
+    }
+
+    var tensors: [StoredTensor] = []
+    var places: [String: Int] = [:]
+    func add(_ tensor: StoredTensor) throws {
+      guard places.updateValue(tensors.count, forKey: tensor.name) == nil else {
+        throw Failure("tensor '\(tensor.name)'", "cannot be read", "there are two of this name")
+      }
+      tensors.append(tensor)
+    }
+    for index in proto.graph.initializer.indices {
+      guard let tensor = try proto.graph.initializer[index].stored(external: external) else { continue }
+      try add(tensor)
+      proto.graph.initializer[index].rawData = Data()
+      proto.graph.initializer[index].floatData = []
+      proto.graph.initializer[index].int32Data = []
+      proto.graph.initializer[index].int64Data = []
+      proto.graph.initializer[index].doubleData = []
+      proto.graph.initializer[index].uint64Data = []
+    }
+    for node in proto.graph.node where node.opType == "Constant" && node.output.count == 1 {
+      if let tensor = try node.constantTensor(external: external) { try add(tensor.renamed(node.output[0])) }
+    }
+    self.proto = proto
+    self.tensors = tensors
+    self.places = places
+    externalFiles = order
+  }
+
+  func tensor(named name: String) -> StoredTensor? { places[name].map { tensors[$0] } }
+
+  /// What apply recorded, nil in an uncompressed model.
+  func record() throws -> JSON? {
+    guard let text = proto.metadataProps.first(where: { $0.key == Self.recordKey })?.value else { return nil }
+    do {
+      return try JSON(parsing: text.utf8)
+    } catch let failure as Failure {
+      throw failure.within("metadata '\(Self.recordKey)'")
+    }
+  }
+}
+
+extension Onnx_NodeProto {
+  /// The value of a Constant node in any of its forms; nil for strings and sparse tensors.
+  fileprivate func constantTensor(external: (ExternalData) throws -> [UInt8]) throws -> StoredTensor? {
+    guard let value = attribute.first else { return nil }
+    func vector(_ dtype: DType, _ bytes: [UInt8], count: Int?) -> StoredTensor {
+      StoredTensor(name: "", dtype: dtype, shape: count.map { [$0] } ?? [], bytes: bytes)
+    }
+    switch value.name {
+    case "value": return try value.t.stored(external: external)
+    case "value_float": return vector(.f32, [value.f].rawBytes, count: nil)
+    case "value_floats": return vector(.f32, value.floats.rawBytes, count: value.floats.count)
+    case "value_int": return vector(.i64, [value.i].rawBytes, count: nil)
+    case "value_ints": return vector(.i64, value.ints.rawBytes, count: value.ints.count)
+    default: return nil
+    }
+  }
+
+  func attribute(named name: String) -> Onnx_AttributeProto? { attribute.first { $0.name == name } }
+}

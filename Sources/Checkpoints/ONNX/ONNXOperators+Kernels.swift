@@ -1,0 +1,102 @@
+import ModelGraph
+import TensorCore
+
+/// Convolutions, matrix products, pooling.
+extension ONNXOperators {
+  static let kernels: [String: Converter] = [
+    "Conv": { conversion in
+      guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
+      conversion.emit(
+        .convolution(layer.convolution, layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias),
+        [try conversion.operand(0)])
+    },
+    "ConvTranspose": transposedConvolution,
+    "Gemm": gemm,
+    "MatMul": { conversion in
+      guard let layer = conversion.layer else {
+        return conversion.emit(.matrixProduct, [try conversion.operand(0), try conversion.operand(1)])
+      }
+      conversion.emit(
+        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: nil),
+        [try conversion.operand(0)])
+    },
+    "MaxPool": pooling(.maximum), "AveragePool": pooling(.average),
+    "GlobalMaxPool": { $0.emit(.globalPooling(.maximum, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)]) },
+    "GlobalAveragePool": { $0.emit(.globalPooling(.average, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)]) },
+  ]
+
+  private static let transposedConvolution: Converter = { conversion in
+    let node = conversion.node
+    guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
+    guard node.ints("output_shape") == nil else { return conversion.refuse("with an output_shape") }
+    var window = layer.convolution.window
+    let order = layer.convolution.spatialOrder
+    if case .valid = window.padding {
+      window.padding = .explicit(before: Array(repeating: 0, count: order), after: Array(repeating: 0, count: order))
+    }
+    let isSame = window.padding == .same || window.padding == .sameLower
+    conversion.emit(
+      .transposedConvolution(
+        TransposedConvolution(
+          kernelShape: layer.convolution.kernelShape, groups: layer.convolution.groups, window: window,
+          outputPadding: isSame ? nil : node.ints("output_padding") ?? Array(repeating: 0, count: order),
+          layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias)),
+      [try conversion.operand(0)])
+  }
+
+  private static let gemm: Converter = { conversion in
+    let node = conversion.node
+    if let layer = conversion.layer {
+      return conversion.emit(
+        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: layer.bias),
+        [try conversion.operand(0)])
+    }
+    func turned(_ index: Int, _ key: String) throws -> String {
+      let operand = try conversion.operand(index)
+      guard node.int(key, default: 0) != 0 else { return operand }
+      return conversion.intermediate(key, .array(.transpose(order: [1, 0])), [operand])
+    }
+    func scaled(_ value: String, _ key: String) -> String {
+      let factor = node.float(key, default: 1)
+      guard factor != 1 else { return value }
+      return conversion.intermediate(
+        key, .array(.elementwise(.multiply)), [value, conversion.builder.literal(Literal(scalar: factor))])
+    }
+    let operands = [try turned(0, "transA"), try turned(1, "transB")]
+    guard node.input(2) != nil else {
+      guard node.float("alpha", default: 1) != 1 else { return conversion.emit(.matrixProduct, operands) }
+      let product = conversion.intermediate("product", .array(.matrixProduct), operands)
+      return conversion.emit(.identity, [scaled(product, "alpha")])
+    }
+    let product = conversion.intermediate("product", .array(.matrixProduct), operands)
+    conversion.emit(
+      .elementwise(.add), [scaled(product, "alpha"), scaled(try conversion.operand(2), "beta")])
+  }
+
+  private static func pooling(_ kind: Pooling.Kind) -> Converter {
+    { conversion in
+      let node = conversion.node
+      guard let extents = node.ints("kernel_shape"), (1...3).contains(extents.count) else {
+        throw node.failure("it has no kernel_shape of 1 to 3 extents")
+      }
+      guard conversion.output(1) == nil else { return conversion.refuse("whose indices are used") }
+      var window = try node.window(extents.count)
+      if node.int("ceil_mode", default: 0) != 0 {
+        guard case .valid = window.padding, window.stride == extents else {
+          return conversion.refuse("with ceil_mode and overlapping windows")
+        }
+        // Without overlap, rounding up is padding at the end.
+        window.padding = .same
+        guard kind == .maximum || node.int("count_include_pad", default: 0) == 0 else {
+          return conversion.refuse("with ceil_mode and count_include_pad")
+        }
+      }
+      conversion.emit(
+        .pooling(
+          Pooling(
+            kind: kind, extents: extents, window: window, layout: .channelsFirst,
+            countsPadding: node.int("count_include_pad", default: 0) != 0)),
+        [try conversion.operand(0)])
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// Every element of the output from one place of the input, or a constant: for each axis a list of the input's places along it.
+struct AxisPlaces {
+  /// One list for each axis; -1 stands for the constant.
+  let places: [[Int]]
+  var constant: Float = 0
+
+  func select(from input: Value) -> Value {
+    let shape = places.map(\.count)
+    let strides = Tensor<Float>.strides(of: input.shape)
+    let count = shape.reduce(1, *)
+    guard count > 0 else { return Value(zeros: shape) }
+    guard let last = places.last else { return input }
+    let isRun = last.first.map { first in first >= 0 && last.indices.allSatisfy { last[$0] == first + $0 } } ?? false
+    let outer = places.dropLast()
+    var index = Array(repeating: 0, count: outer.count)
+    let source = input.elements.span
+    let constant = constant
+    let elements = [Float](count: count) { target in
+      var to = 0
+      while true {
+        var from = 0
+        var isInside = true
+        for axis in index.indices {
+          let place = outer[axis][index[axis]]
+          if place < 0 { isInside = false } else { from += place * strides[axis] }
+        }
+        if !isInside {
+          for i in 0..<last.count { target[to + i] = constant }
+        } else if isRun {
+          copyRun(source, at: from + last[0], to: &target, at: to, count: last.count)
+        } else {
+          for i in 0..<last.count { target[to + i] = last[i] < 0 ? constant : source[from + last[i]] }
+        }
+        to += last.count
+        var axis = index.count - 1
+        while axis >= 0 {
+          index[axis] += 1
+          if index[axis] < outer[axis].count { break }
+          index[axis] = 0
+          axis -= 1
+        }
+        if axis < 0 { return }
+      }
+    }
+    return Value(shape: shape, elements: elements)
+  }
+}
+
+/// Operands: data, starts, ends, axes, steps.
+struct Slicing: Computation {
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    var places = data.shape.map { Array(0..<$0) }
+    for i in inputs[3].elements.indices {
+      let axis = Int(inputs[3].elements[i])
+      let place = axis < 0 ? axis + data.shape.count : axis
+      func bound(_ operand: Int) -> Int { Int(clampingTruncated: Double(inputs[operand].elements[i])) ?? 0 }
+      let bounds = SliceBounds(start: bound(1), end: bound(2), step: bound(4), extent: data.shape[place])
+      places[place] = (0..<bounds.count).map { bounds.first + $0 * bound(4) }
+    }
+    return AxisPlaces(places: places).select(from: data)
+  }
+}
+
+/// Operands: data, then the parts' extents where they are not equal.
+struct PartOfAxis: Computation {
+  let axis: Int
+  let index: Int
+  let count: Int
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    let place = axis < 0 ? axis + data.shape.count : axis
+    let start =
+      inputs.count > 1
+      ? inputs[1].elements[..<index].reduce(0) { $0 + Int($1) }
+      : index * ((data.shape[place] + count - 1) / count)
+    var places = data.shape.map { Array(0..<$0) }
+    places[place] = Array(start..<start + outputShape[place])
+    return AxisPlaces(places: places).select(from: data)
+  }
+}
+
+/// Operands: data, indices.
+struct Gathering: Computation {
+  let axis: Int
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    let place = axis < 0 ? axis + data.shape.count : axis
+    let extent = data.shape[place]
+    var places = data.shape.map { Array(0..<$0) }
+    places[place] = try inputs[1].elements.map { index in
+      let position = index < 0 ? Int(index) + extent : Int(index)
+      guard (0..<extent).contains(position) else {
+        throw Failure("", "cannot be run", "it takes element \(Int(index)) of \(extent)")
+      }
+      return position
+    }
+    return AxisPlaces(places: places).select(from: data).reshaped(outputShape)
+  }
+}
+
+/// Operands: data, borders before all axes and after all axes.
+struct AnyBorder: Computation {
+  let mode: PaddingMode
+  let value: Float
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    let places = try data.shape.indices.map { axis in
+      let (extent, before) = (data.shape[axis], Int(inputs[1].elements[axis]))
+      return try (0..<outputShape[axis]).map { place in
+        try source(of: place - before, extent: extent)
+      }
+    }
+    return AxisPlaces(places: places, constant: value).select(from: data)
+  }
+
+  private func source(of place: Int, extent: Int) throws -> Int {
+    if (0..<extent).contains(place) { return place }
+    switch mode {
+    case .constant: return -1
+    case .edge: return min(max(place, 0), extent - 1)
+    case .wrap: return ((place % extent) + extent) % extent
+    case .reflect:
+      guard extent > 1 else { return 0 }
+      let period = 2 * (extent - 1)
+      let folded = ((place % period) + period) % period
+      return folded < extent ? folded : period - folded
+    }
+  }
+}
+
+struct Expansion: Computation {
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    return data.reshaped(Array(repeating: 1, count: outputShape.count - data.shape.count) + data.shape)
+      .stretched(to: outputShape)
+  }
+}
+
+struct Tiling: Computation {
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let data = inputs[0]
+    return AxisPlaces(places: zip(data.shape, outputShape).map { extent, count in (0..<count).map { $0 % extent } })
+      .select(from: data)
+  }
+}
+
+struct BlockRearrangement: Computation {
+  let block: Int
+  let columnsFirst: Bool
+  let toSpace: Bool
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let shape = inputs[0].shape
+    if toSpace {
+      let channels = outputShape[1]
+      let split = columnsFirst ? [channels, block, block] : [block, block, channels]
+      let seen = inputs[0].reshaped([shape[0]] + split + [shape[2], shape[3]])
+      return seen.permuted(columnsFirst ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]).reshaped(outputShape)
+    }
+    return inputs[0].reshaped([shape[0], shape[1], outputShape[2], block, outputShape[3], block])
+      .permuted([0, 3, 5, 1, 2, 4]).reshaped(outputShape)
+  }
+}

@@ -1,0 +1,194 @@
+/// An operation on whole arrays, as NumPy and ONNX have it: no axis is the batch, shapes broadcast from the right, and what
+/// decides about the output's shape may be a value that other nodes compute.
+///
+/// Where a case names operands, the node's inputs stand in that order. Axes may count from the end.
+public enum ArrayOperation: Sendable, Equatable {
+  /// A few numbers that are part of the graph. No operands.
+  case constant(Literal)
+  /// A tensor of the checkpoint with its shape in the program's order. No operands.
+  case parameter(TensorReference, shape: [Int])
+  /// One element from the operands' elements at the same place.
+  case elementwise(Elementwise)
+  case function(ElementFunction)
+
+  /// The extents of some axes of the operand.
+  case shape(axes: Range<Int>)
+  /// The count of the operand's elements.
+  case size
+  /// Operands: data, extents. -1 is computed; 0 copies the data's extent unless `keepsZero`.
+  case reshape(keepsZero: Bool)
+  /// All axes before `axis` become one, and all others.
+  case flatten(axis: Int)
+  /// Operands: data, axes; without axes all of extent 1.
+  case squeeze
+  /// Operands: data, axes of the result.
+  case unsqueeze
+  /// New axis n is old axis `order[n]`; nil reverses all.
+  case transpose(order: [Int]?)
+  /// Operands: data, extents to broadcast with.
+  case expand
+  /// Operands: data, one count for each axis.
+  case tile
+  /// Operands: extents. Every element is `value`.
+  case filled(value: Double)
+  /// Operands: start, limit, step.
+  case range
+
+  /// Operands: data, starts, ends, axes, steps.
+  case slice
+  /// Operands: data, indices, which may count from the end.
+  case gather(axis: Int)
+  case concatenate(axis: Int)
+  /// Part `index` of `count` along an axis. Operands: data, then the parts' extents, without which the parts are equal.
+  case part(axis: Int, index: Int, count: Int)
+  /// Operands: data, then the extents before and after every axis, which may be negative.
+  case pad(PaddingMode, value: Double)
+  /// Block elements move between the channels (axis 1) and the two spatial axes.
+  case depthToSpace(block: Int, columnsFirst: Bool)
+  case spaceToDepth(block: Int)
+
+  /// Operands: data, axes. Without axes all of them, or none if `ignoresMissingAxes`.
+  case reduce(Reduction, keepsAxes: Bool, ignoresMissingAxes: Bool)
+  /// The place of the largest or smallest element.
+  case extremum(axis: Int, largest: Bool, keepsAxis: Bool)
+  /// Operands: data, then a factor or an extent for every axis.
+  case resize(Resizing)
+  /// NumPy's matrix product.
+  case matrixProduct
+  /// Softmax over all axes from `axis` on as one (ONNX before opset 13).
+  case trailingSoftmax(axis: Int, logarithmic: Bool)
+  case recurrent(RecurrentLayer)
+}
+
+/// An array in the graph itself.
+public struct Literal: Sendable, Equatable {
+  public let shape: [Int]
+  /// Row-major.
+  public let values: [Double]
+
+  /// - Precondition: there are as many values as the shape says.
+  public init(shape: [Int], values: [Double]) {
+    precondition(shape.productIfExact == values.count, "\(values.count) values do not fill \(shape)")
+    self.shape = shape
+    self.values = values
+  }
+
+  /// A vector of integers: axes, extents.
+  public init(_ integers: [Int]) { self.init(shape: [integers.count], values: integers.map(Double.init)) }
+
+  public init(scalar: Double) { self.init(shape: [], values: [scalar]) }
+}
+
+public enum Elementwise: String, Sendable {
+  case add, subtract, multiply, divide
+  /// Rounds towards zero.
+  case integerDivide
+  case power
+  /// With the sign of the divisor, or of the dividend.
+  case modulo, remainder
+  case minimum, maximum, mean
+  case equal, less, greater, lessOrEqual, greaterOrEqual
+  case and, or, xor
+  /// Operands: condition, value where it holds, value where not.
+  case select
+  /// Operands: data, slopes of negative elements.
+  case parametricReLU
+}
+
+/// A function of one element for which `Activation` has no case.
+public enum ElementFunction: Sendable, Equatable {
+  case negate, absolute, sign, reciprocal, squareRoot, exponential, logarithm
+  case floor, ceiling
+  /// To the nearest, ties to even.
+  case round
+  case erf, sine, cosine, tangent, arcSine, arcCosine, arcTangent, hyperbolicSine, hyperbolicCosine
+  case not, isNaN
+  /// Towards zero, as conversions to integers do.
+  case truncate
+  /// 1 unless the element is 0.
+  case toBoolean
+  case clip(minimum: Float, maximum: Float)
+  /// max(0, min(1, slope * x + offset)).
+  case hardSigmoid(slope: Float, offset: Float)
+}
+
+public enum PaddingMode: String, Sendable { case constant, reflect, edge, wrap }
+
+public enum Reduction: String, Sendable {
+  case sum, mean, maximum, minimum, product, sumOfSquares, l1, l2, logOfSum, logOfSumOfExponentials
+}
+
+/// How an axis is sampled at other places (ONNX Resize).
+public struct Resizing: Sendable, Equatable {
+  public enum Size: Sendable { case factors, extents }
+  public enum Coordinates: String, Sendable {
+    case halfPixel = "half_pixel"
+    case alignCorners = "align_corners"
+    case asymmetric
+    case pytorchHalfPixel = "pytorch_half_pixel"
+  }
+  public enum Rounding: String, Sendable {
+    case preferFloor = "round_prefer_floor"
+    case preferCeiling = "round_prefer_ceil"
+    case floor
+    case ceiling = "ceil"
+  }
+  public enum Method: Sendable, Equatable {
+    case nearest(Rounding)
+    case linear
+    /// Keys's kernel with this coefficient.
+    case cubic(coefficient: Double, excludesOutside: Bool)
+  }
+
+  public var size: Size
+  public var coordinates: Coordinates
+  public var method: Method
+
+  public init(size: Size, coordinates: Coordinates, method: Method) {
+    self.size = size
+    self.coordinates = coordinates
+    self.method = method
+  }
+}
+
+/// An LSTM or GRU over a sequence, as ONNX has it: data (steps, batch, features), or batch first. Operands: the data, then the
+/// initial states in the order hidden, cell, where `hasInitialState` says so.
+public struct RecurrentLayer: Sendable, Equatable {
+  public enum Kind: String, Sendable {
+    case lstm, gru, rnn
+
+    /// Rows of blocks in the weights: i, o, f, c for an LSTM; z, r, h for a GRU.
+    public var gateCount: Int { self == .lstm ? 4 : self == .gru ? 3 : 1 }
+  }
+  public enum Result: Sendable { case sequence, hidden, cell }
+
+  public var kind: Kind
+  public var hiddenCount: Int
+  /// One entry for each direction: whether it runs backwards.
+  public var directions: [Bool]
+  /// (directions, gates * hidden, features).
+  public var inputWeights: TensorReference
+  /// (directions, gates * hidden, hidden).
+  public var hiddenWeights: TensorReference
+  /// (directions, 2 * gates * hidden): for the input, then for the hidden state.
+  public var bias: TensorReference?
+  /// GRU: whether the reset gate acts after the hidden state's product.
+  public var resetsAfterProduct: Bool
+  public var hasInitialState: Bool
+  public var result: Result
+
+  public init(
+    kind: Kind, hiddenCount: Int, directions: [Bool], inputWeights: TensorReference, hiddenWeights: TensorReference,
+    bias: TensorReference?, resetsAfterProduct: Bool, hasInitialState: Bool, result: Result
+  ) {
+    self.kind = kind
+    self.hiddenCount = hiddenCount
+    self.directions = directions
+    self.inputWeights = inputWeights
+    self.hiddenWeights = hiddenWeights
+    self.bias = bias
+    self.resetsAfterProduct = resetsAfterProduct
+    self.hasInitialState = hasInitialState
+    self.result = result
+  }
+}
