@@ -6,8 +6,9 @@ public enum LoadTimeSettings {
   private static var wanted: [String: String] {
     // Freed memory is kept for the next allocation. A network's activations come and go with every layer; by default the C
     // library fetches each from the system page by page and gives it back, a third of the engine's time. 32 MiB is the
-    // largest block that it keeps, and one of the two alone has no effect.
-    var settings = ["MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "536870912"]
+    // largest block that it keeps, and one of the two alone has no effect. Keeping more than 64 MiB makes nothing faster, and
+    // a sweep of large kernels would hold a gigabyte that it does not use.
+    var settings = ["MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"]
     // The processor's widest vectors: OpenBLAS falls back to older kernels, at half the speed, on what it does not know.
     settings["OPENBLAS_CORETYPE"] = BLAS.betterCoreType()
     return settings

@@ -33,7 +33,12 @@ struct Network: Sendable {
   /// - Returns: one tensor for each output of the graph, samples first.
   func run(_ inputs: [String: Tensor<Float>], progress: Progress, task: String) throws -> [Tensor<Float>] {
     let samples = inputs.values.first?.shape.first ?? 0
-    let piece = pieceSize(samples: samples)
+    if let batch = graph.fixedBatch, samples % batch != 0 {
+      throw Failure(
+        "\(samples) samples", "cannot be run", "the model is made for \(batch) at a time",
+        remedy: "give a multiple of \(batch), with --max-samples say")
+    }
+    let piece = graph.fixedBatch ?? pieceSize(samples: samples)
     let starts = Array(stride(from: 0, to: samples, by: piece))
     let pieces = try workers.map(starts) { start in
       let range = start..<min(start + piece, samples)
@@ -52,6 +57,11 @@ struct Network: Sendable {
     let fitting = max(1, (16 << 20) / perSample)
     return max(1, min(fitting, (samples + workers.count - 1) / workers.count, 64))
   }
+}
+
+extension ModelGraph {
+  /// The count of samples that the model takes at a time, where it is stated.
+  var fixedBatch: Int? { inputs.lazy.compactMap { $0.shape.first ?? nil }.first.flatMap { $0 > 0 ? $0 : nil } }
 }
 
 extension Checkpoint {

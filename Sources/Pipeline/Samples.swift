@@ -55,8 +55,10 @@ extension Samples {
     }
   }
 
-  /// Seeded uniform inputs of [0, 1).
-  init(seed: UInt64, count: Int, for graph: ModelGraph) throws {
+  /// Seeded uniform inputs of [0, 1), a few more than `count` where the model takes some at a time.
+  init(seed: UInt64, count wanted: Int, for graph: ModelGraph) throws {
+    let batch = graph.fixedBatch ?? 1
+    let count = (wanted + batch - 1) / batch * batch
     var generator = SplitMix64(seed: seed)
     var inputs: [String: Tensor<Float>] = [:]
     for input in graph.inputs {

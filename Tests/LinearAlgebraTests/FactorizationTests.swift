@@ -55,6 +55,15 @@ import Testing
     #expect(throws: Failure.self) { try Cholesky(matrix) }
   }
 
+  @Test(arguments: shapes)
+  func gramMatricesAreProducts(shape: [Int]) {
+    let matrix = gaussian(shape)
+    let tolerance = 4 * Double(max(shape[0], shape[1])) * .ulpOfOne
+    let transposed = matrix.permuted([1, 0])
+    #expect(matrix.gram().relativeDiscrepancy(from: product(matrix, transposed)) <= tolerance)
+    #expect(matrix.gram(ofColumns: true).relativeDiscrepancy(from: product(transposed, matrix)) <= tolerance)
+  }
+
   @Test(arguments: [1, 2, 17, 60])
   func eigenvectorsDiagonalise(count: Int) throws {
     let root = gaussian([count, count + 3])

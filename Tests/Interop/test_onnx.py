@@ -1,0 +1,55 @@
+"""Compressed ONNX files pass the checker, run in onnxruntime, and give there what our engine gives."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from conftest import compress, kcompress, shared
+
+STRUCTURES = ["svd", "sekron", "gkpd", "tt", "tr", "cp", "tucker"]
+MODELS = {
+    "cifar_resnet/resnet20": 0.6,
+    "ultraface/version-slim-320_without_postprocessing": 0.85,
+    "vdsr/vdsr": 0.6,
+}
+
+
+def run(path, inputs):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    values = inputs if isinstance(inputs, dict) else {names[0]: inputs}
+    return {out.name: value for out, value in zip(session.get_outputs(), session.run(None, values))}
+
+
+def check(path, inputs, folder, checker=True):
+    """onnxruntime's outputs are our engine's, to 1e-4."""
+    if checker:
+        onnx.checker.check_model(str(path), full_check=True)
+    outputs = run(path, inputs)
+    reference = folder / "reference.npz"
+    named = inputs if isinstance(inputs, dict) else {"inputs": inputs}
+    np.savez(reference, **named, **outputs)
+    verdict = kcompress("verify", path, "--reference", reference, "--max-discrepancy", "1e-4")
+    assert verdict["passed"] and len(verdict["outputs"]) == len(outputs)
+    return outputs
+
+
+# VDSR's layers are all alike and large: three structures that need every kind of operator are enough there.
+CASES = [(model, structure) for model in MODELS for structure in STRUCTURES
+         if not model.startswith("vdsr") or structure in ("sekron", "tr", "gkpd")]
+
+
+@pytest.mark.parametrize("model, structure", CASES)
+def test_real_models(tmp_path, model, structure):
+    checkpoint = shared(model + ".onnx")
+    inputs = np.load(shared(model + ".reference.npz"))["inputs"]
+    budget = int(checkpoint.stat().st_size * MODELS[model])
+    path, plan = compress(checkpoint, tmp_path, budget, "--structures", structure)
+    assert any(layer["structure"] == structure for layer in plan["layers"])
+    check(path, inputs, tmp_path)
+    before, after = onnx.load(checkpoint), onnx.load(path)
+    assert [i.name for i in before.graph.output] == [i.name for i in after.graph.output]
+    assert [(o.domain, o.version) for o in before.opset_import] == [(o.domain, o.version) for o in after.opset_import]
+    kept = {node.name for node in before.graph.node} & {node.name for node in after.graph.node}
+    assert kept
