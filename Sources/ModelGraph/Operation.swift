@@ -79,15 +79,18 @@ public struct Pooling: Sendable, Equatable {
   public var layout: ChannelLayout
   /// Whether an average divides by the cells outside the input too; Keras does not.
   public var countsPadding: Bool
+  /// Whether a last window that reaches over the end of the input and its padding counts, if it begins before (ONNX's ceil_mode).
+  public var roundsUp: Bool
 
   public init(
-    kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false
+    kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false, roundsUp: Bool = false
   ) {
     self.kind = kind
     self.extents = extents
     self.window = window
     self.layout = layout
     self.countsPadding = countsPadding
+    self.roundsUp = roundsUp
   }
 }
 

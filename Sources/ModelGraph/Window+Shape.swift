@@ -57,7 +57,17 @@ extension Convolution {
 
 extension Pooling {
   func outputShape(of input: [Int?]) throws -> [Int?] {
-    try window.outputShape(of: input, kernel: extents, channels: nil, layout)
+    var shape = try window.outputShape(of: input, kernel: extents, channels: nil, layout)
+    guard roundsUp else { return shape }
+    for (axis, place) in layout.spatialAxes(rank: input.count).enumerated() {
+      guard let extent = input[place], let outputs = shape[place] else { continue }
+      let (stride, dilation) = (window.stride[axis], window.dilation[axis])
+      let (before, after) = window.padding.amounts(
+        axis: axis, input: extent, kernel: extents[axis], stride: stride, dilation: dilation)
+      let room = extent + before + after - (extents[axis] - 1) * dilation - 1
+      if room % stride > 0, outputs * stride < extent + before { shape[place] = outputs + 1 }
+    }
+    return shape
   }
 }
 

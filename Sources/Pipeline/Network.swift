@@ -38,7 +38,7 @@ struct Network: Sendable {
         "\(samples) samples", "cannot be run", "the model is made for \(batch) at a time",
         remedy: "give a multiple of \(batch), with --max-samples say")
     }
-    let piece = graph.fixedBatch ?? pieceSize(samples: samples)
+    let piece = graph.fixedBatch ?? (graph.keepsSamplesApart ? pieceSize(samples: samples) : samples)
     let starts = Array(stride(from: 0, to: samples, by: piece))
     let pieces = try workers.map(starts) { start in
       let range = start..<min(start + piece, samples)
@@ -60,6 +60,14 @@ struct Network: Sendable {
 }
 
 extension ModelGraph {
+  /// Whether the first axis of every output counts the samples, so that a batch can be cut.
+  var keepsSamplesApart: Bool {
+    [2, 3].allSatisfy { batch in
+      guard let shapes = try? shapes(batch: batch) else { return false }
+      return outputs.allSatisfy { shapes[$0.value]?.first == batch }
+    }
+  }
+
   /// The count of samples that the model takes at a time, where it is stated.
   var fixedBatch: Int? { inputs.lazy.compactMap { $0.shape.first ?? nil }.first.flatMap { $0 > 0 ? $0 : nil } }
 }

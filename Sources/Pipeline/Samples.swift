@@ -102,13 +102,13 @@ extension Samples {
     guard count > 0 else {
       throw Failure("", "holds no samples", "its inputs are empty", remedy: "give at least one sample")
     }
-    outputs = try Self.outputs(arrays, graph: graph, count: count)
+    outputs = try Self.outputs(arrays, graph: graph, count: count, isCut: preparation.maximumCount != nil)
     labels = try Self.labels(arrays, count: count)
     targets = try arrays.first { $0.name == "targets" }?.firstSamples(count).decoded()
   }
 
   private static func outputs(
-    _ arrays: [StoredTensor], graph: ModelGraph, count: Int
+    _ arrays: [StoredTensor], graph: ModelGraph, count: Int, isCut: Bool
   ) throws -> [Tensor<Float>]? {
     var outputs: [Tensor<Float>] = []
     for (position, output) in graph.outputs.enumerated() {
@@ -122,11 +122,12 @@ extension Samples {
         }
         return nil
       }
-      guard let samples = array.shape.first, samples >= count else {
+      guard array.shape.first ?? 0 >= count || !graph.keepsSamplesApart else {
         throw Failure(
           "array '\(array.name)'", "has \(array.shape.first ?? 0) samples", "there are \(count) inputs")
       }
-      outputs.append(try array.firstSamples(count).decoded())
+      // Without a limit the output is compared as it is: not every network's output counts samples on its first axis.
+      outputs.append(try (isCut ? array.firstSamples(count) : array).decoded())
     }
     return outputs
   }

@@ -80,22 +80,16 @@ extension ONNXOperators {
         throw node.failure("it has no kernel_shape of 1 to 3 extents")
       }
       guard conversion.output(1) == nil else { return conversion.refuse("whose indices are used") }
-      var window = try node.window(extents.count)
-      if node.int("ceil_mode", default: 0) != 0 {
-        guard case .valid = window.padding, window.stride == extents else {
-          return conversion.refuse("with ceil_mode and overlapping windows")
-        }
-        // Without overlap, rounding up is padding at the end.
-        window.padding = .same
-        guard kind == .maximum || node.int("count_include_pad", default: 0) == 0 else {
-          return conversion.refuse("with ceil_mode and count_include_pad")
-        }
+      let roundsUp = node.int("ceil_mode", default: 0) != 0
+      let countsPadding = node.int("count_include_pad", default: 0) != 0
+      guard !(kind == .average && roundsUp && countsPadding) else {
+        return conversion.refuse("with ceil_mode and count_include_pad")
       }
       conversion.emit(
         .pooling(
           Pooling(
-            kind: kind, extents: extents, window: window, layout: .channelsFirst,
-            countsPadding: node.int("count_include_pad", default: 0) != 0)),
+            kind: kind, extents: extents, window: try node.window(extents.count), layout: .channelsFirst,
+            countsPadding: countsPadding, roundsUp: roundsUp)),
         [try conversion.operand(0)])
     }
   }
