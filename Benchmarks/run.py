@@ -158,9 +158,43 @@ def engine_against_onnxruntime(batch=64, rounds=5):
         f"({min(ratios):.2f} to {max(ratios):.2f}; at least 0.5)")
 
 
+def onnx_against_onnxruntime(name, shape, rounds=3, repetitions=5):
+    checkpoint = SHARED / name
+    if not checkpoint.exists():
+        print(f"engine against onnxruntime: skipped, {name} is not there")
+        return
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = onnxruntime.InferenceSession(str(checkpoint), options, providers=["CPUExecutionProvider"])
+    inputs = {session.get_inputs()[0].name: np.random.default_rng(0).random(shape, np.float32)}
+    theirs, ours = [], []
+    for _ in range(rounds):
+        times = []
+        for _ in range(repetitions + 1):
+            start = time.perf_counter()
+            session.run(None, inputs)
+            times.append(time.perf_counter() - start)
+        theirs.append(statistics.median(times[1:]))
+        done = subprocess.run(
+            [PROGRAM, "bench", str(checkpoint), "--batch", str(shape[0]), "--threads", str(THREADS), "--repetitions",
+             str(repetitions), "--input-shape", "x".join(map(str, shape[1:])), "--json"],
+            capture_output=True, text=True, check=True)
+        ours.append(json.loads(done.stdout)["median"])
+    ratios = [t / o for t, o in zip(theirs, ours)]
+    print(
+        f"engine, {name}, {shape}, {THREADS} threads: {statistics.median(ours) * 1e3:.1f} ms, onnxruntime "
+        f"{statistics.median(theirs) * 1e3:.1f} ms: {statistics.median(ratios):.2f} of its speed "
+        f"({min(ratios):.2f} to {max(ratios):.2f}; at least 0.5)", flush=True)
+
+
 if __name__ == "__main__":
     print(f"{processor()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     plan_and_apply("cifar_resnet/resnet56.safetensors", 1_726_040, 60)
     plan_and_apply("mlperf_tiny/pretrainedResnet.h5", 200_000, 5)
     engine_against_onnxruntime()
+    onnx_against_onnxruntime("cifar_resnet/resnet20.onnx", (64, 3, 32, 32))
+    onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)

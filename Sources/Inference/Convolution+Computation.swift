@@ -24,8 +24,9 @@ func convolutionComputation(
       ? RowwiseConvolution(convolution, kernel: kernel, finish: finish)
       : ChannelsLastConvolution(convolution, kernel: kernel, finish: finish)
   }
-  return isDepthwise
-    ? PlanewiseConvolution(convolution, kernel: kernel, finish: finish)
+  if isDepthwise { return PlanewiseConvolution(convolution, kernel: kernel, finish: finish) }
+  return RowwiseConvolution.suits(convolution)
+    ? ChannelsFirstRowwiseConvolution(convolution, kernel: kernel, finish: finish)
     : ChannelsFirstConvolution(convolution, kernel: kernel, finish: finish)
 }
 

@@ -56,18 +56,23 @@ extension Samples {
   }
 
   /// Seeded uniform inputs of [0, 1), a few more than `count` where the model takes some at a time.
-  init(seed: UInt64, count wanted: Int, for graph: ModelGraph) throws {
+  ///
+  /// - Parameter sampleShape: of one sample, where the model leaves extents open.
+  init(seed: UInt64, count wanted: Int, for graph: ModelGraph, sampleShape: [Int] = []) throws {
     let batch = graph.fixedBatch ?? 1
     let count = (wanted + batch - 1) / batch * batch
     var generator = SplitMix64(seed: seed)
     var inputs: [String: Tensor<Float>] = [:]
     for input in graph.inputs {
-      let extents = input.shape.dropFirst()
+      var extents = Array(input.shape.dropFirst())
+      if extents.contains(nil), extents.count == sampleShape.count {
+        extents = zip(extents, sampleShape).map { $0 ?? $1 }
+      }
       guard extents.allSatisfy({ $0 != nil }) else {
         throw Failure(
           "input '\(input.name)'", "cannot be filled with random samples",
           "the model leaves its shape \(ModelGraph.text(input.shape)) open",
-          remedy: "give samples with --reference")
+          remedy: "give samples with --reference, or bench a shape with --input-shape")
       }
       let shape = [count] + extents.compactMap { $0 }
       inputs[input.name] = Tensor(

@@ -23,10 +23,11 @@ public struct Timing: Sendable {
 
   /// Runs seeded random batches, the first of them without counting it.
   ///
+  /// - Parameter sampleShape: of one sample, where the model leaves extents open.
   /// - Throws: `Failure` where the network cannot be run.
-  public init(checkpoint path: String, batch: Int, repetitions: Int, workers: Workers) throws {
+  public init(checkpoint path: String, batch: Int, repetitions: Int, sampleShape: [Int] = [], workers: Workers) throws {
     let network = try Network(try Checkpoint.open(path), workers: workers)
-    let samples = try Samples(seed: 0, count: batch, for: network.graph)
+    let samples = try Samples(seed: 0, count: batch, for: network.graph, sampleShape: sampleShape)
     let clock = ContinuousClock()
     var seconds: [Double] = []
     for repetition in 0...repetitions {

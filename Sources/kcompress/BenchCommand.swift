@@ -14,6 +14,10 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How often; the median counts.", valueName: "n"))
   var repetitions = 20
 
+  @Option(
+    help: ArgumentHelp("The shape of one sample, 1x224x224, where the model leaves it open.", valueName: "shape"))
+  var inputShape: SampleShape?
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -24,10 +28,22 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let timing = try Timing(
-      checkpoint: checkpoint, batch: batch, repetitions: repetitions, workers: common.workers)
+      checkpoint: checkpoint, batch: batch, repetitions: repetitions, sampleShape: inputShape?.extents ?? [],
+      workers: common.workers)
     common.terminal.result(
       timing.json,
       "\(checkpoint): \(Format.number(1000 * timing.median)) ms for \(batch) samples with \(timing.threads) threads, "
         + "\(Format.count(Int(timing.samplesPerSecond))) samples per second")
+  }
+}
+
+/// `1x224x224`
+struct SampleShape: ExpressibleByArgument {
+  let extents: [Int]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "x", omittingEmptySubsequences: false)
+    extents = parts.compactMap { Int($0) }
+    guard extents.count == parts.count, extents.allSatisfy({ (1...1 << 20).contains($0) }) else { return nil }
   }
 }

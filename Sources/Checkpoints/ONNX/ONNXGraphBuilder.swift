@@ -22,11 +22,32 @@ struct ONNXGraph: Sendable {
       let node = ONNXNode(proto: model.proto.graph.node[index], opset: model.opset, model: model)
       try builder.add(node, layer: kernels.layer(ofNode: index))
     }
-    graph = try builder.graph()
-    let shapes = try graph.shapes()
+    let built = try builder.graph()
+    let shapes = try built.shapes()
+    graph = built.mergingEqualRanks(shapes)
     ranks = shapes.mapValues(\.count)
-    layers = kernels.layers.map { $0.with(inputExtents: $0.inputExtents(in: builder.built, shapes)) }
+    layers = kernels.layers.map { $0.with(inputExtents: $0.inputExtents(in: built, shapes)) }
     uses = kernels.uses
+  }
+}
+
+extension ModelGraph {
+  /// The graph with sums and the like of values with the same count of axes as merges, with which the engine joins what follows.
+  /// Where the counts agree, both broadcast alike.
+  fileprivate func mergingEqualRanks(_ shapes: [String: [Int?]]) -> ModelGraph {
+    let constants = Set(nodes.filter(\.inputs.isEmpty).map(\.name))
+    let merges: [Elementwise: Merge] = [
+      .add: .add, .subtract: .subtract, .multiply: .multiply, .minimum: .minimum, .maximum: .maximum,
+    ]
+    return ModelGraph(
+      inputs: inputs,
+      nodes: nodes.map { node in
+        guard case .array(.elementwise(let kind)) = node.operation, let merge = merges[kind], node.inputs.count == 2,
+          constants.isDisjoint(with: node.inputs), let first = shapes[node.inputs[0]], first.count > 1,
+          shapes[node.inputs[1]]?.count == first.count
+        else { return node }
+        return Node(name: node.name, layer: node.layer, operation: .merge(merge), inputs: node.inputs)
+      }, outputs: outputs)
   }
 }
 
@@ -91,15 +112,12 @@ final class ONNXGraphBuilder {
   /// Values that hold integers, which divide otherwise.
   private var integers: Set<String> = []
   private var literalCount = 0
-  /// The graph as far as it is built.
-  private(set) var built: ModelGraph
 
   /// Literals have at most this many elements.
   private static let longestLiteral = 256
 
   init(_ model: ONNXModel) {
     self.model = model
-    built = ModelGraph(inputs: [], nodes: [], outputs: [])
     for input in model.proto.graph.input where [6, 7].contains(input.type.tensorType.elemType) {
       integers.insert(input.name)
     }
@@ -112,9 +130,8 @@ final class ONNXGraphBuilder {
       ModelGraph.Input(name: input.name, shape: try input.extents)
     }
     for output in proto.output where model.tensor(named: output.name) != nil { _ = try operand(output.name) }
-    built = ModelGraph(
+    return ModelGraph(
       inputs: inputs, nodes: nodes, outputs: proto.output.map { ModelGraph.Output(name: $0.name, value: $0.name) })
-    return built
   }
 
   /// Adds what computes the node's outputs.
