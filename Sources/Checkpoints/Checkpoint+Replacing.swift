@@ -5,7 +5,7 @@ import TensorCore
 extension Checkpoint {
   /// A tensor by its name; nil where there is none.
   public func tensor(named name: String) -> StoredTensor? {
-    tensors.first { $0.name == name }
+    tensors.first { $0.name == name } ?? graphTensors.first { $0.name == name }
   }
 
   /// Why the format cannot express these stages in place of the layer; nil where it can.

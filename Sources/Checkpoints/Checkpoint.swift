@@ -30,6 +30,8 @@ public struct Checkpoint: Sendable {
   public let record: JSON?
 
   let content: Content
+  /// Tensors that only a graph from another file refers to.
+  var graphTensors: [StoredTensor] = []
 
   /// What the writer of the format needs beyond the tensors.
   enum Content: Sendable {

@@ -81,14 +81,15 @@ public func apply(
     throw Failure(output, "is not overwritten", "it is the original checkpoint", remedy: "choose another path with -o")
   }
 
-  let checkpoint = try Checkpoint.open(path)
+  let graph = plan.options.graph.map { locate($0, besides: request.plan) }
+  let checkpoint = try CheckpointSource(path: path, graph: graph).open()
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
   let replacements = try fit(
     planned, checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
   var record = try Record(
     replacing: replacements, in: checkpoint, plan: plan)
   let measured = try measure(
-    replacements, record: &record, plan: plan, checkpoint, workers: workers, progress: progress)
+    replacements, record: &record, plan: plan, checkpoint, graph: graph, workers: workers, progress: progress)
   try checkpoint.write(
     replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
   let written = try Checkpoint.open(output)
@@ -142,7 +143,7 @@ private struct Measurement {
 /// Writes a first version in a temporary folder, reads it back and measures it; what it measured on the network goes to the record.
 private func measure(
   _ replacements: [Replacement], record: inout Record, plan: PlanDocument,
-  _ checkpoint: Checkpoint, workers: Workers, progress: Progress
+  _ checkpoint: Checkpoint, graph: String?, workers: Workers, progress: Progress
 ) throws -> Measurement {
   let folder = FileManager.default.temporaryDirectory
     .appendingPathComponent("kcompress-\(ProcessInfo.processInfo.globallyUniqueString)")
@@ -151,7 +152,7 @@ private func measure(
   let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent)
     .path
   try checkpoint.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
-  let compressed = try Checkpoint.open(draft)
+  let compressed = try CheckpointSource(path: draft, graph: graph).open()
 
   var result = Measurement(layers: [])
   result.layers = try record.checkLayers(

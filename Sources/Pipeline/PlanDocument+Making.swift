@@ -14,7 +14,7 @@ extension PlanDocument {
     self.solver = solver
     options = Options(
       structures: request.structures, keep: request.keep.map(\.pattern),
-      seed: request.seed)
+      seed: request.seed, graph: request.graph)
     layers = choices.indices.map { position in
       LayerPlan(choices[position], chosen[position], couldShrink: couldShrink[position])
     }

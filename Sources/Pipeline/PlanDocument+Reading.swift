@@ -85,6 +85,7 @@ extension PlanDocument.Options {
     structures = try reader.strings("structures")
     keep = try reader.strings("keep")
     seed = UInt64(clamping: try reader.integer("seed"))
+    graph = try reader.optional("graph", \.string, "a path")
     try reader.finish()
   }
 }

@@ -69,6 +69,8 @@ public struct PlanDocument: Sendable, Equatable {
     public var structures: [String]
     public var keep: [String]
     public var seed: UInt64
+    /// The ONNX export that gave the checkpoint its graph.
+    public var graph: String?
   }
 
   public var checkpoint: String
@@ -107,7 +109,7 @@ extension PlanDocument {
       ],
       "options": [
         "structures": .strings(options.structures), "keep": .strings(options.keep),
-        "seed": .number(String(options.seed)),
+        "seed": .number(String(options.seed)), "graph": .optional(options.graph, JSON.string),
       ],
       "layers": .array(layers.map(\.json)),
     ]

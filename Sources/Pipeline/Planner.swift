@@ -16,19 +16,22 @@ public struct PlanRequest: Sendable {
   /// Layers whose names match one of these globs stay dense.
   public var keep: [Glob]
   public var seed: UInt64
+  /// An ONNX export of the network, for a checkpoint without a graph.
+  public var graph: String?
 
   /// The structures that there are.
   public static var knownStructures: [String] { Structures.all.map(\.name) }
 
   public init(
     checkpoint: String, budget: Int, structures: [String] = [], keep: [Glob] = [],
-    seed: UInt64 = 0
+    seed: UInt64 = 0, graph: String? = nil
   ) {
     self.checkpoint = checkpoint
     self.budget = budget
     self.structures = structures.isEmpty ? Self.knownStructures : structures
     self.keep = keep
     self.seed = seed
+    self.graph = graph
   }
 }
 
@@ -46,7 +49,7 @@ public enum PlanOutcome: Sendable {
 public func plan(
   _ request: PlanRequest, workers: Workers, progress: Progress = .silent
 ) throws -> (outcome: PlanOutcome, checkpoint: Checkpoint) {
-  let checkpoint = try Checkpoint.open(request.checkpoint)
+  let checkpoint = try CheckpointSource(path: request.checkpoint, graph: request.graph).open()
   guard checkpoint.record == nil else {
     throw Failure(
       request.checkpoint, "is not planned", "kcompress has compressed it already",

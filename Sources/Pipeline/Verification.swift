@@ -16,12 +16,14 @@ public struct VerifyRequest: Sendable {
   public var minimumAccuracy: Double?
   public var preparation: SamplePreparation
   public var seed: UInt64?
+  /// An ONNX export of the original network, for a checkpoint without a graph.
+  public var graph: String?
 
   public init(
     checkpoint: String, reference: String? = nil, original: String? = nil,
     maximumDiscrepancy: Double? = nil, minimumAgreement: Double? = nil,
     minimumAccuracy: Double? = nil, preparation: SamplePreparation = SamplePreparation(),
-    seed: UInt64? = nil
+    seed: UInt64? = nil, graph: String? = nil
   ) {
     self.checkpoint = checkpoint
     self.reference = reference
@@ -31,6 +33,7 @@ public struct VerifyRequest: Sendable {
     self.minimumAccuracy = minimumAccuracy
     self.preparation = preparation
     self.seed = seed
+    self.graph = graph
   }
 }
 
@@ -69,7 +72,7 @@ public struct Verification: Sendable {
 public func verify(
   _ request: VerifyRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Verification {
-  let checkpoint = try Checkpoint.open(request.checkpoint)
+  let checkpoint = try CheckpointSource(path: request.checkpoint, graph: request.graph).open()
   let record = try checkpoint.record.map { json in
     do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
   }
@@ -92,7 +95,7 @@ public func verify(
       throw Failure(
         request.checkpoint, "cannot be compared by its outputs",
         "\(option) needs the network, and \(checkpoint.graphAbsence ?? "there is no graph")",
-        remedy: "leave the option out: the layers are checked one by one")
+        remedy: "give an ONNX export with --graph, or leave the option out: the layers are checked one by one")
     }
     if record == nil {
       verification.failures.append(
@@ -122,7 +125,7 @@ private struct Original {
   /// - Throws: `Failure` where the file given with `--original` cannot be read or is not the one that apply recorded.
   init(_ request: VerifyRequest, _ record: Record?) throws {
     if let path = request.original {
-      let opened = try Checkpoint.open(path)
+      let opened = try CheckpointSource(path: path, graph: request.graph).open()
       if let record, opened.sha256 != record.originalSHA256 {
         throw Failure(
           path, "is not the original of '\(request.checkpoint)'",
@@ -137,7 +140,7 @@ private struct Original {
     let name = (record.originalPath as NSString).lastPathComponent
     let places = [record.originalPath, (folder as NSString).appendingPathComponent(name)]
     for place in places where FileManager.default.fileExists(atPath: place) {
-      let opened = try Checkpoint.open(place)
+      let opened = try CheckpointSource(path: place, graph: request.graph).open()
       if opened.sha256 == record.originalSHA256 {
         checkpoint = opened
         return

@@ -84,3 +84,12 @@ struct ByteSize: ExpressibleByArgument {
 extension Glob: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
+
+/// The graph of a checkpoint that has none itself.
+struct GraphOption: ParsableArguments {
+  @Option(
+    name: .customLong("graph"),
+    help: ArgumentHelp("An ONNX export of the network, for a safetensors file, which has no graph.", valueName: "file"),
+    completion: .file(extensions: ["onnx"]))
+  var path: String?
+}

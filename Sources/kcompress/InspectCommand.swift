@@ -5,13 +5,14 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what a checkpoint holds and which layers can be compressed.")
 
-  @Argument(help: "A Keras .h5 or a .safetensors file, or a shard index.", completion: .file())
+  @Argument(help: "A Keras .h5, an .onnx or a .safetensors file, or a shard index.", completion: .file())
   var checkpoint: String
 
+  @OptionGroup var graph: GraphOption
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let inspection = try Inspection(path: checkpoint)
+    let inspection = try Inspection(path: checkpoint, graph: graph.path)
     inspection.checkpoint.notices.forEach(common.terminal.notice)
     common.terminal.result(inspection.json, inspection.text)
   }

@@ -9,7 +9,7 @@ struct PlanCommand: ParsableCommand {
     abstract: "Choose a structure for every layer so that the file fits a budget.",
     discussion: "Writes model.plan.json beside the checkpoint; an older plan there is replaced.")
 
-  @Argument(help: "A Keras .h5 or a .safetensors file, or a shard index.", completion: .file())
+  @Argument(help: "A Keras .h5, an .onnx or a .safetensors file, or a shard index.", completion: .file())
   var checkpoint: String
 
   @Option(help: ArgumentHelp("The bytes that the written file may have: 4MB, 4MiB, 500kB, 250000.", valueName: "size"))
@@ -27,12 +27,13 @@ struct PlanCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Where the plan goes.", valueName: "file"), completion: .file())
   var output: String?
 
+  @OptionGroup var graph: GraphOption
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let request = PlanRequest(
       checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
-      seed: seed)
+      seed: seed, graph: graph.path)
     let path = output ?? CheckpointPath(checkpoint).plan
     try OutputFile.check(path, overwrite: true)
     let (outcome, opened) = try common.terminal.withProgress {

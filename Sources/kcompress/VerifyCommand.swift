@@ -36,6 +36,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "The seed of random inputs.")
   var seed: UInt64?
 
+  @OptionGroup var graph: GraphOption
   @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
 
@@ -43,7 +44,7 @@ struct VerifyCommand: ParsableCommand {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,
       maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement,
-      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed)
+      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, graph: graph.path)
     let verification = try common.terminal.withProgress {
       try Pipeline.verify(request, workers: common.workers, progress: $0)
     }

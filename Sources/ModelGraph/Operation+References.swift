@@ -1,0 +1,39 @@
+extension Operation {
+  /// The operation with other tensors of the checkpoint.
+  public func replacingReferences(_ change: (TensorReference) throws -> TensorReference) rethrows -> Operation {
+    switch self {
+    case .convolution(let convolution, let layout, let kernel, let bias):
+      return .convolution(convolution, layout: layout, kernel: try change(kernel), bias: try bias.map(change))
+    case .transposedConvolution(var convolution):
+      convolution.kernel = try change(convolution.kernel)
+      convolution.bias = try convolution.bias.map(change)
+      return .transposedConvolution(convolution)
+    case .batchNormalization(let axis, let epsilon, let gamma, let beta, let mean, let variance):
+      return .batchNormalization(
+        axis: axis, epsilon: epsilon, gamma: try gamma.map(change), beta: try beta.map(change), mean: try change(mean),
+        variance: try change(variance))
+    case .layerNormalization(let axes, let epsilon, let gamma, let beta):
+      return .layerNormalization(axes: axes, epsilon: epsilon, gamma: try gamma.map(change), beta: try beta.map(change))
+    case .parametricReLU(let slopes): return .parametricReLU(slopes: try change(slopes))
+    case .normalization(let axes, let mean, let variance):
+      return .normalization(axes: axes, mean: try change(mean), variance: try change(variance))
+    case .bias(let bias, let layout): return .bias(try change(bias), layout: layout)
+    case .array(.parameter(let reference, let shape)): return .array(.parameter(try change(reference), shape: shape))
+    case .array(.recurrent(var layer)):
+      layer.inputWeights = try change(layer.inputWeights)
+      layer.hiddenWeights = try change(layer.hiddenWeights)
+      layer.bias = try layer.bias.map(change)
+      return .array(.recurrent(layer))
+    case .activation, .pooling, .globalPooling, .padding, .cropping, .upsampling, .merge, .reshape, .permutation,
+      .scaling, .repetition, .channelPermutation, .identity, .array, .unsupported:
+      return self
+    }
+  }
+}
+
+extension TensorReference {
+  /// The same reading of another tensor.
+  public func renamed(_ name: String) -> TensorReference {
+    TensorReference(name, permutation: permutation, shape: shape)
+  }
+}
