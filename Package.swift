@@ -60,7 +60,7 @@ let package = Package(
       dependencies: [
         "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
     .executableTarget(
       name: "kcompress-measure",

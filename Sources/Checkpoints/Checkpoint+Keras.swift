@@ -40,7 +40,10 @@ extension Checkpoint {
     _ content: KerasGraph, replacing replacements: [Replacement], record: JSON, to path: String,
     overwrite: Bool
   ) throws {
-    let file = try KerasEditor(content).replacing(replacements, record: record)
+    try write(try KerasEditor(content).replacing(replacements, record: record), to: path, overwrite: overwrite)
+  }
+
+  func write(_ file: KerasFile, to path: String, overwrite: Bool) throws {
     try OutputFile.replace(path, overwrite: overwrite) { temporary in
       do {
         try HDF5File.write(file.hdf5, to: temporary)

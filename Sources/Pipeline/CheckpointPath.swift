@@ -23,6 +23,8 @@ public struct CheckpointPath: Sendable {
   public var plan: String { stem + ".plan.json" }
   /// `model.compressed.h5`
   public var compressed: String { stem + ".compressed" + suffix }
+  /// `model.dense.h5`
+  public var dense: String { stem + ".dense" + suffix }
   /// `model.report.html`
   public var report: String { stem + ".report.html" }
 }

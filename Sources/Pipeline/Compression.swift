@@ -13,8 +13,13 @@ public struct ApplyRequest: Sendable {
   /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
   public var report: String?
   public var overwrite: Bool
+  /// Write the kernels that the factors stand for, in the original's form, in place of the factors.
+  public var dense: Bool
 
-  public init(plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false) {
+  public init(
+    plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false, dense: Bool = false
+  ) {
+    self.dense = dense
     self.plan = plan
     self.output = output
     self.report = report
@@ -74,7 +79,7 @@ public func apply(
   let start = ContinuousClock.now
   let plan = try PlanDocument(path: request.plan)
   let path = locate(plan.checkpoint, besides: request.plan)
-  let output = request.output ?? CheckpointPath(path).compressed
+  let output = request.output ?? (request.dense ? CheckpointPath(path).dense : CheckpointPath(path).compressed)
   let reports = ReportPaths(html: request.report ?? CheckpointPath(path).report)
   for file in [output] + reports.all { try OutputFile.check(file, overwrite: request.overwrite) }
   guard output != path else {
@@ -90,8 +95,12 @@ public func apply(
     replacing: replacements, in: checkpoint, plan: plan)
   let measured = try measure(
     replacements, record: &record, plan: plan, checkpoint, graph: graph, workers: workers, progress: progress)
-  try checkpoint.write(
-    replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
+  if request.dense {
+    try checkpoint.write(kernels: record.kernels(of: replacements), to: output, overwrite: request.overwrite)
+  } else {
+    try checkpoint.write(
+      replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
+  }
   let written = try Checkpoint.open(output)
 
   let elapsed = ContinuousClock.now - start

@@ -33,6 +33,20 @@ public struct LayerCheck: Sendable, Equatable {
   }
 }
 
+extension Record {
+  /// The kernels that fitted factors stand for, by layer.
+  func kernels(of replacements: [Replacement]) -> [String: Tensor<Double>] {
+    let weights = Dictionary(replacements.map { ($0.layer, $0.weights) }) { first, _ in first }
+    return Dictionary(
+      uniqueKeysWithValues: layers.compactMap { layer in
+        guard let own = weights[layer.name],
+          let kernel = ComposedKernel.compose(layer.stages, weights: own, layer: layer.convolution)
+        else { return nil }
+        return (layer.name, kernel)
+      })
+  }
+}
+
 extension Record.LayerRecord {
   /// Measures the layer in a compressed checkpoint, against the original where it is given.
   ///

@@ -119,3 +119,12 @@ extension Tensor {
     }
   }
 }
+
+extension [Int] {
+  /// For a permutation: where every value stands.
+  public var inversePermutation: [Int] {
+    var inverse = self
+    for (position, value) in enumerated() { inverse[value] = position }
+    return inverse
+  }
+}

@@ -21,13 +21,20 @@ struct ApplyCommand: ParsableCommand {
     completion: .file())
   var report: String?
 
+  @Flag(
+    help: """
+      Write model.dense.h5 instead: the kernels that the factors stand for, under the original's names and shapes. It is as \
+      large as the original.
+      """)
+  var dense = false
+
   @Flag(help: "Replace files that exist.")
   var overwrite = false
 
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite)
+    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite, dense: dense)
     let result = try common.terminal.withProgress {
       try Pipeline.apply(request, workers: common.workers, progress: $0)
     }

@@ -93,7 +93,16 @@ struct ONNXEdit {
     return proto
   }
 
-  func proto(withData: Bool) throws -> Onnx_ModelProto {
+  /// - Throws: `Failure` where the file is too large for the format.
+  func fileBytes() throws -> [UInt8] {
+    let size = try byteCount()
+    guard size <= Int(Int32.max) else {
+      throw Failure("", "cannot be written", "the model takes \(size) bytes, and an ONNX file holds at most 2 GiB")
+    }
+    return try proto().serializedBytes(options: ONNXEditor.reproducible)
+  }
+
+  private func proto() throws -> Onnx_ModelProto {
     var proto = frame
     proto.graph.node = nodes
     proto.graph.initializer =

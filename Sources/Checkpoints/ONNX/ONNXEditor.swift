@@ -38,12 +38,7 @@ struct ONNXEditor {
   /// - Throws: `Failure` where a layer cannot be replaced, a weight is no finite number of its type, or the file is too large for
   ///   the format.
   func fileBytes(replacing replacements: [Replacement], record: JSON) throws -> [UInt8] {
-    let edit = try edited(replacements, record: record)
-    let size = try edit.byteCount()
-    guard size <= Int(Int32.max) else {
-      throw Failure("", "cannot be written", "the model takes \(size) bytes, and an ONNX file holds at most 2 GiB")
-    }
-    return try edit.proto(withData: true).serializedBytes(options: Self.reproducible)
+    try edited(replacements, record: record).fileBytes()
   }
 
   /// The exact bytes that `fileBytes` gives. Replacements need no weights.

@@ -78,12 +78,3 @@ public struct FactorForm: Sendable, Hashable {
       .reshaped(kernelShape)
   }
 }
-
-extension [Int] {
-  /// For a permutation: where every value stands.
-  var inversePermutation: [Int] {
-    var inverse = self
-    for (position, value) in enumerated() { inverse[value] = position }
-    return inverse
-  }
-}
