@@ -30,7 +30,7 @@ extension Checkpoint {
       }
       try OutputFile.write(try edit.fileBytes(), to: path, overwrite: overwrite)
     case .keras(let graph):
-      try write(graph.file.substituting(changed), to: path, overwrite: overwrite)
+      try write(graph.file.substituting(changed), of: graph, to: path, overwrite: overwrite)
     }
   }
 }

@@ -6,18 +6,33 @@ import TensorCore
 extension Checkpoint {
   static func openKeras(path: String, byteCount: Int, sha256: String) throws -> Checkpoint {
     do {
-      let stored = try KerasFile(path: path)
-      let content = try KerasGraph(stored)
-      let file = content.file
-      return Checkpoint(
-        path: path, format: .kerasHDF5, formatVersion: stored.kerasVersion, sha256: sha256,
-        byteCount: byteCount,
-        tensors: file.layers.flatMap(\.weights) + (file.topLevelWeights ?? []),
-        layers: content.layers, graph: content.graph, graphAbsence: content.absence,
-        notices: notices(stored, file), record: file.record, content: .keras(content))
+      return try Checkpoint(path, try KerasFile(path: path), archive: nil, byteCount, sha256)
     } catch let failure as Failure {
       throw failure.within(path)
     }
+  }
+
+  static func openKerasArchive(path: String, bytes: [UInt8]) throws -> Checkpoint {
+    do {
+      let (archive, file) = try KerasArchive.read(bytes)
+      return try Checkpoint(path, file, archive: archive, bytes.count, hexadecimalSHA256(of: bytes))
+    } catch let failure as Failure {
+      throw failure.within(path)
+    }
+  }
+
+  private init(
+    _ path: String, _ stored: KerasFile, archive: KerasArchive?, _ byteCount: Int, _ sha256: String
+  ) throws {
+    let content = try KerasGraph(stored, archive: archive)
+    let file = content.file
+    self.init(
+      path: path, format: archive == nil ? .kerasHDF5 : .kerasArchive, formatVersion: stored.kerasVersion,
+      sha256: sha256,
+      byteCount: byteCount,
+      tensors: file.layers.flatMap(\.weights) + (file.topLevelWeights ?? []),
+      layers: content.layers, graph: content.graph, graphAbsence: content.absence,
+      notices: Self.notices(stored, file), record: file.record, content: .keras(content))
   }
 
   private static func notices(_ stored: KerasFile, _ file: KerasFile) -> [String] {
@@ -40,10 +55,14 @@ extension Checkpoint {
     _ content: KerasGraph, replacing replacements: [Replacement], record: JSON, to path: String,
     overwrite: Bool
   ) throws {
-    try write(try KerasEditor(content).replacing(replacements, record: record), to: path, overwrite: overwrite)
+    try write(
+      try KerasEditor(content).replacing(replacements, record: record), of: content, to: path, overwrite: overwrite)
   }
 
-  func write(_ file: KerasFile, to path: String, overwrite: Bool) throws {
+  func write(_ file: KerasFile, of content: KerasGraph, to path: String, overwrite: Bool) throws {
+    if let archive = content.archive {
+      return try OutputFile.write(try archive.fileBytes(file), to: path, overwrite: overwrite)
+    }
     try OutputFile.replace(path, overwrite: overwrite) { temporary in
       do {
         try HDF5File.write(file.hdf5, to: temporary)
@@ -57,6 +76,7 @@ extension Checkpoint {
   func kerasByteCount(
     _ content: KerasGraph, replacing replacements: [Replacement], record: JSON
   ) throws -> Int {
-    try HDF5File.byteCount(try KerasEditor(content).replacing(replacements, record: record).hdf5)
+    let file = try KerasEditor(content).replacing(replacements, record: record)
+    return try content.archive?.byteCount(file) ?? HDF5File.byteCount(file.hdf5)
   }
 }

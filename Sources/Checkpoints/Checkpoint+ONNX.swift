@@ -19,7 +19,8 @@ extension Checkpoint {
         path: path, format: .onnx, formatVersion: "opset \(model.opset)", sha256: hexadecimal(hash.finalize()),
         byteCount: byteCount, tensors: model.tensors, layers: content.layers, graph: content.graph, graphAbsence: nil,
         notices: model.externalFiles.isEmpty
-          ? [] : ["the weights lie in \(model.externalFiles.count) files beside the model; what is written is one file"],
+          ? []
+          : ["the weights lie in \(model.externalFiles.count) files beside the model; what is written is one file"],
         record: try model.record(), content: .onnx(content))
     } catch let failure as Failure {
       throw failure.within(path)

@@ -16,6 +16,7 @@ extension Checkpoint {
         path: path, byteCount: bytes.count, sha256: hexadecimalSHA256(of: bytes))
     case .safetensors: return try openSafetensors(path: path, bytes: bytes)
     case .onnx: return try openONNX(path: path, bytes: bytes)
+    case .kerasArchive: return try openKerasArchive(path: path, bytes: bytes)
     case .unsupported(let kind, let remedy):
       throw Failure(path, "cannot be read", "it is \(kind)", remedy: remedy)
     case .unknown where path.hasSuffix(".safetensors"):
@@ -25,7 +26,7 @@ extension Checkpoint {
     case .unknown:
       throw Failure(
         path, "cannot be read", "its content is that of no known checkpoint",
-        remedy: "expected a Keras .h5 file, an .onnx file, a .safetensors file or a .safetensors.index.json")
+        remedy: "expected a Keras .keras or .h5 file, an .onnx file, a .safetensors file or a .safetensors.index.json")
     }
   }
 

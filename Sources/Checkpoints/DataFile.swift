@@ -22,6 +22,7 @@ public enum DataFile {
       case .safetensors:
         return try SafetensorsSet.Shard(fileName: path, parsing: bytes).tensors
       case .onnx: throw unknown("it is an ONNX model")
+      case .kerasArchive: throw unknown("it is a .keras archive")
       case .unsupported(let kind, _): throw unknown("it is \(kind)")
       case .unknown: throw unknown("its content is that of no known data file")
       }

@@ -3,6 +3,7 @@ enum FileSignature: Equatable {
   case hdf5
   case safetensors
   case onnx
+  case kerasArchive
   /// A known kind that cannot be read as a checkpoint here, and what would help.
   case unsupported(kind: String, remedy: String)
   case unknown
@@ -58,11 +59,10 @@ enum FileSignature: Equatable {
     let names = archive.members.map(\.name)
     if names.contains(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }) { return pickle }
     if names.contains("model.weights.h5") {
-      return .unsupported(
-        kind: "a .keras archive", remedy: "load it in Keras and save it as .h5 first")
+      return .kerasArchive
     }
     return .unsupported(
-      kind: "a ZIP archive", remedy: "expected a Keras .h5 file or a .safetensors file")
+      kind: "a ZIP archive", remedy: "expected a Keras .keras or .h5 file or a .safetensors file")
   }
 
   /// A plausible header length, then a JSON object.

@@ -30,7 +30,7 @@ import Testing
     #expect(FileSignature([]) == .unknown)
     #expect(remedy(archive("archive/data.pkl")).contains("convert it to safetensors first"))
     #expect(remedy([0x80, 2, 0x8A, 10]).contains("convert it to safetensors first"))
-    #expect(remedy(archive("model.weights.h5")).contains(".keras"))
+    #expect(FileSignature(archive("model.weights.h5")) == .kerasArchive)
     #expect(FileSignature([8, 7, 0x12, 7]) == .onnx)
     #expect(remedy(Array("PK".utf8) + [3, 4]).contains("damaged"))
     #expect(remedy([0, 0, 0, 0] + Array("TFL3".utf8)).contains("TensorFlow Lite"))

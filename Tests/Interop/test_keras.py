@@ -13,6 +13,8 @@ FRAMEWORKS = {"keras3": keras.models.load_model, "tf.keras": tf_keras.models.loa
 
 def frameworks(checkpoint):
     """Both, but for tf.keras on files of Keras 3, whose configurations it does not know."""
+    if checkpoint.suffix == ".keras":
+        return ["keras3"]
     with h5py.File(checkpoint) as file:
         version = file.attrs["keras_version"]
     is_new = (version.decode() if isinstance(version, bytes) else version).startswith("3")

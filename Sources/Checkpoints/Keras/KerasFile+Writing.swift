@@ -63,7 +63,7 @@ extension HDF5Group {
 }
 
 extension HDF5ElementType {
-  fileprivate init(_ dtype: DType) {
+  init(_ dtype: DType) {
     switch dtype {
     case .bool: self = .boolean
     case .f16: self = .float(bits: 16)

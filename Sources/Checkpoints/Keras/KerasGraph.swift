@@ -12,6 +12,8 @@ struct KerasGraph: Sendable {
   let absence: String?
   /// The architecture and whose weight is whose, nil without an architecture.
   let architecture: Architecture?
+  /// The archive that the file comes from; nil for an HDF5 file.
+  let archive: KerasArchive?
 
   struct Architecture: Sendable {
     let model: KerasModel
@@ -21,7 +23,8 @@ struct KerasGraph: Sendable {
   }
 
   /// - Throws: `Failure` where the configuration is none of Keras or does not fit the weights.
-  init(_ stored: KerasFile) throws {
+  init(_ stored: KerasFile, archive: KerasArchive? = nil) throws {
+    self.archive = archive
     file = try stored.upgradedToKeras2()
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)

@@ -25,40 +25,6 @@ enum NumPyArchive {
   ///
   /// - Throws: `Failure` when an array has no NumPy form, or the archive would need ZIP64.
   static func fileBytes(_ tensors: [StoredTensor]) throws -> [UInt8] {
-    var file: [UInt8] = []
-    var directory: [UInt8] = []
-    for tensor in tensors {
-      let contents = try NumPyArray.fileBytes(tensor)
-      let name = Array((tensor.name + suffix).utf8)
-      guard let count = UInt32(exactly: contents.count), let offset = UInt32(exactly: file.count),
-        let nameLength = UInt16(exactly: name.count)
-      else { throw tooLarge }
-      // Version 2.0, UTF-8 names, stored, 1 January 1980.
-      var common: [UInt8] = []
-      for word: UInt16 in [20, 0x0800, 0, 0, 0x0021] { common.appendLittleEndian(word) }
-      for number in [crc32(contents[...]), count, count] { common.appendLittleEndian(number) }
-      common.appendLittleEndian(nameLength)
-      common.appendLittleEndian(0 as UInt16)
-
-      directory += [0x50, 0x4B, 0x01, 0x02, 20, 0] + common
-      // No comment, first disk, no attributes.
-      directory += Array(repeating: 0, count: 10)
-      directory.appendLittleEndian(offset)
-      directory += name
-      file += [0x50, 0x4B, 0x03, 0x04] + common + name + contents
-    }
-    guard let count = UInt16(exactly: tensors.count), count < .max,
-      let length = UInt32(exactly: directory.count), let offset = UInt32(exactly: file.count)
-    else { throw tooLarge }
-    file += directory + [0x50, 0x4B, 0x05, 0x06, 0, 0, 0, 0]
-    file.appendLittleEndian(count)
-    file.appendLittleEndian(count)
-    file.appendLittleEndian(length)
-    file.appendLittleEndian(offset)
-    file += [0, 0]
-    return file
+    try ZipArchive.fileBytes(tensors.map { ($0.name + suffix, try NumPyArray.fileBytes($0)) })
   }
-
-  private static let tooLarge = Failure(
-    "archive", "cannot be written", "it would have more than 4 GiB or 65534 arrays")
 }

@@ -58,7 +58,8 @@ extension ONNXModel {
     var makers: [String: Int] = [:]
     for (index, node) in nodes.enumerated() {
       for output in node.output where !output.isEmpty {
-        guard makers.updateValue(index, forKey: output) == nil, !proto.graph.initializer.contains(where: { $0.name == output })
+        guard makers.updateValue(index, forKey: output) == nil,
+          !proto.graph.initializer.contains(where: { $0.name == output })
         else { throw Failure("value '\(output)'", "cannot be read", "two nodes make it") }
       }
     }
@@ -136,7 +137,9 @@ final class ONNXGraphBuilder {
 
   /// Adds what computes the node's outputs.
   func add(_ node: ONNXNode, layer: Layer?) throws {
-    guard node.proto.opType != "Constant" || node.proto.output.first.flatMap(model.tensor(named:)) == nil else { return }
+    guard node.proto.opType != "Constant" || node.proto.output.first.flatMap(model.tensor(named:)) == nil else {
+      return
+    }
     let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
     let before = nodes.count
     if isStandard, let convert = ONNXOperators.all[node.proto.opType] {

@@ -99,7 +99,8 @@ extension ONNXNode {
 
   private func convolutionKernel(_ kernel: StoredTensor) throws -> ONNXKernel {
     let groups = int("group", default: 1)
-    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 }) else {
+    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 })
+    else {
       throw failure("\(groups) groups and a kernel of \(kernel.shape)", "expected (out, in / groups, spatial...)")
     }
     let convolution = Convolution(
@@ -116,7 +117,8 @@ extension ONNXNode {
   /// Stored (in, out / groups, spatial...), the program's own order.
   private func transposedKernel(_ kernel: StoredTensor) throws -> ONNXKernel {
     let groups = int("group", default: 1)
-    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 }) else {
+    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 })
+    else {
       throw failure("\(groups) groups and a kernel of \(kernel.shape)", "expected (in, out / groups, spatial...)")
     }
     return ONNXKernel(
@@ -143,7 +145,9 @@ extension ONNXNode {
     var bias: TensorReference?
     if input(2) != nil {
       let outputs = kernel.shape[isTransposed ? 0 : 1]
-      guard let stored = tensor(2), stored.shape.reduce(1, *) == outputs, stored.shape.last == outputs else { return nil }
+      guard let stored = tensor(2), stored.shape.reduce(1, *) == outputs, stored.shape.last == outputs else {
+        return nil
+      }
       bias = TensorReference(stored.name, shape: [outputs])
     }
     return linear(kernel, isTransposed: isTransposed, bias: bias)

@@ -25,7 +25,8 @@ extension ONNXOperators {
       let node = conversion.node
       conversion.emit(
         .function(
-          .hardSigmoid(slope: Float(node.float("alpha", default: 0.2)), offset: Float(node.float("beta", default: 0.5)))),
+          .hardSigmoid(slope: Float(node.float("alpha", default: 0.2)), offset: Float(node.float("beta", default: 0.5)))
+        ),
         [try conversion.operand(0)])
     },
     "Softmax": softmax(logarithmic: false), "LogSoftmax": softmax(logarithmic: true),
@@ -147,7 +148,8 @@ extension ONNXOperators {
 extension ONNXGraphBuilder {
   /// Whether a value is the output of a linear layer.
   func isMadeByProduct(_ name: String) -> Bool {
-    guard let node = nodes.last(where: { $0.name == name }), case .convolution(let convolution, _, _, _) = node.operation
+    guard let node = nodes.last(where: { $0.name == name }),
+      case .convolution(let convolution, _, _, _) = node.operation
     else { return false }
     return convolution.spatialOrder == 0
   }

@@ -21,8 +21,12 @@ extension ONNXOperators {
         [try conversion.operand(0)])
     },
     "MaxPool": pooling(.maximum), "AveragePool": pooling(.average),
-    "GlobalMaxPool": { $0.emit(.globalPooling(.maximum, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)]) },
-    "GlobalAveragePool": { $0.emit(.globalPooling(.average, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)]) },
+    "GlobalMaxPool": {
+      $0.emit(.globalPooling(.maximum, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)])
+    },
+    "GlobalAveragePool": {
+      $0.emit(.globalPooling(.average, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)])
+    },
   ]
 
   private static let transposedConvolution: Converter = { conversion in

@@ -85,7 +85,9 @@ extension ONNXOperators {
     },
   ]
 
-  static let recurrent: [String: Converter] = ["LSTM": recurrentLayer(.lstm), "GRU": recurrentLayer(.gru), "RNN": recurrentLayer(.rnn)]
+  static let recurrent: [String: Converter] = [
+    "LSTM": recurrentLayer(.lstm), "GRU": recurrentLayer(.gru), "RNN": recurrentLayer(.rnn),
+  ]
 
   private static func recurrentLayer(_ kind: RecurrentLayer.Kind) -> Converter {
     { conversion in

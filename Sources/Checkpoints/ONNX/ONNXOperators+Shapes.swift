@@ -144,9 +144,10 @@ extension ONNXOperators {
   private static let upsample: Converter = { conversion in
     let node = conversion.node
     let isNearest = node.text("mode", default: "nearest") == "nearest"
-    let scales = try node.floats("scales").map {
-      conversion.builder.literal(Literal(shape: [$0.count], values: $0))
-    } ?? conversion.operand(1)
+    let scales =
+      try node.floats("scales").map {
+        conversion.builder.literal(Literal(shape: [$0.count], values: $0))
+      } ?? conversion.operand(1)
     conversion.emit(
       .resize(
         Resizing(size: .factors, coordinates: .asymmetric, method: isNearest ? .nearest(.floor) : .linear)),

@@ -72,7 +72,9 @@ struct ONNXStageWriter {
     if parts.isEmpty { add("Identity", []) }
     let last = parts.count - 1
     parts[last].output = original.output
-    for (index, part) in parts.enumerated() where !original.name.isEmpty { parts[index].name = "\(original.name)/\(index)" }
+    for (index, part) in parts.enumerated() where !original.name.isEmpty {
+      parts[index].name = "\(original.name)/\(index)"
+    }
     return parts
   }
 
