@@ -78,7 +78,7 @@ let package = Package(
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
     tests(of: "HDF5"),
-    tests(of: "Checkpoints", ["Inference", "Decompositions"]),
+    tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
     tests(of: "Pipeline"),
     tests(of: "kcompress", ["Checkpoints"]),
   ]
