@@ -83,7 +83,8 @@ public struct Pooling: Sendable, Equatable {
   public var roundsUp: Bool
 
   public init(
-    kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false, roundsUp: Bool = false
+    kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false,
+    roundsUp: Bool = false
   ) {
     self.kind = kind
     self.extents = extents

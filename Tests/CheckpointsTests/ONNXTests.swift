@@ -103,7 +103,9 @@ import Testing
     var generator = SplitMix64(seed: 9)
     for _ in 0..<300 {
       var damaged = bytes
-      for _ in 0..<3 { damaged[Int(generator.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: generator.next()) }
+      for _ in 0..<3 {
+        damaged[Int(generator.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: generator.next())
+      }
       // Either it is read or it is refused.
       _ = try? open(damaged)
     }

@@ -52,7 +52,9 @@ import Testing
 
   @Test func whatDoesNotFitIsRefused() {
     func expectMisfit(_ message: String, _ operation: ArrayOperation, _ literal: Literal) {
-      #expect { try graph([node("l", .constant(literal)), node("y", operation, "x", "l")], shape: [2, 3, 4]).shapes() } throws: {
+      #expect {
+        try graph([node("l", .constant(literal)), node("y", operation, "x", "l")], shape: [2, 3, 4]).shapes()
+      } throws: {
         "\($0)".contains(message)
       }
     }

@@ -56,7 +56,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [["--ratio", "1"], ["--ratio", "nan"], ["--ratio", "2", "--parameters", "9"], ["--structures", "qr"]])
+  @Test(arguments: [
+    ["--ratio", "1"], ["--ratio", "nan"], ["--ratio", "2", "--parameters", "9"], ["--structures", "qr"],
+  ])
   func wrongUsage(_ options: [String]) throws {
     try Workshop.with(["digits.h5"]) { workshop in
       let outcome = try Program.run(["explain", "digits.h5", "conv"] + options, in: workshop.folder)

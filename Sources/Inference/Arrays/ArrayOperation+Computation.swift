@@ -28,7 +28,8 @@ extension ArrayOperation {
     case .depthToSpace(let block, let columnsFirst):
       return BlockRearrangement(block: block, columnsFirst: columnsFirst, toSpace: true)
     case .spaceToDepth(let block): return BlockRearrangement(block: block, columnsFirst: false, toSpace: false)
-    case .reduce(let kind, _, let ignoresMissing): return ReductionComputation(kind: kind, ignoresMissingAxes: ignoresMissing)
+    case .reduce(let kind, _, let ignoresMissing):
+      return ReductionComputation(kind: kind, ignoresMissingAxes: ignoresMissing)
     case .extremum(let axis, let largest, _): return ExtremumPlace(axis: axis, largest: largest)
     case .resize(let resizing): return ResizingComputation(resizing: resizing)
     case .matrixProduct: return MatrixProduct()

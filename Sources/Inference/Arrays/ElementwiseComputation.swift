@@ -15,7 +15,9 @@ struct ElementwiseComputation: Computation {
     if kind == .select {
       let yes = aligned(inputs[0]).stretched(to: outputShape)
       let no = aligned(inputs[1]).stretched(to: outputShape)
-      for i in result.elements.indices { result.elements[i] = result.elements[i] != 0 ? yes.elements[i] : no.elements[i] }
+      for i in result.elements.indices {
+        result.elements[i] = result.elements[i] != 0 ? yes.elements[i] : no.elements[i]
+      }
       return result
     }
     let count = inputs.count + 1

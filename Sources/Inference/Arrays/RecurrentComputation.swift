@@ -17,7 +17,8 @@ struct RecurrentComputation: Computation {
     self.layer = layer
     let (directions, rows) = (layer.directions.count, layer.kind.gateCount * layer.hiddenCount)
     guard inputWeights.order == 3, inputWeights.shape[0] == directions, inputWeights.shape[1] == rows,
-      hiddenWeights.shape == [directions, rows, layer.hiddenCount], bias.map({ $0.count == directions * 2 * rows }) ?? true
+      hiddenWeights.shape == [directions, rows, layer.hiddenCount],
+      bias.map({ $0.count == directions * 2 * rows }) ?? true
     else {
       throw misfit(
         "weights of \(inputWeights.shape) and \(hiddenWeights.shape)",

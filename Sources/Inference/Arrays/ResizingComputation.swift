@@ -25,7 +25,9 @@ struct ResizingComputation: Computation {
     let outer = value.shape[..<axis].reduce(1, *)
     var shape = value.shape
     shape[axis] = count
-    let allTaps = (0..<count).map { taps(at: coordinate($0, extent: extent, count: count, factor: factor), extent: extent) }
+    let allTaps = (0..<count).map {
+      taps(at: coordinate($0, extent: extent, count: count, factor: factor), extent: extent)
+    }
     let source = value.elements.span
     var result = Value(zeros: shape)
     var target = result.elements.mutableSpan

@@ -6,7 +6,8 @@ extension ArrayOperation {
   /// - Throws: `Failure` with an empty subject when the operation does not fit its operands.
   func output(of operands: [KnownValue]) throws -> KnownValue? {
     guard operandCounts.contains(operands.count) else {
-      throw misfit("it has \(operands.count) operands", "expected \(operandCounts.lowerBound) to \(operandCounts.upperBound)")
+      throw misfit(
+        "it has \(operands.count) operands", "expected \(operandCounts.lowerBound) to \(operandCounts.upperBound)")
     }
     switch self {
     case .constant(let literal): return KnownValue(literal)
