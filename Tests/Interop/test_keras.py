@@ -66,6 +66,16 @@ def test_real_checkpoints(tmp_path, name, budget):
     check_same_outputs(path, np.load(reference)["inputs"][:4], tmp_path)
 
 
+@pytest.mark.parametrize("structure", ["sekron", "gkpd", "tt", "tr", "cp", "tucker"])
+def test_each_structure_on_mobilenet(tmp_path, structure):
+    checkpoint = shared("mlperf_tiny/vww_96.h5")
+    inputs = np.load(shared("mlperf_tiny/vww_96.reference.npz"))["inputs"][:4]
+    whole = kcompress("plan", checkpoint, "--budget", "10MB", "-o", tmp_path / "whole.plan.json")["predicted"]["bytes"]
+    path, plan = compress(checkpoint, tmp_path, int(0.6 * whole), "--structures", structure)
+    assert any(layer["structure"] == structure for layer in plan["layers"])
+    check_same_outputs(path, inputs, tmp_path)
+
+
 def test_all_structures_compete(tmp_path):
     checkpoint = shared("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5")
     inputs = np.load(shared("face_classification/fer2013_mini_XCEPTION.102-0.66.reference.npz"))["inputs"][:4]

@@ -89,6 +89,19 @@ def test_resnet20(tmp_path, load_compressed, structure, with_graph):
     check_dense(tmp_path, ResNet(3).eval(), model, x)
 
 
+def test_resnet32(tmp_path, load_compressed):
+    """The way of the README, with all structures, for an export whose names are PyTorch's."""
+    checkpoint, graph = shared("cifar_resnet/resnet32.safetensors"), shared("cifar_resnet/resnet32.onnx")
+    path, _ = compress(checkpoint, tmp_path, 900_000, "--graph", graph)
+    assert kcompress("verify", path, "--graph", graph)["passed"]
+    model = load_compressed(ResNet(5).eval(), path)
+    x = torch.randn(4, 3, 32, 32)
+    reference = tmp_path / "torch.npz"
+    with torch.no_grad():
+        np.savez(reference, inputs=x.numpy(), outputs=model(x).numpy())
+    assert kcompress("verify", path, "--graph", graph, "--reference", reference, "--max-discrepancy", "1e-4")["passed"]
+
+
 def check_dense(folder, original, factored, x):
     """What --dense writes, in the original class, computes what the factors compute."""
     dense = folder / "dense.safetensors"

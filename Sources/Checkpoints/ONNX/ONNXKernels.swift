@@ -13,7 +13,7 @@ struct ONNXKernels {
   init(_ model: ONNXModel) throws {
     let nodes = model.proto.graph.node
     var readers: [String: Int] = [:]
-    for node in nodes { for input in node.input where !input.isEmpty { readers[input, default: 0] += 1 } }
+    for node in nodes { for input in node.everyInput where !input.isEmpty { readers[input, default: 0] += 1 } }
     for output in model.proto.graph.output { readers[output.name, default: 0] += 1 }
     var byKernel: [String: Int] = [:]
     var names: Set<String> = []
@@ -52,6 +52,13 @@ struct ONNXKernels {
   }
 
   func layer(ofNode index: Int) -> Layer? { layerOfNode[index].map { layers[$0] } }
+}
+
+extension Onnx_NodeProto {
+  /// What the node reads, the bodies of branches and loops included.
+  fileprivate var everyInput: [String] {
+    input + attribute.flatMap { ($0.graphs + ($0.hasG ? [$0.g] : [])).flatMap { $0.node.flatMap(\.everyInput) } }
+  }
 }
 
 /// What a node says about its kernel.
