@@ -121,72 +121,64 @@ def onnx_of(model):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def engine_against_onnxruntime(batch=64, rounds=5):
+def engine_against_onnxruntime(batch=64):
     checkpoint = SHARED / "mlperf_tiny/pretrainedResnet.h5"
     if not checkpoint.exists():
         print("engine against onnxruntime: skipped, ResNet-8 is not there")
         return
     import numpy as np
-    import onnxruntime
     import tf_keras
 
     model = tf_keras.models.load_model(checkpoint, compile=False)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    session = onnxruntime.InferenceSession(
-        onnx_of(model).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = session_of(onnx_of(model).SerializeToString())
     inputs = np.random.default_rng(0).random((batch, 32, 32, 3), np.float32)
     difference = np.abs(session.run(None, {"input": inputs})[0] - model(inputs).numpy()).max()
     assert difference <= 1e-4, f"the ONNX form differs by {difference}"
 
-    theirs, ours = [], []
-    for _ in range(rounds):
-        times = []
-        for _ in range(20):
-            start = time.perf_counter()
-            session.run(None, {"input": inputs})
-            times.append(time.perf_counter() - start)
-        theirs.append(statistics.median(times))
-        done = subprocess.run(
-            [PROGRAM, "bench", str(checkpoint), "--batch", str(batch), "--threads", str(THREADS), "--json"],
-            capture_output=True, text=True, check=True)
-        ours.append(json.loads(done.stdout)["median"])
-    ratios = [t / o for t, o in zip(theirs, ours)]
-    print(
-        f"engine, ResNet-8, batch {batch}, {THREADS} threads: {statistics.median(ours) * 1e3:.1f} ms, onnxruntime "
-        f"{onnxruntime.__version__} {statistics.median(theirs) * 1e3:.1f} ms: {statistics.median(ratios):.2f} of its speed "
-        f"({min(ratios):.2f} to {max(ratios):.2f}; at least 0.5)")
+    compare_with_onnxruntime("ResNet-8", checkpoint, session, inputs, repetitions=20)
 
 
-def onnx_against_onnxruntime(name, shape, rounds=3, repetitions=5):
+def onnx_against_onnxruntime(name, shape):
     checkpoint = SHARED / name
     if not checkpoint.exists():
         print(f"engine against onnxruntime: skipped, {name} is not there")
         return
     import numpy as np
+
+    inputs = np.random.default_rng(0).random(shape, np.float32)
+    compare_with_onnxruntime(name, checkpoint, session_of(str(checkpoint)), inputs, repetitions=5)
+
+
+def session_of(model):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    session = onnxruntime.InferenceSession(str(checkpoint), options, providers=["CPUExecutionProvider"])
-    inputs = {session.get_inputs()[0].name: np.random.default_rng(0).random(shape, np.float32)}
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def compare_with_onnxruntime(name, checkpoint, session, inputs, repetitions, rounds=5):
+    """Times both in turn on batches of the same shape."""
+    import onnxruntime
+
+    named = {session.get_inputs()[0].name: inputs}
     theirs, ours = [], []
     for _ in range(rounds):
         times = []
         for _ in range(repetitions + 1):
             start = time.perf_counter()
-            session.run(None, inputs)
+            session.run(None, named)
             times.append(time.perf_counter() - start)
         theirs.append(statistics.median(times[1:]))
         done = subprocess.run(
-            [PROGRAM, "bench", str(checkpoint), "--batch", str(shape[0]), "--threads", str(THREADS), "--repetitions",
-             str(repetitions), "--input-shape", "x".join(map(str, shape[1:])), "--json"],
+            [PROGRAM, "bench", str(checkpoint), "--batch", str(len(inputs)), "--threads", str(THREADS), "--repetitions",
+             str(repetitions), "--input-shape", "x".join(map(str, inputs.shape[1:])), "--json"],
             capture_output=True, text=True, check=True)
         ours.append(json.loads(done.stdout)["median"])
     ratios = [t / o for t, o in zip(theirs, ours)]
     print(
-        f"engine, {name}, {shape}, {THREADS} threads: {statistics.median(ours) * 1e3:.1f} ms, onnxruntime "
-        f"{statistics.median(theirs) * 1e3:.1f} ms: {statistics.median(ratios):.2f} of its speed "
+        f"engine, {name}, {inputs.shape}, {THREADS} threads: {statistics.median(ours) * 1e3:.1f} ms, onnxruntime "
+        f"{onnxruntime.__version__} {statistics.median(theirs) * 1e3:.1f} ms: {statistics.median(ratios):.2f} of its speed "
         f"({min(ratios):.2f} to {max(ratios):.2f}; at least 0.5)", flush=True)
 
 

@@ -12,13 +12,8 @@ extension Checkpoint {
     var changed: [String: StoredTensor] = [:]
     for layer in layers {
       guard let kernel = kernels[layer.name], let stored = tensor(named: layer.kernel.name) else { continue }
-      let result = StoredTensor(name: stored.name, layer.kernel.write(kernel, shape: stored.shape), as: stored.dtype)
-      guard try result.decoded(as: Double.self).isFinite else {
-        throw Failure(
-          self.path, "layer '\(layer.name)' cannot be written",
-          "its kernel has values that are no finite \(stored.dtype.rawValue)")
-      }
-      changed[stored.name] = result
+      changed[stored.name] = try StoredTensor(
+        name: stored.name, layer.kernel.write(kernel, shape: stored.shape), as: stored.dtype, of: layer)
     }
     switch content {
     case .safetensors(let set): try set.substituting(changed).write(to: path, overwrite: overwrite)

@@ -90,8 +90,8 @@ extension Operation {
       return ParametricReLU(slopes: Value(try parameter(slopes)))
     case .pooling(let pooling): return PoolingComputation(pooling: pooling)
     case .globalPooling(let kind, let layout, _): return GlobalPooling(kind: kind, layout: layout)
-    case .padding(let before, _, let value): return Border(before: before.map { -$0 }, value: value)
-    case .cropping(let before, _): return Border(before: before, value: 0)
+    case .padding(let before, _, let value): return Bordering(before: before, value: value)
+    case .cropping(let before, _): return Bordering(before: before.map { -$0 }, value: 0)
     case .upsampling(let factors, let interpolation, let layout):
       return Upsampling(factors: factors, interpolation: interpolation, layout: layout)
     case .merge(.concatenate(let axis)): return Concatenation(axis: axis)

@@ -28,12 +28,13 @@ extension ArrayOperation {
     case .matrixProduct:
       guard operands.count == 2, let output = try? Self.product(operands[0], operands[1]), let depth = operands[0].last
       else { return nil }
-      return output.product.flatMap { count in depth.map { count * $0 } }
+      return output.product.flatMap { count in depth.flatMap { [count, $0].productIfExact } }
     case .recurrent(let layer):
       guard let data = operands.first, data.count == 3, let steps = data[0], let batch = data[1], let features = data[2]
       else { return nil }
-      return steps * batch * layer.directions.count * layer.kind.gateCount * layer.hiddenCount
-        * (features + layer.hiddenCount)
+      return [
+        steps, batch, layer.directions.count, layer.kind.gateCount, layer.hiddenCount, features + layer.hiddenCount,
+      ].productIfExact
     default: return 0
     }
   }

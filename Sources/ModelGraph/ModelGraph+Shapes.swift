@@ -46,7 +46,10 @@ extension ModelGraph {
       do {
         guard let value = try node.operation.output(of: known) else { continue }
         let extents = value.shape.compactMap(\.self)
-        guard extents.productIfExact != nil else { throw misfit("its output \(value.shape.text) is too large", nil) }
+        // Far above any memory, and far enough below overflow that sums and products of extents are safe.
+        guard extents.productIfExact.map({ $0 <= 1 << 40 }) ?? false, extents.allSatisfy({ $0 <= 1 << 40 }) else {
+          throw misfit("its output \(value.shape.text) is too large", nil)
+        }
         values[node.name] = value
       } catch let failure as Failure {
         throw failure.within("layer '\(node.layer)'")

@@ -93,3 +93,7 @@ struct GraphOption: ParsableArguments {
     completion: .file(extensions: ["onnx"]))
   var path: String?
 }
+
+extension ArgumentHelp {
+  static let checkpoint: ArgumentHelp = "A Keras .h5 or .keras, an .onnx or a .safetensors file, or a shard index."
+}

@@ -7,7 +7,7 @@ struct ExplainCommand: ParsableCommand {
     commandName: "explain", abstract: "Show what each structure reaches for one layer.",
     discussion: "For one size of the layer: the best shapes and ranks of every structure, best first.")
 
-  @Argument(help: "A Keras .h5, an .onnx or a .safetensors file, or a shard index.", completion: .file())
+  @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
 
   @Argument(help: "A layer's name, as inspect lists it.")

@@ -5,7 +5,7 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what a checkpoint holds and which layers can be compressed.")
 
-  @Argument(help: "A Keras .h5, an .onnx or a .safetensors file, or a shard index.", completion: .file())
+  @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
 
   @OptionGroup var graph: GraphOption

@@ -9,7 +9,7 @@ struct PlanCommand: ParsableCommand {
     abstract: "Choose a structure for every layer so that the file fits a budget.",
     discussion: "Writes model.plan.json beside the checkpoint; an older plan there is replaced.")
 
-  @Argument(help: "A Keras .h5, an .onnx or a .safetensors file, or a shard index.", completion: .file())
+  @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
 
   @Option(help: ArgumentHelp("The bytes that the written file may have: 4MB, 4MiB, 500kB, 250000.", valueName: "size"))

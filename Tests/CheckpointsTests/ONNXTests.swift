@@ -165,6 +165,13 @@ import Testing
     let checkpoint = try open(Self.external("weights.bin", offset: 16), beside: ["weights.bin": content])
     #expect(checkpoint.tensor(named: "conv.weight")?.bytes == Array(content[16..<880]))
     #expect(checkpoint.byteCount > 900)
+    // What is written holds its data itself.
+    try withTemporaryFolder { folder in
+      let path = folder + "/alone.onnx"
+      try checkpoint.write(replacing: [], record: [:], to: path, overwrite: false)
+      #expect(try Checkpoint.open(path).tensor(named: "conv.weight")?.bytes == Array(content[16..<880]))
+      #expect(try checkpoint.byteCount(replacing: [], record: [:]) == InputFile.read(path).count)
+    }
     expectRefusal("and 'weights.bin' has 900") {
       try open(Self.external("weights.bin", offset: 100), beside: ["weights.bin": content])
     }

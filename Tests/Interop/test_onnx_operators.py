@@ -304,7 +304,7 @@ def small_network(opset):
     return model(nodes, {"x": ["n", 3, 12, 12]}, ["y"], constants, opset, ir=3 if opset < 9 else 8 if opset < 20 else 10)
 
 
-@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21])
+@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21, 23])
 @pytest.mark.parametrize("structure", ["sekron", "cp"])
 def test_versions(tmp_path, opset, structure):
     from conftest import compress

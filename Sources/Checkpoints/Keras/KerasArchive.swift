@@ -51,7 +51,7 @@ struct KerasArchive: Sendable {
     let file = KerasFile(
       modelConfig: config, kerasVersion: version ?? "3", backend: nil,
       layers: try model.layers.map { try layerGroup($0, groups, model) }, topLevelWeights: nil, isWeightsOnly: false,
-      hasOptimizerState: zip.members.contains { $0.name == weightsName } && config["compile_config"]?.object != nil,
+      hasOptimizerState: config["compile_config"]?.object != nil,
       record: record)
     let rewritten = [metadataName, configName, weightsName, recordName]
     let others = try zip.members.filter { !rewritten.contains($0.name) && !$0.name.hasSuffix("/") }
@@ -89,10 +89,11 @@ struct KerasArchive: Sendable {
     let slots = KerasWeights.slots(entry, isFrozen: !model.isTrainable, 3)
     var tensors: [StoredTensor] = []
     for slot in slots {
-      let stored = groups[slot.entry.path]?.allDatasets ?? []
       let scope = entry.name + "/" + slot.entry.name
       guard let names = slot.names else {
-        for (path, dataset) in stored { tensors.append(try StoredTensor(name: "\(scope)/\(path)", dataset)) }
+        for (path, dataset) in groups[slot.entry.path]?.allDatasets ?? [] {
+          tensors.append(try StoredTensor(name: "\(scope)/\(path)", dataset))
+        }
         continue
       }
       // A layer's variables are numbered over both of its slots.

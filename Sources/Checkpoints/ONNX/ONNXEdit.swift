@@ -108,9 +108,7 @@ struct ONNXEdit {
     proto.graph.initializer =
       proto.graph.initializer.filter { !removed.contains($0.name) }.map { header in
         guard let tensor = model.tensor(named: header.name) else { return header }
-        var result = header
-        result.clearDataLocation()
-        result.externalData = []
+        var result = header.bare
         result.rawData = Data(tensor.bytes)
         return result
       }
@@ -129,17 +127,16 @@ struct ONNXEdit {
     inner.node = []
     inner.initializer = []
     var size = try inner.encodedCount
-    for node in nodes { size += Self.field(1, try node.encodedCount) }
-    for header in model.proto.graph.initializer where !removed.contains(header.name) {
-      var header = header
-      guard let tensor = model.tensor(named: header.name) else {
-        size += Self.field(5, try header.encodedCount)
-        continue
+    for (index, node) in model.proto.graph.node.enumerated() {
+      if let own = replaced[index] {
+        for node in own { size += Self.field(1, try node.encodedCount) }
+      } else if isKept(node) {
+        size += Self.field(1, model.nodeLengths[index])
       }
-      header.clearDataLocation()
-      header.externalData = []
-      header.clearRawData()
-      size += Self.field(5, try header.encodedCount + Self.field(9, tensor.bytes.count))
+    }
+    for (index, header) in model.proto.graph.initializer.enumerated() where !removed.contains(header.name) {
+      let data = model.tensor(named: header.name).map { Self.field(9, $0.bytes.count) } ?? 0
+      size += Self.field(5, model.initializerLengths[index] + data)
     }
     for addition in added {
       size += Self.field(5, try addition.header.encodedCount + Self.field(9, addition.byteCount))
@@ -156,11 +153,5 @@ struct ONNXEdit {
       rest >>= 7
     }
     return 1 + lengthBytes + length
-  }
-}
-
-extension Message {
-  fileprivate var encodedCount: Int {
-    get throws { try (serializedBytes(options: ONNXEditor.reproducible) as [UInt8]).count }
   }
 }

@@ -88,13 +88,8 @@ struct ONNXEditor {
           edit.add(name, shape: shape, dtype: layer.dtype, nil)
           continue
         }
-        let stored = StoredTensor(name: name, writer.stored(replacement.weights[weight]), as: layer.dtype)
-        guard try stored.decoded(as: Double.self).isFinite else {
-          throw Failure(
-            "layer '\(layer.name)'", "cannot be written",
-            "'\(name)' has values that are no finite \(layer.dtype.rawValue)",
-            remedy: "choose another structure for the layer")
-        }
+        let stored = try StoredTensor(
+          name: name, writer.stored(replacement.weights[weight]), as: layer.dtype, of: layer)
         edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes)
       }
       for use in graph.uses[layer.name] ?? [] {

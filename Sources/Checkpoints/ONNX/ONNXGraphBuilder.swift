@@ -56,14 +56,15 @@ extension ONNXModel {
   func sortedNodes() throws -> [Int] {
     let nodes = proto.graph.node
     var makers: [String: Int] = [:]
+    let held = Set(proto.graph.initializer.map(\.name))
     for (index, node) in nodes.enumerated() {
       for output in node.output where !output.isEmpty {
         guard makers.updateValue(index, forKey: output) == nil,
-          !proto.graph.initializer.contains(where: { $0.name == output })
+          !held.contains(output)
         else { throw Failure("value '\(output)'", "cannot be read", "two nodes make it") }
       }
     }
-    let given = Set(proto.graph.input.map(\.name) + tensors.map(\.name) + proto.graph.initializer.map(\.name))
+    let given = Set(proto.graph.input.map(\.name) + tensors.map(\.name)).union(held)
     var waiting = [Int](repeating: 0, count: nodes.count)
     var readers: [Int: [Int]] = [:]
     for (index, node) in nodes.enumerated() {

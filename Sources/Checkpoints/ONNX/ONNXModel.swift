@@ -14,10 +14,13 @@ struct ONNXModel: Sendable {
   let tensors: [StoredTensor]
   /// The files that hold data, relative to the model's folder, in the order of their first use.
   let externalFiles: [String]
+  /// The encoded lengths of the nodes and of the initialisers without their data: a plan asks for the size of very many variants.
+  let nodeLengths: [Int]
+  let initializerLengths: [Int]
   private let places: [String: Int]
 
   static let recordKey = "kcompress"
-  private static let opsets = 7...25
+  private static let opsets = 7...23
 
   /// - Parameters:
   ///   - path: of the file; external data lie beside it.
@@ -84,6 +87,8 @@ struct ONNXModel: Sendable {
       if let tensor = try node.constantTensor(external: external) { try add(tensor.renamed(node.output[0])) }
     }
     self.proto = proto
+    nodeLengths = try proto.graph.node.map { try $0.encodedCount }
+    initializerLengths = try proto.graph.initializer.map { try $0.bare.encodedCount }
     self.tensors = tensors
     self.places = places
     externalFiles = order
@@ -99,6 +104,24 @@ struct ONNXModel: Sendable {
     } catch let failure as Failure {
       throw failure.within("metadata '\(Self.recordKey)'")
     }
+  }
+}
+
+extension Onnx_TensorProto {
+  /// The tensor without its data and without where these lie.
+  var bare: Onnx_TensorProto {
+    var result = self
+    guard storedType != nil else { return result }
+    result.clearDataLocation()
+    result.externalData = []
+    result.clearRawData()
+    return result
+  }
+}
+
+extension Message {
+  var encodedCount: Int {
+    get throws { try (serializedBytes(options: ONNXEditor.reproducible) as [UInt8]).count }
   }
 }
 

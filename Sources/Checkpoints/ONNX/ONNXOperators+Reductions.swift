@@ -108,6 +108,9 @@ extension ONNXOperators {
       else {
         return conversion.refuse("with other activations, clipping, peepholes, sequence lengths or the batch first")
       }
+      guard weights.shape.count == 3, hidden.shape.count == 3,
+        node.int("hidden_size", default: hidden.shape[2]) == hidden.shape[2]
+      else { throw node.failure("weights of \(weights.shape) and \(hidden.shape) do not fit its hidden_size") }
       let states = try [5, 6].compactMap { index in try node.input(index).map { try conversion.builder.operand($0) } }
       guard states.isEmpty || node.input(5) != nil else { return conversion.refuse("with a cell state alone") }
       for (index, result) in [RecurrentLayer.Result.sequence, .hidden, .cell].enumerated() {
@@ -117,7 +120,7 @@ extension ONNXOperators {
           .array(
             .recurrent(
               RecurrentLayer(
-                kind: kind, hiddenCount: node.int("hidden_size", default: hidden.shape.last ?? 0),
+                kind: kind, hiddenCount: hidden.shape[2],
                 directions: directions, inputWeights: TensorReference(weights.name),
                 hiddenWeights: TensorReference(hidden.name), bias: node.tensor(3).map { TensorReference($0.name) },
                 resetsAfterProduct: node.int("linear_before_reset", default: 0) != 0,

@@ -22,9 +22,8 @@ extension SafetensorsSet {
           precondition(
             replacement.weights[index].shape == shape,
             "weight \(index) of '\(layer.name)' has the shape \(replacement.weights[index].shape)")
-          let weight = StoredTensor(name: name, replacement.weights[index], as: layer.dtype)
-          try Self.checkFinite(weight, of: layer)
-          newTensors[layer.kernel.name, default: []].append(weight)
+          newTensors[layer.kernel.name, default: []].append(
+            try StoredTensor(name: name, replacement.weights[index], as: layer.dtype, of: layer))
         case .bias:
           if let bias = layer.bias, let original = stored[bias.name] {
             newTensors[bias.name] = [original.renamed(name)]
@@ -41,15 +40,5 @@ extension SafetensorsSet {
           tensors: shard.tensors.flatMap { newTensors[$0.name] ?? [$0] })
       },
       isSharded: isSharded)
-  }
-
-  /// A factor can be larger than any weight of the kernel, and F16 ends at 65504.
-  private static func checkFinite(_ weight: StoredTensor, of layer: Layer) throws {
-    guard try weight.decoded(as: Double.self).isFinite else {
-      throw Failure(
-        "layer '\(layer.name)'", "cannot be written",
-        "'\(weight.name)' has values that are no finite \(weight.dtype.rawValue)",
-        remedy: "choose another structure for the layer")
-    }
   }
 }

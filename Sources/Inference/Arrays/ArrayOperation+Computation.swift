@@ -15,16 +15,16 @@ extension ArrayOperation {
     case .shape(let axes): return ShapeOfOperand(axes: axes)
     case .size: return ShapeOfOperand(axes: nil)
     case .reshape, .flatten, .squeeze, .unsqueeze: return Reshaping()
-    case .transpose(let order): return AnyPermutation(order: order)
+    case .transpose(let order): return Permutation(order: order)
     case .expand: return Expansion()
     case .tile: return Tiling()
     case .filled(let value): return Filling(value: Float(value))
-    case .range: return Range3()
+    case .range: return Progression()
     case .slice: return Slicing()
     case .gather(let axis): return Gathering(axis: axis)
     case .concatenate(let axis): return Concatenation(axis: axis)
     case .part(let axis, let index, let count): return PartOfAxis(axis: axis, index: index, count: count)
-    case .pad(let mode, let value): return AnyBorder(mode: mode, value: Float(value))
+    case .pad(let mode, let value): return Bordering(mode: mode, value: Float(value))
     case .depthToSpace(let block, let columnsFirst):
       return BlockRearrangement(block: block, columnsFirst: columnsFirst, toSpace: true)
     case .spaceToDepth(let block): return BlockRearrangement(block: block, columnsFirst: false, toSpace: false)
@@ -67,19 +67,11 @@ struct Filling: Computation {
   }
 }
 
-/// Start, limit and step as a vector.
-struct Range3: Computation {
+/// Operands: start, limit, step.
+struct Progression: Computation {
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let (start, step) = (Double(inputs[0].elements[0]), Double(inputs[2].elements[0]))
     return Value(shape: outputShape, elements: (0..<outputShape[0]).map { Float(start + Double($0) * step) })
-  }
-}
-
-struct AnyPermutation: Computation {
-  let order: [Int]?
-
-  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
-    inputs[0].permuted(order ?? outputShape.indices.reversed())
   }
 }
 

@@ -34,6 +34,10 @@ struct ResizingComputation: Computation {
     for line in 0..<outer {
       for (place, taps) in allTaps.enumerated() {
         let to = (line * count + place) * inner
+        if taps.count == 1 {
+          copyRun(source, at: (line * extent + taps[0].place) * inner, to: &target, at: to, count: inner)
+          continue
+        }
         for tap in taps {
           let from = (line * extent + tap.place) * inner
           let weight = Float(tap.weight)

@@ -14,7 +14,11 @@ struct AxisPlaces {
     let count = shape.reduce(1, *)
     guard count > 0 else { return Value(zeros: shape) }
     guard let last = places.last else { return input }
-    let isRun = last.first.map { first in first >= 0 && last.indices.allSatisfy { last[$0] == first + $0 } } ?? false
+    // Neighbours in order, perhaps between constants, are copied at once.
+    let head = last.prefix { $0 < 0 }.count
+    let run = last[head...].prefix { $0 >= 0 }
+    let isRun =
+      run.indices.allSatisfy { last[$0] == last[head] + $0 - head } && last[run.endIndex...].allSatisfy { $0 < 0 }
     let outer = places.dropLast()
     var index = Array(repeating: 0, count: outer.count)
     let source = input.elements.span
@@ -31,7 +35,9 @@ struct AxisPlaces {
         if !isInside {
           for i in 0..<last.count { target[to + i] = constant }
         } else if isRun {
-          copyRun(source, at: from + last[0], to: &target, at: to, count: last.count)
+          fillRun(&target, at: to, count: head, with: constant)
+          copyRun(source, at: from + (run.first ?? 0), to: &target, at: to + head, count: run.count)
+          fillRun(&target, at: to + run.endIndex, count: last.count - run.endIndex, with: constant)
         } else {
           for i in 0..<last.count { target[to + i] = last[i] < 0 ? constant : source[from + last[i]] }
         }
@@ -95,9 +101,10 @@ struct Gathering: Computation {
     let extent = data.shape[place]
     var places = data.shape.map { Array(0..<$0) }
     places[place] = try inputs[1].elements.map { index in
-      let position = index < 0 ? Int(index) + extent : Int(index)
+      let number = Int(clampingTruncated: Double(index)) ?? .min
+      let position = number < 0 && number >= -extent ? number + extent : number
       guard (0..<extent).contains(position) else {
-        throw Failure("", "cannot be run", "it takes element \(Int(index)) of \(extent)")
+        throw Failure("", "cannot be run", "it takes element \(index) of \(extent)")
       }
       return position
     }
@@ -105,23 +112,22 @@ struct Gathering: Computation {
   }
 }
 
-/// Operands: data, borders before all axes and after all axes.
-struct AnyBorder: Computation {
-  let mode: PaddingMode
+/// Borders in front of all axes, stated or as the second operand (which holds those behind the axes too); negative ones crop.
+struct Bordering: Computation {
+  var before: [Int]?
+  var mode = PaddingMode.constant
   let value: Float
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
-    let places = try data.shape.indices.map { axis in
-      let (extent, before) = (data.shape[axis], Int(inputs[1].elements[axis]))
-      return try (0..<outputShape[axis]).map { place in
-        try source(of: place - before, extent: extent)
-      }
+    let before = before ?? inputs[1].elements.map { Int($0) }
+    let places = data.shape.indices.map { axis in
+      (0..<outputShape[axis]).map { source(of: $0 - before[axis], extent: data.shape[axis]) }
     }
     return AxisPlaces(places: places, constant: value).select(from: data)
   }
 
-  private func source(of place: Int, extent: Int) throws -> Int {
+  private func source(of place: Int, extent: Int) -> Int {
     if (0..<extent).contains(place) { return place }
     switch mode {
     case .constant: return -1
