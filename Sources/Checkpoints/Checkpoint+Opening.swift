@@ -6,14 +6,18 @@ extension Checkpoint {
   /// Reads a checkpoint. The format follows from the content; only a sharded set is known by the name of its index,
   /// `*.safetensors.index.json`.
   ///
+  /// - Parameter architecture: the file with the architecture of Keras weights that come without one, `model.to_json()`.
   /// - Throws: `Failure` for a file that is damaged, or of a kind that cannot be read here.
-  public static func open(_ path: String) throws -> Checkpoint {
+  public static func open(_ path: String, architecture: String? = nil) throws -> Checkpoint {
     let bytes = try InputFile.read(path)
+    let signature = FileSignature(bytes)
+    if architecture != nil, signature != .hdf5 { throw KerasFile.hasArchitecture.within(path) }
     if path.hasSuffix(".index.json") { return try openSharded(path: path, index: bytes) }
-    switch FileSignature(bytes) {
+    switch signature {
     case .hdf5:
       return try openKeras(
-        path: path, byteCount: bytes.count, sha256: hexadecimalSHA256(of: bytes))
+        path: path, byteCount: bytes.count, sha256: hexadecimalSHA256(of: bytes),
+        architecture: try architecture.map(readJSON))
     case .safetensors: return try openSafetensors(path: path, bytes: bytes)
     case .onnx: return try openONNX(path: path, bytes: bytes)
     case .kerasArchive: return try openKerasArchive(path: path, bytes: bytes)
@@ -27,6 +31,15 @@ extension Checkpoint {
       throw Failure(
         path, "cannot be read", "its content is that of no known checkpoint",
         remedy: "expected a Keras .keras or .h5 file, an .onnx file, a .safetensors file or a .safetensors.index.json")
+    }
+  }
+
+  private static func readJSON(_ path: String) throws -> JSON {
+    let bytes = try InputFile.read(path)
+    do {
+      return try JSON(parsing: bytes)
+    } catch let failure as Failure {
+      throw failure.within(path)
     }
   }
 
@@ -50,7 +63,7 @@ extension Checkpoint {
       notices: sharded.notices)
   }
 
-  private init(
+  init(
     path: String, set: SafetensorsSet, sha256: String, byteCount: Int, notices: [String]
   ) throws {
     do {

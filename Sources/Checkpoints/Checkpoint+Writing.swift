@@ -1,5 +1,4 @@
 import Basics
-import Foundation
 
 extension Checkpoint {
   /// Writes the checkpoint with some layers in factored form, in its own format. Tensors that no replacement is about
@@ -8,10 +7,11 @@ extension Checkpoint {
   /// - Parameters:
   ///   - replacements: with their weights.
   ///   - record: what the file remembers about the compression; it becomes the `record` of the checkpoint.
+  ///     Nil for a file that is as good as an original.
   ///   - path: of the file; of a sharded set, of its index.
   /// - Throws: `Failure` when a layer may not be replaced, or the file exists or cannot be written.
   public func write(
-    replacing replacements: [Replacement], record: JSON, to path: String, overwrite: Bool
+    replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool
   ) throws {
     switch content {
     case .safetensors(let set):
@@ -29,7 +29,7 @@ extension Checkpoint {
   /// The exact bytes that `write` with these replacements and this record puts into the file, or into the index and all shards.
   /// Replacements need no weights.
   ///
-  /// - Parameter path: where the file will be; only the index of a sharded set depends on it. Nil means `defaultOutputPath`.
+  /// - Parameter path: where the file will be; only the index of a sharded set depends on it. Nil means `CheckpointPath.compressed`.
   /// - Throws: `Failure` when a layer may not be replaced.
   /// - Complexity: O(tensors), without touching their bytes; plus the record's text.
   public func byteCount(
@@ -40,7 +40,7 @@ extension Checkpoint {
       let nameLength =
         set.isSharded
         ? SafetensorsLayout.quotedLength(
-          try SafetensorsSet.shardNames(indexPath: path ?? defaultOutputPath, count: 1)[0]) : 0
+          try SafetensorsSet.shardNames(indexPath: path ?? CheckpointPath(self.path).compressed, count: 1)[0]) : 0
       return try located {
         try set.sizes.byteCount(replacements, record: record, shardNameLength: nameLength)
       }
@@ -49,15 +49,6 @@ extension Checkpoint {
     case .keras(let file):
       return try kerasByteCount(file, replacing: replacements, record: record)
     }
-  }
-
-  /// Where the compressed checkpoint goes unless the user says otherwise: `model.compressed.h5` beside `model.h5`.
-  public var defaultOutputPath: String {
-    let suffix =
-      path.hasSuffix(SafetensorsSet.indexSuffix)
-      ? SafetensorsSet.indexSuffix
-      : (path as NSString).pathExtension.isEmpty ? "" : "." + (path as NSString).pathExtension
-    return path.dropLast(suffix.count) + ".compressed" + suffix
   }
 
   /// Adds the path to a failure about a layer.

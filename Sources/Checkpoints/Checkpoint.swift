@@ -7,6 +7,7 @@ public struct Checkpoint: Sendable {
   public enum Format: String, Sendable {
     case safetensors
     case kerasHDF5 = "keras-h5"
+    case kerasWeights = "keras-weights-h5"
     case kerasArchive = "keras"
     case onnx
   }

@@ -77,6 +77,8 @@ enum HDF5Writer {
     try check(H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER), path, "cannot be written")
     let handle = try Handle(
       unsafe H5Dcreate2(group.id, name, type.id, space.id, 0, properties.id, 0), H5Dclose, path)
+    // HDF5 has no such type: this is how Keras 3 tells it from other two bytes.
+    if dataset.type == .brainFloat { try write(.string("bfloat16"), name: "dtype", to: handle, path) }
     guard !dataset.bytes.isEmpty else { return }
     let status = unsafe dataset.bytes.withUnsafeBytes { bytes in
       unsafe H5Dwrite(handle.id, type.id, 0, 0, 0, bytes.baseAddress)

@@ -1,21 +1,53 @@
 import Basics
 import Checkpoints
 import Foundation
+import TensorCore
 
-/// A checkpoint's path, with that of the ONNX export that gives it a graph where it has none itself.
+/// The files that make a network of a checkpoint that does not hold all of it.
+public struct Companions: Sendable, Equatable {
+  /// An ONNX export of the original network, for a checkpoint without a graph.
+  public var graph: String?
+  /// The architecture of Keras weights, what `model.to_json()` returns.
+  public var architecture: String?
+
+  public init(graph: String? = nil, architecture: String? = nil) {
+    self.graph = graph
+    self.architecture = architecture
+  }
+}
+
+/// A checkpoint's path, with those of its companions and the type that its numbers are stored in.
 struct CheckpointSource: Sendable {
   let path: String
-  var graph: String?
+  var companions = Companions()
+  /// Nil leaves every tensor in its own.
+  var dtype: DType?
 
-  /// - Throws: `Failure` where one of the files cannot be read, or the graph is not this checkpoint's.
+  /// - Throws: `Failure` where one of the files cannot be read, or they do not belong together.
   func open() throws -> Checkpoint {
-    let checkpoint = try Checkpoint.open(path)
-    guard let graph else { return checkpoint }
+    var checkpoint = try openWithArchitecture()
+    if let dtype { checkpoint = try checkpoint.converted(to: dtype) }
+    guard let graph = companions.graph else { return checkpoint }
     let record = try checkpoint.record.map { json in
       do { return try Record(json) } catch let failure as Failure { throw failure.within(path) }
     }
     return try checkpoint.withGraph(
       graph,
       factored: (record?.layers ?? []).map { FactoredLayer(name: $0.name, stages: $0.stages, parts: $0.parts) })
+  }
+
+  /// Weights that say nothing about their network take the architecture that lies beside them under their own name, as apply puts
+  /// it there.
+  private func openWithArchitecture() throws -> Checkpoint {
+    let beside = CheckpointPath(path).architecture
+    let isBeside = FileManager.default.fileExists(atPath: beside)
+    if companions.architecture != nil || (path.hasSuffix(".weights.h5") && isBeside) {
+      return try Checkpoint.open(path, architecture: companions.architecture ?? beside)
+    }
+    let checkpoint = try Checkpoint.open(path)
+    guard checkpoint.format == .kerasHDF5, checkpoint.graph == nil, checkpoint.record != nil, isBeside else {
+      return checkpoint
+    }
+    return try Checkpoint.open(path, architecture: beside)
   }
 }

@@ -81,27 +81,35 @@ public func apply(
   let path = locate(plan.checkpoint, besides: request.plan)
   let output = request.output ?? (request.dense ? CheckpointPath(path).dense : CheckpointPath(path).compressed)
   let reports = ReportPaths(html: request.report ?? CheckpointPath(path).report)
-  for file in [output] + reports.all { try OutputFile.check(file, overwrite: request.overwrite) }
   guard output != path else {
     throw Failure(output, "is not overwritten", "it is the original checkpoint", remedy: "choose another path with -o")
   }
 
-  let graph = plan.options.graph.map { locate($0, besides: request.plan) }
-  let checkpoint = try CheckpointSource(path: path, graph: graph).open()
+  let source = CheckpointSource(
+    path: path,
+    companions: Companions(
+      graph: plan.options.graph.map { locate($0, besides: request.plan) },
+      architecture: plan.options.architecture.map { locate($0, besides: request.plan) }),
+    dtype: plan.options.dtype)
+  let checkpoint = try source.open()
+  for file in [output, checkpoint.architecturePath(besides: output)].compactMap(\.self) + reports.all {
+    try OutputFile.check(file, overwrite: request.overwrite)
+  }
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
   let replacements = try fit(
     planned, checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
   var record = try Record(
-    replacing: replacements, in: checkpoint, plan: plan)
+    replacing: replacements, in: checkpoint, architecture: plan.options.architecture, plan: plan)
   let measured = try measure(
-    replacements, record: &record, plan: plan, checkpoint, graph: graph, workers: workers, progress: progress)
+    replacements, record: &record, checkpoint, source, seed: plan.options.seed, workers: workers, progress: progress)
   if request.dense {
-    try checkpoint.write(kernels: record.kernels(of: replacements), to: output, overwrite: request.overwrite)
+    try checkpoint.substituting(kernels: record.kernels(of: replacements))
+      .write(replacing: [], record: nil, to: output, overwrite: request.overwrite)
   } else {
     try checkpoint.write(
       replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
   }
-  let written = try Checkpoint.open(output)
+  let written = try CheckpointSource(path: output).open()
 
   let elapsed = ContinuousClock.now - start
   let result = ApplyResult(
@@ -151,8 +159,8 @@ private struct Measurement {
 
 /// Writes a first version in a temporary folder, reads it back and measures it; what it measured on the network goes to the record.
 private func measure(
-  _ replacements: [Replacement], record: inout Record, plan: PlanDocument,
-  _ checkpoint: Checkpoint, graph: String?, workers: Workers, progress: Progress
+  _ replacements: [Replacement], record: inout Record, _ checkpoint: Checkpoint, _ source: CheckpointSource,
+  seed: UInt64, workers: Workers, progress: Progress
 ) throws -> Measurement {
   let folder = FileManager.default.temporaryDirectory
     .appendingPathComponent("kcompress-\(ProcessInfo.processInfo.globallyUniqueString)")
@@ -161,19 +169,22 @@ private func measure(
   let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent)
     .path
   try checkpoint.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
-  let compressed = try CheckpointSource(path: draft, graph: graph).open()
+  let compressed = try CheckpointSource(path: draft, companions: Companions(graph: source.companions.graph)).open()
+  // What was asked for is compared with what was there, in the types that it had.
+  let original =
+    source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()
 
   var result = Measurement(layers: [])
   result.layers = try record.checkLayers(
-    in: compressed, original: checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
+    in: compressed, original: original, seed: seed, workers: workers, progress: progress)
   do {
-    let before = try Network(checkpoint, workers: workers)
+    let before = try Network(original, workers: workers)
     let after = try Network(compressed, workers: workers)
-    let samples = try Samples(seed: plan.options.seed, count: randomSampleCount, for: before.graph)
+    let samples = try Samples(seed: seed, count: randomSampleCount, for: before.graph)
     result.samples = samples.source
     result.network = try compare(after, before, samples, progress: progress)
     record.network = Record.NetworkRecord(
-      samples: samples.count, seed: plan.options.seed,
+      samples: samples.count, seed: seed,
       relativeDiscrepancy: result.network?.relativeDiscrepancy ?? .nan)
   } catch let failure as Failure {
     record.network = nil

@@ -12,8 +12,8 @@ public struct Inspection: Sendable {
   public let peakActivationCount: Int?
 
   /// - Throws: `Failure` where the file cannot be read.
-  public init(path: String, graph: String? = nil) throws {
-    checkpoint = try CheckpointSource(path: path, graph: graph).open()
+  public init(path: String, companions: Companions = Companions()) throws {
+    checkpoint = try CheckpointSource(path: path, companions: companions).open()
     macs = checkpoint.macs
     peakActivationCount = checkpoint.graph.flatMap { try? $0.peakActivationCount() }
   }

@@ -14,7 +14,8 @@ extension PlanDocument {
     self.solver = solver
     options = Options(
       structures: request.structures, keep: request.keep.map(\.pattern),
-      seed: request.seed, graph: request.graph)
+      seed: request.seed, graph: request.companions.graph, architecture: request.companions.architecture,
+      dtype: request.dtype)
     layers = choices.indices.map { position in
       LayerPlan(choices[position], chosen[position], couldShrink: couldShrink[position])
     }

@@ -1,4 +1,5 @@
 import Basics
+import TensorCore
 
 extension PlanDocument {
   /// Reads a plan file.
@@ -86,6 +87,8 @@ extension PlanDocument.Options {
     keep = try reader.strings("keep")
     seed = UInt64(clamping: try reader.integer("seed"))
     graph = try reader.optional("graph", \.string, "a path")
+    architecture = try reader.optional("architecture", \.string, "a path")
+    dtype = try reader.optional("dtype", { $0.string.flatMap { DType(rawValue: $0.uppercased()) } }, "f16, bf16 or f32")
     try reader.finish()
   }
 }

@@ -1,4 +1,5 @@
 import Basics
+import TensorCore
 
 /// A plan as `plan` writes it and `apply` reads it: what is to become of every layer, what it will cost, and how far from the
 /// optimum it can be at most. The keys of its JSON form are a contract with scripts.
@@ -71,6 +72,10 @@ public struct PlanDocument: Sendable, Equatable {
     public var seed: UInt64
     /// The ONNX export that gave the checkpoint its graph.
     public var graph: String?
+    /// The architecture of Keras weights.
+    public var architecture: String?
+    /// The type in which the file stores numbers; nil where each tensor keeps its own.
+    public var dtype: DType?
   }
 
   public var checkpoint: String
@@ -110,6 +115,8 @@ extension PlanDocument {
       "options": [
         "structures": .strings(options.structures), "keep": .strings(options.keep),
         "seed": .number(String(options.seed)), "graph": .optional(options.graph, JSON.string),
+        "architecture": .optional(options.architecture, JSON.string),
+        "dtype": .optional(options.dtype) { .string($0.rawValue.lowercased()) },
       ],
       "layers": .array(layers.map(\.json)),
     ]

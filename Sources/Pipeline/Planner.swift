@@ -16,22 +16,24 @@ public struct PlanRequest: Sendable {
   /// Layers whose names match one of these globs stay dense.
   public var keep: [Glob]
   public var seed: UInt64
-  /// An ONNX export of the network, for a checkpoint without a graph.
-  public var graph: String?
+  public var companions: Companions
+  /// The type in which the file stores numbers; nil keeps each tensor's own.
+  public var dtype: DType?
 
   /// The structures that there are.
   public static var knownStructures: [String] { Structures.all.map(\.name) }
 
   public init(
     checkpoint: String, budget: Int, structures: [String] = [], keep: [Glob] = [],
-    seed: UInt64 = 0, graph: String? = nil
+    seed: UInt64 = 0, companions: Companions = Companions(), dtype: DType? = nil
   ) {
     self.checkpoint = checkpoint
     self.budget = budget
     self.structures = structures.isEmpty ? Self.knownStructures : structures
     self.keep = keep
     self.seed = seed
-    self.graph = graph
+    self.companions = companions
+    self.dtype = dtype
   }
 }
 
@@ -49,7 +51,9 @@ public enum PlanOutcome: Sendable {
 public func plan(
   _ request: PlanRequest, workers: Workers, progress: Progress = .silent
 ) throws -> (outcome: PlanOutcome, checkpoint: Checkpoint) {
-  let checkpoint = try CheckpointSource(path: request.checkpoint, graph: request.graph).open()
+  let checkpoint = try CheckpointSource(
+    path: request.checkpoint, companions: request.companions, dtype: request.dtype
+  ).open()
   guard checkpoint.record == nil else {
     throw Failure(
       request.checkpoint, "is not planned", "kcompress has compressed it already",
@@ -135,7 +139,7 @@ private func choose(
   among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest
 ) throws -> PlanOutcome {
   var sizes = try FileSizeModel(checkpoint) { replacements in
-    try Record(replacing: replacements, in: checkpoint)
+    try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
   }
   var options: [[(growth: Int, candidate: Candidate?)]] = []
   for choice in choices {

@@ -5,8 +5,13 @@ import ModelGraph
 
 extension Record {
   /// The record of these replacements. Without a plan only its size matters: the promises are placeholders of the same width.
-  init(replacing replacements: [Replacement], in checkpoint: Checkpoint, plan: PlanDocument? = nil) throws {
+  ///
+  /// - Parameter architecture: the original's, where it came in a file of its own.
+  init(
+    replacing replacements: [Replacement], in checkpoint: Checkpoint, architecture: String?, plan: PlanDocument? = nil
+  ) throws {
     originalPath = plan?.checkpoint ?? checkpoint.path
+    originalArchitecture = architecture
     originalSHA256 = checkpoint.sha256
     let parts = try checkpoint.partNames(replacing: replacements)
     let planned = Dictionary(

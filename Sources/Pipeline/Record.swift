@@ -33,6 +33,8 @@ public struct Record: Sendable, Equatable {
   /// The original's file name, and its folder relative to the compressed file or absolute as the user gave it.
   public var originalPath: String
   public var originalSHA256: String
+  /// The original's architecture where it came in a file of its own.
+  public var originalArchitecture: String?
   public var layers: [LayerRecord]
   /// Nil where the network could not be run.
   public var network: NetworkRecord?
@@ -43,7 +45,7 @@ extension Record {
   var json: JSON {
     [
       "schema": .string(Self.schema),
-      "original": ["path": .string(originalPath), "sha256": .string(originalSHA256)],
+      "original": .object(original),
       "layers": .array(
         layers.map { layer in
           [
@@ -63,6 +65,12 @@ extension Record {
     ]
   }
 
+  private var original: JSONObject {
+    var result: JSONObject = ["path": .string(originalPath), "sha256": .string(originalSHA256)]
+    result["architecture"] = originalArchitecture.map(JSON.string)
+    return result
+  }
+
   init(_ json: JSON) throws {
     func missing(_ key: String) -> Failure {
       Failure("the record of kcompress", "is damaged", "'\(key)' is missing or malformed")
@@ -74,6 +82,7 @@ extension Record {
     guard let layerValues = json["layers"]?.array else { throw missing("layers") }
     originalPath = path
     originalSHA256 = hash
+    originalArchitecture = json["original"]?["architecture"]?.string
     layers = try layerValues.map { value in
       guard let name = value["name"]?.string, let structure = value["structure"]?.string,
         let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"],

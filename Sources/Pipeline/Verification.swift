@@ -16,14 +16,13 @@ public struct VerifyRequest: Sendable {
   public var minimumAccuracy: Double?
   public var preparation: SamplePreparation
   public var seed: UInt64?
-  /// An ONNX export of the original network, for a checkpoint without a graph.
-  public var graph: String?
+  public var companions: Companions
 
   public init(
     checkpoint: String, reference: String? = nil, original: String? = nil,
     maximumDiscrepancy: Double? = nil, minimumAgreement: Double? = nil,
     minimumAccuracy: Double? = nil, preparation: SamplePreparation = SamplePreparation(),
-    seed: UInt64? = nil, graph: String? = nil
+    seed: UInt64? = nil, companions: Companions = Companions()
   ) {
     self.checkpoint = checkpoint
     self.reference = reference
@@ -33,7 +32,7 @@ public struct VerifyRequest: Sendable {
     self.minimumAccuracy = minimumAccuracy
     self.preparation = preparation
     self.seed = seed
-    self.graph = graph
+    self.companions = companions
   }
 }
 
@@ -72,7 +71,7 @@ public struct Verification: Sendable {
 public func verify(
   _ request: VerifyRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Verification {
-  let checkpoint = try CheckpointSource(path: request.checkpoint, graph: request.graph).open()
+  let checkpoint = try CheckpointSource(path: request.checkpoint, companions: request.companions).open()
   let record = try checkpoint.record.map { json in
     do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
   }
@@ -124,8 +123,18 @@ private struct Original {
 
   /// - Throws: `Failure` where the file given with `--original` cannot be read or is not the one that apply recorded.
   init(_ request: VerifyRequest, _ record: Record?) throws {
+    let folder = (request.checkpoint as NSString).deletingLastPathComponent as NSString
+    /// Where a recorded file may be: at its own path, or beside the compressed checkpoint.
+    func places(of recorded: String) -> [String] {
+      [recorded, folder.appendingPathComponent((recorded as NSString).lastPathComponent)].filter {
+        FileManager.default.fileExists(atPath: $0)
+      }
+    }
+    let companions = Companions(
+      graph: request.companions.graph,
+      architecture: record?.originalArchitecture.map { places(of: $0).first ?? $0 })
     if let path = request.original {
-      let opened = try CheckpointSource(path: path, graph: request.graph).open()
+      let opened = try CheckpointSource(path: path, companions: companions).open()
       if let record, opened.sha256 != record.originalSHA256 {
         throw Failure(
           path, "is not the original of '\(request.checkpoint)'",
@@ -136,17 +145,14 @@ private struct Original {
       return
     }
     guard let record else { return }
-    let folder = (request.checkpoint as NSString).deletingLastPathComponent
-    let name = (record.originalPath as NSString).lastPathComponent
-    let places = [record.originalPath, (folder as NSString).appendingPathComponent(name)]
-    for place in places where FileManager.default.fileExists(atPath: place) {
-      let opened = try CheckpointSource(path: place, graph: request.graph).open()
+    for place in places(of: record.originalPath) {
+      let opened = try CheckpointSource(path: place, companions: companions).open()
       if opened.sha256 == record.originalSHA256 {
         checkpoint = opened
         return
       }
     }
     notices.append(
-      "the original '\(name)' is not at hand, so kernels are not compared with it (give it with --original)")
+      "the original '\((record.originalPath as NSString).lastPathComponent)' is not at hand, so kernels are not compared with it (give it with --original)")
   }
 }

@@ -85,13 +85,20 @@ extension Glob: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
-/// The graph of a checkpoint that has none itself.
-struct GraphOption: ParsableArguments {
+/// What makes a network of a checkpoint that does not hold all of it.
+struct CompanionOptions: ParsableArguments {
   @Option(
-    name: .customLong("graph"),
     help: ArgumentHelp("An ONNX export of the network, for a safetensors file, which has no graph.", valueName: "file"),
     completion: .file(extensions: ["onnx"]))
-  var path: String?
+  var graph: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The architecture of Keras weights that come without one: what model.to_json() returns.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
+  var architecture: String?
+
+  var companions: Companions { Companions(graph: graph, architecture: architecture) }
 }
 
 extension ArgumentHelp {

@@ -8,11 +8,11 @@ struct InspectCommand: ParsableCommand {
   @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
 
-  @OptionGroup var graph: GraphOption
+  @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let inspection = try Inspection(path: checkpoint, graph: graph.path)
+    let inspection = try Inspection(path: checkpoint, companions: companions.companions)
     inspection.checkpoint.notices.forEach(common.terminal.notice)
     common.terminal.result(inspection.json, inspection.text)
   }

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Basics
+import Checkpoints
 import Foundation
 import Pipeline
+import TensorCore
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,19 +23,25 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Leave layers dense whose names match; may be repeated.", valueName: "glob"))
   var keep: [Glob] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Store numbers as f16, bf16 or f32, counted in the budget; the network computes in the type that it did.",
+      valueName: "type"))
+  var dtype: StoredType?
+
   @Option(help: "The seed of everything random.")
   var seed: UInt64 = 0
 
   @Option(name: .shortAndLong, help: ArgumentHelp("Where the plan goes.", valueName: "file"), completion: .file())
   var output: String?
 
-  @OptionGroup var graph: GraphOption
+  @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let request = PlanRequest(
       checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
-      seed: seed, graph: graph.path)
+      seed: seed, companions: companions.companions, dtype: dtype?.type)
     let path = output ?? CheckpointPath(checkpoint).plan
     try OutputFile.check(path, overwrite: true)
     let (outcome, opened) = try common.terminal.withProgress {
@@ -52,6 +60,19 @@ struct PlanCommand: ParsableCommand {
         print(JSON.object(["smallest": .integer(smallest), "held_up_by": .strings(heldUpBy)]).text(.indented))
       }
       throw NegativeVerdict()
+    }
+  }
+}
+
+/// `f16`
+enum StoredType: String, ExpressibleByArgument, CaseIterable {
+  case f16, bf16, f32
+
+  var type: DType {
+    switch self {
+    case .f16: .f16
+    case .bf16: .bf16
+    case .f32: .f32
     }
   }
 }

@@ -36,7 +36,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "The seed of random inputs.")
   var seed: UInt64?
 
-  @OptionGroup var graph: GraphOption
+  @OptionGroup var companions: CompanionOptions
   @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
 
@@ -44,7 +44,7 @@ struct VerifyCommand: ParsableCommand {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,
       maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement,
-      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, graph: graph.path)
+      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, companions: companions.companions)
     let verification = try common.terminal.withProgress {
       try Pipeline.verify(request, workers: common.workers, progress: $0)
     }

@@ -49,7 +49,7 @@ import Testing
       #expect(checkpoint.record == ["a": [1]])
       #expect(checkpoint.graph == nil && checkpoint.graphAbsence != nil)
       #expect(checkpoint.byteCount == shard.fileBytes().count)
-      #expect(checkpoint.defaultOutputPath == folder + "/model.compressed")
+      #expect(CheckpointPath(checkpoint.path).compressed == folder + "/model.compressed")
     }
     // FIPS 180-2, appendix B.1.
     #expect(

@@ -53,7 +53,7 @@ import Testing
       weights: [first, second])
     try withTemporaryFolder { folder in
       let original = try checkpoint([shard], in: folder)
-      let path = original.defaultOutputPath
+      let path = CheckpointPath(original.path).compressed
       #expect(path == folder + "/m.compressed.safetensors")
       let record: JSON = ["layers": ["conv"], "text": "\"é\n"]
       try original.write(replacing: [replacement], record: record, to: path, overwrite: false)
@@ -119,7 +119,7 @@ import Testing
             tensors: tensors + [tensor("shard\(index)", .u8, [index])])
         }, in: folder)
       let record: JSON = ["note": "\"é\t\\", "seed": .integer(seed)]
-      let path = original.defaultOutputPath
+      let path = CheckpointPath(original.path).compressed
       try original.write(replacing: replacements, record: record, to: path, overwrite: false)
       let sizesOnly = replacements.map { Replacement(layer: $0.layer, stages: $0.stages) }
       let counted = try original.byteCount(replacing: sizesOnly, record: record)

@@ -49,19 +49,17 @@ struct KerasEditor {
   /// The file with the replacements made. Where one has no weights, zeros stand for them.
   ///
   /// - Throws: `Failure` where a layer cannot be replaced.
-  func replacing(_ replacements: [Replacement], record: JSON) throws -> KerasFile {
+  func replacing(_ replacements: [Replacement], record: JSON?) throws -> KerasFile {
     let changes = try changes(replacements)
-    let file = graph.file
-    var (config, layers) = (file.modelConfig, file.layers)
-    if let architecture = graph.architecture, let old = config, !changes.isEmpty {
+    var file = graph.file
+    if let architecture = graph.architecture, let old = file.modelConfig, !changes.isEmpty {
       let edited = try KerasModelEdit(changes).applied(to: old, architecture.model)
-      layers = try KerasWeightsEdit(changes, architecture.weights, file).groups(of: KerasModel(edited))
-      config = edited
+      file.layers = try KerasWeightsEdit(changes, architecture.weights, file).groups(of: KerasModel(edited))
+      file.modelConfig = edited
     }
-    return KerasFile(
-      modelConfig: config, kerasVersion: file.kerasVersion, backend: file.backend, layers: layers,
-      topLevelWeights: file.topLevelWeights, isWeightsOnly: file.isWeightsOnly,
-      hasOptimizerState: false, record: record)
+    file.hasOptimizerState = false
+    file.record = record
+    return file
   }
 
   /// What every replaced layer becomes, by its path.

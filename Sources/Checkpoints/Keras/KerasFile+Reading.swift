@@ -8,13 +8,21 @@ extension KerasFile {
   private static let topLevelWeights = "top_level_model_weights"
   static let recordAttribute = "kcompress"
 
-  /// Reads a Keras HDF5 file, full model or weights only.
+  /// What no network needs to compute, at the root of a file.
+  static let skipped: Set<String> = [optimizerWeights, KerasVariables.optimizer]
+
+  /// Reads the content of a Keras HDF5 file, full model or weights only.
   ///
-  /// - Throws: `Failure` when it is no HDF5 file, no Keras file, or names weights that it does not hold.
-  init(path: String) throws {
-    let root = try HDF5File.read(path, skipping: [Self.optimizerWeights])
+  /// - Parameter architecture: of a weights-only file, which has none itself.
+  /// - Throws: `Failure` when it is no Keras file, names weights that it does not hold, or has an architecture already.
+  init(_ root: HDF5Group, architecture: JSON?) throws {
     guard let section = root.groups[Self.modelWeights] ?? (root.hasStrings("layer_names") ? root : nil)
-    else { throw Self.noWeights(root) }
+    else {
+      throw Failure(
+        "", "cannot be read",
+        "it is an HDF5 file, but not one of Keras: it has no group 'model_weights' and no attribute 'layer_names'",
+        remedy: "expected what Keras' model.save or save_weights writes as .h5")
+    }
     guard
       let layerNames = root.groups[Self.modelWeights].map({ $0.strings("layer_names") })
         ?? root.strings("layer_names")
@@ -23,32 +31,25 @@ extension KerasFile {
     for name in layerNames where !taken.insert(name).inserted {
       throw Failure("model_weights", "cannot be read", "it names the layer '\(name)' twice")
     }
-    modelConfig = try root.json("model_config")
-    kerasVersion = root.string("keras_version") ?? section.string("keras_version")
-    backend = root.string("backend") ?? section.string("backend")
+    isWeightsOnly = root.groups[Self.modelWeights] == nil
+    let stored = try root.json("model_config")
+    guard architecture == nil || (stored == nil && isWeightsOnly) else { throw Self.hasArchitecture }
+    modelConfig = architecture ?? stored
+    kerasVersion =
+      root.string("keras_version") ?? section.string("keras_version") ?? architecture?["keras_version"]?.string
+    backend = root.string("backend") ?? section.string("backend") ?? architecture?["backend"]?.string
     layers = try layerNames.map { name in
       LayerGroup(name: name, weights: try section.weights(of: name))
     }
     topLevelWeights =
       section.groups[Self.topLevelWeights] == nil
       ? nil : try section.weights(of: Self.topLevelWeights)
-    isWeightsOnly = root.groups[Self.modelWeights] == nil
     hasOptimizerState = root.groups[Self.optimizerWeights] != nil
     record = try root.json(Self.recordAttribute)
   }
 
-  private static func noWeights(_ root: HDF5Group) -> Failure {
-    if root.groups["layers"] != nil || root.groups["_layer_checkpoint_dependencies"] != nil {
-      return Failure(
-        "", "cannot be read", "it is a .weights.h5 file of Keras 3, which names no layers",
-        remedy: "save the model itself with model.save('model.h5')")
-    }
-    return Failure(
-      "", "cannot be read",
-      "it is an HDF5 file, but not one of Keras: it has no group 'model_weights' "
-        + "and no attribute 'layer_names'",
-      remedy: "expected what Keras' model.save or save_weights writes as .h5")
-  }
+  static let hasArchitecture = Failure(
+    "", "takes no --architecture", "it has one of its own", remedy: "leave the option out")
 }
 
 extension HDF5Group {
@@ -60,7 +61,7 @@ extension HDF5Group {
     }
   }
 
-  fileprivate func json(_ name: String) throws -> JSON? {
+  func json(_ name: String) throws -> JSON? {
     guard let text = string(name) else { return nil }
     do {
       return try JSON(parsing: Array(text.utf8))

@@ -10,12 +10,17 @@ extension KerasFile {
   /// - Throws: `Failure` where it is unknown how a kernel is to be read.
   func upgradedToKeras2() throws -> KerasFile {
     let isTheano = backend == "theano"
+    func with(_ config: JSON) -> KerasFile {
+      var file = self
+      file.modelConfig = config
+      return file
+    }
     guard let stored = modelConfig else { return self }
     let config = KerasConfigRepair.repaired(stored)
-    guard majorVersion < 2 || isTheano else { return replacing(modelConfig: config, layers: layers) }
+    guard majorVersion < 2 || isTheano else { return with(config) }
     let upgraded = majorVersion < 2 ? try KerasConfigUpgrade.model(config) : config
     let model = try KerasModel(upgraded)
-    let bare = replacing(modelConfig: upgraded, layers: layers)
+    let bare = with(upgraded)
     let weights = try KerasWeights(bare, of: model)
     let entries = model.allEntries
     let turned = try entries.flatMap { entry in
@@ -28,21 +33,13 @@ extension KerasFile {
       }
     }
     let byName = Dictionary(turned) { first, _ in first }
-    return KerasFile(
-      modelConfig: upgraded, kerasVersion: majorVersion < 2 ? "2.2.4" : kerasVersion,
-      backend: "tensorflow",
-      layers: layers.map { group in
-        LayerGroup(name: group.name, weights: group.weights.map { byName[$0.name] ?? $0 })
-      },
-      topLevelWeights: topLevelWeights, isWeightsOnly: isWeightsOnly, hasOptimizerState: hasOptimizerState,
-      record: record)
-  }
-
-  func replacing(modelConfig: JSON?, layers: [LayerGroup], record: JSON? = nil) -> KerasFile {
-    KerasFile(
-      modelConfig: modelConfig, kerasVersion: kerasVersion, backend: backend, layers: layers,
-      topLevelWeights: topLevelWeights, isWeightsOnly: isWeightsOnly, hasOptimizerState: hasOptimizerState,
-      record: record ?? self.record)
+    var result = bare
+    if majorVersion < 2 { result.kerasVersion = "2.2.4" }
+    result.backend = "tensorflow"
+    result.layers = layers.map { group in
+      LayerGroup(name: group.name, weights: group.weights.map { byName[$0.name] ?? $0 })
+    }
+    return result
   }
 }
 

@@ -6,11 +6,12 @@ extension KerasFile {
   /// The bytes that HDF5 can hold in an object header, less what Keras leaves for other things.
   fileprivate static let attributeLimit = 64512
 
-  /// The file as Keras would lay it out; optimiser state and training configuration are not part of it.
+  /// The file as Keras would lay it out; optimiser state and training configuration are not part of it, and the architecture of a
+  /// weights-only file is not either.
   var hdf5: HDF5Group {
     var root = HDF5Group()
     var section = HDF5Group()
-    if let modelConfig { root.attributes["model_config"] = .string(modelConfig.text()) }
+    if let modelConfig, !isWeightsOnly { root.attributes["model_config"] = .string(modelConfig.text()) }
     if let record { root.attributes[Self.recordAttribute] = .string(record.text()) }
     for (name, value) in [("keras_version", kerasVersion), ("backend", backend)] {
       guard let value else { continue }
@@ -29,6 +30,14 @@ extension KerasFile {
       root.groups["model_weights"] = section
     }
     return root
+  }
+
+  /// The architecture as a file of its own, as `model.to_json()` gives it. Without the optimiser's state there is nothing to go
+  /// on training with.
+  var architectureText: String? {
+    guard let config = modelConfig else { return nil }
+    guard let object = config.object else { return config.text() }
+    return JSON.object(JSONObject(object.pairs.filter { $0.key != "compile_config" }.map { ($0.key, $0.value) })).text()
   }
 
   private static func group(of layer: LayerGroup) -> HDF5Group {

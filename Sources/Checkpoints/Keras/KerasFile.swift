@@ -10,19 +10,19 @@ struct KerasFile: Sendable {
     let weights: [StoredTensor]
   }
 
-  /// Nil in a weights-only file.
-  let modelConfig: JSON?
+  /// Of a weights-only file, the architecture that came beside it; nil where none did.
+  var modelConfig: JSON?
   /// `keras_version` and `backend` as the file states them.
-  let kerasVersion: String?
-  let backend: String?
+  var kerasVersion: String?
+  var backend: String?
   /// In the order of `layer_names`, layers without weights included.
-  let layers: [LayerGroup]
+  var layers: [LayerGroup]
   /// `top_level_model_weights` of Keras 3, usually empty; nil where the file has no such group.
-  let topLevelWeights: [StoredTensor]?
-  /// Whether the weight section is the root itself rather than `model_weights`.
-  let isWeightsOnly: Bool
+  var topLevelWeights: [StoredTensor]?
+  /// Whether the file holds no configuration: the weight section is the root itself rather than `model_weights`.
+  var isWeightsOnly: Bool
   /// Whether there was optimiser state, which does not fit the compressed weights and is dropped.
-  let hasOptimizerState: Bool
+  var hasOptimizerState: Bool
   /// What apply recorded, from the root attribute `kcompress`.
-  let record: JSON?
+  var record: JSON?
 }

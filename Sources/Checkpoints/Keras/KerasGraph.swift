@@ -2,6 +2,16 @@ import Basics
 import ModelGraph
 import TensorCore
 
+/// How a Keras checkpoint lies in its file.
+enum KerasContainer: Sendable {
+  /// An HDF5 file with groups named by layer, as all versions write `.h5`.
+  case hdf5
+  /// `.weights.h5` of Keras 3; the architecture lies beside it.
+  case variables(KerasVariables)
+  /// `.keras` of Keras 3.
+  case archive(KerasArchive)
+}
+
 /// A Keras file in the program's own terms: its layers with kernels and, where it has an architecture, its graph.
 struct KerasGraph: Sendable {
   /// The file in the form that the rest of the program works on: Keras 2 or 3, kernels as TensorFlow has them.
@@ -12,8 +22,7 @@ struct KerasGraph: Sendable {
   let absence: String?
   /// The architecture and whose weight is whose, nil without an architecture.
   let architecture: Architecture?
-  /// The archive that the file comes from; nil for an HDF5 file.
-  let archive: KerasArchive?
+  let container: KerasContainer
 
   struct Architecture: Sendable {
     let model: KerasModel
@@ -23,8 +32,8 @@ struct KerasGraph: Sendable {
   }
 
   /// - Throws: `Failure` where the configuration is none of Keras or does not fit the weights.
-  init(_ stored: KerasFile, archive: KerasArchive? = nil) throws {
-    self.archive = archive
+  init(_ stored: KerasFile, in container: KerasContainer = .hdf5) throws {
+    self.container = container
     file = try stored.upgradedToKeras2()
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)

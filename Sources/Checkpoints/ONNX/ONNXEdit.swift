@@ -21,19 +21,36 @@ struct ONNXEdit {
     var header: Onnx_TensorProto
     let byteCount: Int
     let bytes: [UInt8]?
+    /// What makes the value that the graph reads where the tensor is stored in a narrower type.
+    let cast: Onnx_NodeProto?
   }
 
   init(_ model: ONNXModel) { self.model = model }
 
   mutating func remove(tensor name: String) { removed.insert(name) }
 
-  /// - Parameter bytes: nil where only the size matters.
-  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?) {
+  /// - Parameters:
+  ///   - bytes: nil where only the size matters.
+  ///   - other: the tensor whose place it takes: the graph computes in that one's type, whatever the file stores.
+  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?, like other: String? = nil) {
+    let computed = other.flatMap { model.computedTypes[$0] ?? model.tensor(named: $0)?.dtype } ?? dtype
     var header = Onnx_TensorProto()
     header.name = name
     header.dims = shape.map(Int64.init)
     header.dataType = Onnx_TensorProto.dataType(dtype)
-    added.append(Addition(header: header, byteCount: dtype.byteCount(of: shape) ?? 0, bytes: bytes))
+    var cast: Onnx_NodeProto?
+    if computed != dtype {
+      header.name = "\(name)/\(dtype.rawValue.lowercased())"
+      var node = Onnx_NodeProto()
+      (node.opType, node.input, node.output) = ("Cast", [header.name], [name])
+      node.attribute = [.int("to", Int(Onnx_TensorProto.dataType(computed)))]
+      cast = node
+    }
+    added.append(Addition(header: header, byteCount: dtype.byteCount(of: shape) ?? 0, bytes: bytes, cast: cast))
+  }
+
+  mutating func add(_ tensor: StoredTensor, like other: String) {
+    add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, like: other)
   }
 
   /// The name of an initialiser with these integers, one for all who want the same.
@@ -56,11 +73,17 @@ struct ONNXEdit {
   mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
 
   private func isKept(_ node: Onnx_NodeProto) -> Bool {
-    !(node.opType == "Constant" && node.output.first.map(removed.contains) ?? false)
+    !(["Constant", "Cast"].contains(node.opType) && node.output.first.map(removed.contains) ?? false)
   }
 
+  private func isKept(_ initializer: Onnx_TensorProto) -> Bool {
+    !removed.contains(model.tensor(named: initializer.name)?.name ?? initializer.name)
+  }
+
+  /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
-    model.proto.graph.node.enumerated().flatMap { index, node in replaced[index] ?? (isKept(node) ? [node] : []) }
+    added.compactMap(\.cast)
+      + model.proto.graph.node.enumerated().flatMap { index, node in replaced[index] ?? (isKept(node) ? [node] : []) }
   }
 
   /// The model without the tensors and the nodes that change.
@@ -73,7 +96,8 @@ struct ONNXEdit {
       proto.metadataProps.append(entry)
     }
     if !removed.isEmpty || !added.isEmpty {
-      proto.graph.input.removeAll { removed.contains($0.name) }
+      let gone = Set(proto.graph.initializer.filter { !isKept($0) }.map(\.name))
+      proto.graph.input.removeAll { gone.contains($0.name) }
       proto.graph.valueInfo.removeAll { removed.contains($0.name) }
     }
     // Before IR 4 every initialiser is an input as well.
@@ -106,7 +130,7 @@ struct ONNXEdit {
     var proto = frame
     proto.graph.node = nodes
     proto.graph.initializer =
-      proto.graph.initializer.filter { !removed.contains($0.name) }.map { header in
+      proto.graph.initializer.filter(isKept).map { header in
         guard let tensor = model.tensor(named: header.name) else { return header }
         var result = header.bare
         result.rawData = Data(tensor.bytes)
@@ -134,12 +158,13 @@ struct ONNXEdit {
         size += Self.field(1, model.nodeLengths[index])
       }
     }
-    for (index, header) in model.proto.graph.initializer.enumerated() where !removed.contains(header.name) {
+    for (index, header) in model.proto.graph.initializer.enumerated() where isKept(header) {
       let data = model.tensor(named: header.name).map { Self.field(9, $0.bytes.count) } ?? 0
       size += Self.field(5, model.initializerLengths[index] + data)
     }
     for addition in added {
       size += Self.field(5, try addition.header.encodedCount + Self.field(9, addition.byteCount))
+      if let cast = addition.cast { size += Self.field(1, try cast.encodedCount) }
     }
     return try outer.encodedCount + Self.field(7, size)
   }

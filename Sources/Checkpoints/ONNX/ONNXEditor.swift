@@ -37,7 +37,7 @@ struct ONNXEditor {
   ///
   /// - Throws: `Failure` where a layer cannot be replaced, a weight is no finite number of its type, or the file is too large for
   ///   the format.
-  func fileBytes(replacing replacements: [Replacement], record: JSON) throws -> [UInt8] {
+  func fileBytes(replacing replacements: [Replacement], record: JSON?) throws -> [UInt8] {
     try edited(replacements, record: record).fileBytes()
   }
 
@@ -71,7 +71,7 @@ struct ONNXEditor {
     return first
   }
 
-  private func edited(_ replacements: [Replacement], record: JSON) throws -> ONNXEdit {
+  private func edited(_ replacements: [Replacement], record: JSON?) throws -> ONNXEdit {
     var edit = ONNXEdit(graph.model)
     for replacement in replacements {
       let layer = try layer(replacement)
@@ -85,12 +85,12 @@ struct ONNXEditor {
       for (tensor, shape, weight) in writer.weights {
         let name = Self.partName(layer, tensor) + ".weight"
         guard !replacement.weights.isEmpty else {
-          edit.add(name, shape: shape, dtype: layer.dtype, nil)
+          edit.add(name, shape: shape, dtype: layer.dtype, nil, like: layer.kernel.name)
           continue
         }
         let stored = try StoredTensor(
           name: name, writer.stored(replacement.weights[weight]), as: layer.dtype, of: layer)
-        edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes)
+        edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, like: layer.kernel.name)
       }
       for use in graph.uses[layer.name] ?? [] {
         edit.replace(use, with: writer.nodes(for: graph.model.proto.graph.node[use]) { edit.vector($0, $1) })

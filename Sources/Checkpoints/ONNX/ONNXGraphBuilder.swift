@@ -138,9 +138,8 @@ final class ONNXGraphBuilder {
 
   /// Adds what computes the node's outputs.
   func add(_ node: ONNXNode, layer: Layer?) throws {
-    guard node.proto.opType != "Constant" || node.proto.output.first.flatMap(model.tensor(named:)) == nil else {
-      return
-    }
+    // What the model holds becomes a node when it is first needed.
+    if node.proto.output.first.flatMap(model.tensor(named:)) != nil { return }
     let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
     let before = nodes.count
     if isStandard, let convert = ONNXOperators.all[node.proto.opType] {

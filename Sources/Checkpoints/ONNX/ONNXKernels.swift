@@ -56,7 +56,7 @@ struct ONNXKernels {
 
 extension Onnx_NodeProto {
   /// What the node reads, the bodies of branches and loops included.
-  fileprivate var everyInput: [String] {
+  var everyInput: [String] {
     input + attribute.flatMap { ($0.graphs + ($0.hasG ? [$0.g] : [])).flatMap { $0.node.flatMap(\.everyInput) } }
   }
 }

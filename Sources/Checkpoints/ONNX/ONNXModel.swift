@@ -10,14 +10,19 @@ struct ONNXModel: Sendable {
   let proto: Onnx_ModelProto
   /// The version of the standard operators.
   let opset: Int
-  /// Initialisers and the values of Constant nodes, by name, in the file's order.
+  /// Initialisers and the values of Constant nodes, by name, in the file's order. An initialiser that only a Cast to another
+  /// floating-point type reads goes by the name of what the Cast makes of it.
   let tensors: [StoredTensor]
+  /// The types in which the graph computes with such initialisers, by the same name.
+  let computedTypes: [String: DType]
   /// The files that hold data, relative to the model's folder, in the order of their first use.
   let externalFiles: [String]
   /// The encoded lengths of the nodes and of the initialisers without their data: a plan asks for the size of very many variants.
   let nodeLengths: [Int]
   let initializerLengths: [Int]
   private let places: [String: Int]
+  /// The names of the tensors that Constant nodes hold.
+  private let constants: Set<String>
 
   static let recordKey = "kcompress"
   private static let opsets = 7...23
@@ -83,9 +88,23 @@ struct ONNXModel: Sendable {
       proto.graph.initializer[index].doubleData = []
       proto.graph.initializer[index].uint64Data = []
     }
+    var constants: Set<String> = []
     for node in proto.graph.node where node.opType == "Constant" && node.output.count == 1 {
-      if let tensor = try node.constantTensor(external: external) { try add(tensor.renamed(node.output[0])) }
+      guard let tensor = try node.constantTensor(external: external) else { continue }
+      try add(tensor.renamed(node.output[0]))
+      constants.insert(node.output[0])
     }
+    self.constants = constants
+    var computedTypes: [String: DType] = [:]
+    for (stored, node) in proto.graph.storageCasts {
+      guard let place = places[stored], tensors[place].dtype.isCompressible, places[node.output[0]] == nil,
+        let type = Onnx_TensorProto.floatType(Int32(clamping: node.attribute[0].i))
+      else { continue }
+      tensors[place] = tensors[place].renamed(node.output[0])
+      places[node.output[0]] = place
+      computedTypes[node.output[0]] = type
+    }
+    self.computedTypes = computedTypes
     self.proto = proto
     nodeLengths = try proto.graph.node.map { try $0.encodedCount }
     initializerLengths = try proto.graph.initializer.map { try $0.bare.encodedCount }
@@ -95,6 +114,18 @@ struct ONNXModel: Sendable {
   }
 
   func tensor(named name: String) -> StoredTensor? { places[name].map { tensors[$0] } }
+
+  /// The type in which a tensor can be stored when `dtype` is asked for, never wider than that in which the graph computes; nil
+  /// where it stays as it is: values of Constant nodes, and what is too small for a Cast to be worth it.
+  func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
+    let isConstant = constants.contains(tensor.name)
+    guard !isConstant, tensor.shape.reduce(1, *) >= Self.smallestCast else { return nil }
+    let computed = computedTypes[tensor.name] ?? tensor.dtype
+    return dtype.bits < computed.bits ? dtype : computed
+  }
+
+  /// A Cast and the longer name take about 100 bytes.
+  private static let smallestCast = 64
 
   /// What apply recorded, nil in an uncompressed model.
   func record() throws -> JSON? {
@@ -107,7 +138,25 @@ struct ONNXModel: Sendable {
   }
 }
 
+extension Onnx_GraphProto {
+  /// The Cast nodes that alone read an initialiser, with its name.
+  fileprivate var storageCasts: [(stored: String, node: Onnx_NodeProto)] {
+    let casts = node.filter { $0.opType == "Cast" && $0.input.count == 1 && $0.output.count == 1 && $0.attribute.count == 1 }
+    guard !casts.isEmpty else { return [] }
+    var readers: [String: Int] = [:]
+    for node in node { for input in node.everyInput { readers[input, default: 0] += 1 } }
+    for output in output { readers[output.name, default: 0] += 1 }
+    return casts.map { ($0.input[0], $0) }.filter { readers[$0.stored] == 1 }
+  }
+}
+
 extension Onnx_TensorProto {
+  static func floatType(_ dataType: Int32) -> DType? {
+    var tensor = Onnx_TensorProto()
+    tensor.dataType = dataType
+    return tensor.storedType.flatMap { $0.isCompressible ? $0 : nil }
+  }
+
   /// The tensor without its data and without where these lie.
   var bare: Onnx_TensorProto {
     var result = self

@@ -72,7 +72,7 @@ struct ONNXStageWriter {
     if parts.isEmpty { add("Identity", []) }
     let last = parts.count - 1
     parts[last].output = original.output
-    for (index, part) in parts.enumerated() where !original.name.isEmpty {
+    for index in parts.indices where !original.name.isEmpty {
       parts[index].name = "\(original.name)/\(index)"
     }
     return parts
@@ -123,7 +123,7 @@ extension Convolution {
 }
 
 extension Onnx_AttributeProto {
-  fileprivate static func int(_ name: String, _ value: Int) -> Self {
+  static func int(_ name: String, _ value: Int) -> Self {
     var attribute = Self()
     (attribute.name, attribute.type, attribute.i) = (name, .int, Int64(value))
     return attribute

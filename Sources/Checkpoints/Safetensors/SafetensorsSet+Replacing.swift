@@ -8,7 +8,7 @@ extension SafetensorsSet {
   ///
   /// - Precondition: every replacement has one weight for each of its convolutions, of that convolution's shape.
   /// - Throws: `Failure` for a layer that is not there or may not be replaced, and for a weight that its dtype cannot hold.
-  func replacing(_ replacements: [Replacement], record: JSON) throws -> SafetensorsSet {
+  func replacing(_ replacements: [Replacement], record: JSON?) throws -> SafetensorsSet {
     var newTensors: [String: [StoredTensor]] = [:]
     let stored = Dictionary(
       uniqueKeysWithValues: shards.flatMap(\.tensors).map { ($0.name, $0) })
@@ -34,7 +34,7 @@ extension SafetensorsSet {
     return SafetensorsSet(
       shards: shards.enumerated().map { index, shard in
         var metadata = shard.metadata
-        metadata[Self.recordKey] = index == 0 ? record.text() : nil
+        metadata[Self.recordKey] = index == 0 ? record?.text() : nil
         return Shard(
           fileName: shard.fileName, metadata: metadata,
           tensors: shard.tensors.flatMap { newTensors[$0.name] ?? [$0] })

@@ -23,7 +23,7 @@ enum HOSVD {
       pattern, factors: factors.enumerated().map { ($1 ?? Tensor(zeros: [])).reshaped(pattern.factorShape($0)) })
   }
 
-  /// The left singular vectors of a mode's unfolding, as rows, the leading one first.
+  /// The left singular vectors of a mode's unfolding, as rows, the leading one first: no more than the unfolding has rank.
   fileprivate static func leadingVectors(_ tensor: Tensor<Double>, mode: Int) throws -> Tensor<Double> {
     let extent = tensor.shape[mode]
     let others = tensor.count / max(1, extent)
@@ -33,6 +33,11 @@ enum HOSVD {
       isLast
       ? tensor.reshaped([others, extent])
       : tensor.permuted([mode] + (0..<tensor.order).filter { $0 != mode }).reshaped([extent, others])
+    guard extent <= others else {
+      // The Gram matrix of a mode that is longer than all others together would be far larger than the tensor.
+      let decomposition = try SingularValueDecomposition(unfolding)
+      return isLast ? decomposition.vt : decomposition.u.permuted([1, 0])
+    }
     return try SymmetricEigendecomposition(unfolding.gram(ofColumns: isLast)).vectors
   }
 }
@@ -53,8 +58,8 @@ public struct HOSVDErrors {
       // The mode comes first, is projected, and goes to the back; after all modes they are in order again.
       let rest = core.shape.dropFirst()
       let projected = basis.times(core.reshaped([core.shape[0], rest.reduce(1, *)]))
+      precondition(basis.shape[1] == shapes[mode].reduce(1, *), "a mode was lost")
       core = projected.reshaped([basis.shape[0]] + rest).permuted(Array(1..<order) + [0])
-      precondition(core.shape[order - 1] == shapes[mode].reduce(1, *), "a mode was lost")
     }
     // Sums along one mode after the other, with a zero in front.
     var sums = core.map { $0 * $0 }

@@ -1,0 +1,104 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+extension Checkpoint {
+  /// The checkpoint in the original's form with other values for some kernels, for whatever reads the original.
+  ///
+  /// - Parameter kernels: by the layers' names, in the program's order (`Layer.kernelShape`).
+  /// - Throws: `Failure` when a value is no finite number of its tensor's type.
+  public func substituting(kernels: [String: Tensor<Double>]) throws -> Checkpoint {
+    var changed: [String: StoredTensor] = [:]
+    for layer in layers {
+      guard let kernel = kernels[layer.name], let stored = tensor(named: layer.kernel.name) else { continue }
+      changed[stored.name] = try StoredTensor(
+        name: stored.name, layer.kernel.write(kernel, shape: stored.shape), as: stored.dtype, of: layer)
+    }
+    return try substituting(changed)
+  }
+
+  /// The checkpoint with its floating-point tensors stored as another type; the network computes in the type that it did.
+  ///
+  /// Tensors with numbers that the type cannot hold keep their own, as `notices` then says.
+  ///
+  /// - Throws: `Failure` where the format has no way to store the type.
+  public func converted(to dtype: DType) throws -> Checkpoint {
+    if let reason = refusal(of: dtype) {
+      throw Failure(path, "is not converted to \(dtype.rawValue)", reason, remedy: "choose f16, or leave --dtype out")
+    }
+    var changed: [String: StoredTensor] = [:]
+    var kept: [String] = []
+    for tensor in tensors where tensor.dtype.isCompressible && tensor.dtype != dtype {
+      guard let dtype = storableType(dtype, of: tensor), dtype != tensor.dtype else { continue }
+      let values = try tensor.decoded(as: Double.self)
+      let stored = StoredTensor(name: tensor.name, values, as: dtype)
+      guard try stored.decoded(as: Double.self).isFinite || !values.isFinite else {
+        kept.append(tensor.name)
+        continue
+      }
+      changed[tensor.name] = stored
+    }
+    guard !changed.isEmpty else { return self }
+    return try substituting(
+      changed,
+      notices: kept.isEmpty
+        ? [] : ["\(dtype.rawValue) cannot hold all numbers of '\(kept.joined(separator: "', '"))', which keep their type"])
+  }
+
+  private func refusal(of dtype: DType) -> String? {
+    switch content {
+    case .safetensors: nil
+    case .keras(let graph):
+      if case .hdf5 = graph.container, dtype == .bf16 { "Keras reads no bfloat16 from this kind of .h5" } else { nil }
+    case .onnx(let graph):
+      if dtype == .bf16, graph.model.opset < 13 {
+        "version \(graph.model.opset) of the ONNX operators knows no bfloat16"
+      } else {
+        nil
+      }
+    }
+  }
+
+  /// The type in which the format stores a tensor when `dtype` is asked for; nil where the tensor stays as it is.
+  private func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
+    guard case .onnx(let graph) = content else { return dtype }
+    return graph.model.storableType(dtype, of: tensor)
+  }
+
+  /// What is known about the file itself, its hash say, stays that of the file that was read.
+  private func substituting(_ changed: [String: StoredTensor], notices more: [String] = []) throws -> Checkpoint {
+    let notices = notices + more
+    switch content {
+    case .safetensors(let set):
+      let shards = set.shards.map { shard in
+        SafetensorsSet.Shard(
+          fileName: shard.fileName, metadata: shard.metadata, tensors: shard.tensors.map { changed[$0.name] ?? $0 })
+      }
+      return try Checkpoint(
+        path: path, set: SafetensorsSet(shards: shards, isSharded: set.isSharded), sha256: sha256,
+        byteCount: byteCount, notices: notices)
+    case .onnx(let graph):
+      var edit = ONNXEdit(graph.model)
+      for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
+        edit.remove(tensor: name)
+        edit.add(tensor, like: name)
+      }
+      let model = try ONNXModel(path: path, parsing: try edit.fileBytes())
+      return try Checkpoint(path, model, sha256: sha256, byteCount, notices: notices)
+    case .keras(let graph):
+      var file = graph.file
+      file.layers = file.layers.map { group in
+        KerasFile.LayerGroup(name: group.name, weights: group.weights.map { changed[$0.name] ?? $0 })
+      }
+      return try Checkpoint(path, file, in: graph.container, byteCount, sha256, notices: notices)
+    }
+  }
+}
+
+extension TensorReference {
+  /// The tensor as it is stored: undoes `read`.
+  fileprivate func write(_ tensor: Tensor<Double>, shape stored: [Int]) -> Tensor<Double> {
+    guard let permutation else { return tensor.reshaped(stored) }
+    return tensor.reshaped(permutation.map { stored[$0] }).permuted(permutation.inversePermutation)
+  }
+}
