@@ -38,7 +38,7 @@ extension Checkpoint {
       }
       changed[tensor.name] = stored
     }
-    guard !changed.isEmpty else { return self }
+    guard !changed.isEmpty || !kept.isEmpty else { return self }
     return try substituting(
       changed,
       notices: kept.isEmpty

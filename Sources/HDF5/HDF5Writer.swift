@@ -78,7 +78,7 @@ enum HDF5Writer {
     let handle = try Handle(
       unsafe H5Dcreate2(group.id, name, type.id, space.id, 0, properties.id, 0), H5Dclose, path)
     // HDF5 has no such type: this is how Keras 3 tells it from other two bytes.
-    if dataset.type == .brainFloat { try write(.string("bfloat16"), name: "dtype", to: handle, path) }
+    if dataset.type == .brainFloat { try writeVariable("bfloat16", name: "dtype", to: handle, path) }
     guard !dataset.bytes.isEmpty else { return }
     let status = unsafe dataset.bytes.withUnsafeBytes { bytes in
       unsafe H5Dwrite(handle.id, type.id, 0, 0, 0, bytes.baseAddress)
@@ -113,15 +113,7 @@ enum HDF5Writer {
     switch attribute {
     case .string(let text) where text.utf8.count <= largestFixedString:
       try writeFixed([text], name: name, extents: nil, to: object, path)
-    case .string(let text):
-      let type = try Handle(chdf5_type_c_string(), H5Tclose, path)
-      try check(H5Tset_size(type.id, chdf5_variable_length()), path, "cannot be written")
-      try check(H5Tset_cset(type.id, H5T_CSET_UTF8), path, "cannot be written")
-      let handle = try create(name, type, extents: nil, on: object, path)
-      let status = unsafe text.withCString { start in
-        unsafe withUnsafePointer(to: start) { unsafe H5Awrite(handle.id, type.id, $0) }
-      }
-      try check(status, path, "cannot be written")
+    case .string(let text): try writeVariable(text, name: name, to: object, path)
     case .strings(let texts) where !texts.isEmpty:
       try writeFixed(texts, name: name, extents: texts.count, to: object, path)
     case .strings, .empty:
@@ -129,6 +121,20 @@ enum HDF5Writer {
     case .unsupported:
       preconditionFailure("attribute '\(name)' cannot be written")
     }
+  }
+
+  /// A string of its own length, which Python reads as text and not as bytes.
+  private static func writeVariable(
+    _ text: String, name: String, to object: borrowing Handle, _ path: String
+  ) throws {
+    let type = try Handle(chdf5_type_c_string(), H5Tclose, path)
+    try check(H5Tset_size(type.id, chdf5_variable_length()), path, "cannot be written")
+    try check(H5Tset_cset(type.id, H5T_CSET_UTF8), path, "cannot be written")
+    let handle = try create(name, type, extents: nil, on: object, path)
+    let status = unsafe text.withCString { start in
+      unsafe withUnsafePointer(to: start) { unsafe H5Awrite(handle.id, type.id, $0) }
+    }
+    try check(status, path, "cannot be written")
   }
 
   /// Strings of one length, padded with zeros.

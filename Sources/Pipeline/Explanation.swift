@@ -94,7 +94,7 @@ public func explain(
   let found = try workers.map(structures) { structure -> Candidate? in
     let search = try PatternSearch(
       kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
-    ) { checkpoint.refusal(of: $0, for: layer) == nil }
+    ) { checkpoint.refusal(of: $1, for: layer) == nil }
     defer { progress("fit", counter.next(), of: structures.count, structure.name) }
     return try search.best(of: structure, parameters: limit, effort: .thorough)
   }
@@ -105,7 +105,7 @@ public func explain(
   let curve = try candidates.first.map { best in
     try Sweep(structures: [Structures.named(best.structure)]).candidates(
       for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
-    ) { checkpoint.refusal(of: $0, for: layer) == nil }
+    ) { checkpoint.refusal(of: $1, for: layer) == nil }
   }
   return Explanation(
     layer: layer, limit: limit, candidates: candidates,

@@ -49,14 +49,18 @@ extension PlanDocument.LayerPlan {
     discrepancy = candidate?.discrepancy ?? 0
     loss = discrepancy * discrepancy
     if let candidate {
-      reason = candidate.note.isEmpty ? nil : candidate.note
+      let notes = [candidate.note, choice.leftOut ?? ""].filter { !$0.isEmpty }
+      reason = notes.isEmpty ? nil : notes.joined(separator: "; ")
     } else if let refusal = choice.refusal {
       reason = refusal
     } else {
-      reason =
-        couldShrink
-        ? "the budget leaves room for the dense kernel"
-        : "no structure takes fewer bytes in the file than the kernel"
+      let notes =
+        [
+          couldShrink
+            ? "the budget leaves room for the dense kernel"
+            : "no structure takes fewer bytes in the file than the kernel", choice.leftOut,
+        ].compactMap(\.self)
+      reason = notes.joined(separator: "; ")
     }
   }
 }

@@ -70,6 +70,8 @@ struct LayerChoices: Sendable {
   let candidates: [Candidate]
   /// Why there are no candidates.
   let refusal: String?
+  /// The structures that the format cannot express for this layer, and why.
+  var leftOut: String?
 }
 
 /// The candidates of every layer, the largest layers first in time, the result in the checkpoint's order.
@@ -104,19 +106,31 @@ private func candidates(
   let structures = try request.structures.map(Structures.named)
   let candidates = try Sweep(structures: structures).candidates(
     for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
-  ) { refusals.accepts(checkpoint.refusal(of: $0, for: layer)) }
-  return candidates.isEmpty
-    ? dense(refusals.first ?? "no structure has fewer parameters than the kernel")
-    : LayerChoices(layer: layer, candidates: candidates, refusal: nil)
+  ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
+  guard !candidates.isEmpty else {
+    return dense(refusals.summary ?? "no structure has fewer parameters than the kernel")
+  }
+  return LayerChoices(layer: layer, candidates: candidates, refusal: nil, leftOut: refusals.summary)
 }
 
-/// Why a writer could not express stages.
+/// Why a writer could not express structures.
 private final class Refusals {
-  private(set) var first: String?
+  private var reasons: [String: String] = [:]
+  private var expressible: Set<String> = []
 
-  func accepts(_ refusal: String?) -> Bool {
-    first = first ?? refusal
-    return refusal == nil
+  /// Whether there was no reason.
+  func note(_ reason: String?, of structure: String) -> Bool {
+    if let reason { reasons[structure] = reasons[structure] ?? reason } else { expressible.insert(structure) }
+    return reason == nil
+  }
+
+  /// One sentence about the structures of which nothing can be expressed; nil where there are none.
+  var summary: String? {
+    let whole = reasons.filter { !expressible.contains($0.key) }
+    guard !whole.isEmpty else { return nil }
+    let byReason = Dictionary(grouping: whole.keys.sorted()) { whole[$0] ?? "" }
+    return byReason.sorted { $0.key < $1.key }
+      .map { "\($0.value.joined(separator: ", ")) cannot be expressed: \($0.key)" }.joined(separator: "; ")
   }
 }
 
@@ -181,7 +195,11 @@ private func replacements(_ choices: [LayerChoices], _ chosen: [Candidate?]) -> 
 /// What a plan that is too large cannot shrink: the largest tensors outside the layers with candidates.
 private func largestTensors(_ checkpoint: Checkpoint, _ choices: [LayerChoices]) -> [String] {
   let shrinking = Set(choices.filter { !$0.candidates.isEmpty }.map(\.layer.kernel.name))
+  let refusals = Dictionary(choices.map { ($0.layer.kernel.name, $0.refusal) }) { first, _ in first }
   return checkpoint.tensors.filter { !shrinking.contains($0.name) }
     .sorted { ($1.bytes.count, $0.name) < ($0.bytes.count, $1.name) }
-    .prefix(3).map { "'\($0.name)' (\($0.bytes.count) bytes)" }
+    .prefix(3).map { tensor in
+      let reason = refusals[tensor.name].flatMap(\.self).map { ": " + $0 } ?? ""
+      return "'\(tensor.name)' (\(tensor.bytes.count) bytes\(reason))"
+    }
 }

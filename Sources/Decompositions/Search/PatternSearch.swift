@@ -29,8 +29,8 @@ public struct SearchEffort: Sendable {
 public struct PatternSearch {
   public let convolution: Convolution
   public let hasBias: Bool
-  /// Whether whoever writes the layer can express stages.
-  public let accepts: ([Stage]) -> Bool
+  /// Whether whoever writes the layer can express the stages of a structure.
+  public let accepts: (_ structure: String, [Stage]) -> Bool
   private let kernel: Tensor<Double>
   /// One for each of the layer's groups.
   private let blocks: [Fitting]
@@ -44,7 +44,7 @@ public struct PatternSearch {
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public init(
     _ kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
-    spectrumWork: Double = .infinity, accepts: @escaping ([Stage]) -> Bool = { _ in true }
+    spectrumWork: Double = .infinity, accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws {
     self.kernel = kernel
     self.convolution = convolution
@@ -153,6 +153,6 @@ public struct PatternSearch {
 
   /// Whether the layer's window can be divided among the factors and the writer has layers for the stages.
   private func isRunnable(_ pattern: FactorPattern, _ structure: any Structure) -> Bool {
-    candidate(structure, pattern, discrepancy: 0, note: "").map { accepts($0.stages) } ?? false
+    candidate(structure, pattern, discrepancy: 0, note: "").map { accepts($0.structure, $0.stages) } ?? false
   }
 }

@@ -25,11 +25,11 @@ public struct Sweep: Sendable {
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
   ///   - seed: of the random starts.
-  ///   - accepts: whether whoever writes the layer can express stages.
+  ///   - accepts: whether whoever writes the layer can express the stages of a structure.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public func candidates(
     for kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
-    accepts: @escaping ([Stage]) -> Bool = { _ in true }
+    accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws -> [Candidate] {
     guard kernel.count > 0, convolution.batch == 1 else { return [] }
     let search = try PatternSearch(
