@@ -35,6 +35,7 @@ extension Checkpoint {
       throw Failure(graphPath, "is no graph", "it is no ONNX model", remedy: "export the network to ONNX")
     }
     let matching = TensorMatching(export.tensors, self)
+    try matching.check(self, factored: Set(factored.map(\.name)), graphPath)
     let compressed = Dictionary(factored.map { ($0.name, $0) }) { first, _ in first }
     let named = Dictionary(
       onnx.layers.map { layer in (layer.name, matching.module(ofKernel: layer.kernel.name) ?? layer.name) }
@@ -97,6 +98,8 @@ private struct TensorMatching {
   private(set) var own: [String: String] = [:]
   /// The export's tensors that the checkpoint does not have, under names that none of it has.
   private(set) var foreign: [StoredTensor] = []
+  /// The checkpoint's tensors that have the name and the shape of one of the export's and other values.
+  private(set) var changed: [String] = []
 
   static let foreignPrefix = "graph: "
 
@@ -106,6 +109,7 @@ private struct TensorMatching {
     for tensor in exported {
       if let same = names[tensor.name], same.shape == tensor.shape {
         own[tensor.name] = tensor.name
+        if tensor.dtype.isCompressible, !Self.haveEqualValues(same, tensor) { changed.append(tensor.name) }
         continue
       }
       guard tensor.dtype.isCompressible, tensor.shape.reduce(1, *) > 1,
@@ -133,8 +137,30 @@ private struct TensorMatching {
     }
   }
 
+  /// A network may have grown a head that its export lacks, or been trained since; a graph of which both seem true is another's.
+  func check(_ checkpoint: Checkpoint, factored: Set<String>, _ graphPath: String) throws {
+    let used = Set(own.values)
+    let parts = checkpoint.layers.filter { layer in
+      !used.contains(layer.kernel.name) && !factored.contains { layer.name.hasPrefix($0 + ".") }
+    }
+    guard let missing = parts.first, let changed = changed.first else { return }
+    throw Failure(
+      graphPath, "does not belong to '\(checkpoint.path)'",
+      "it has other values for '\(changed)' and no use for '\(missing.kernel.name)'",
+      remedy: "export the network that the checkpoint is of")
+  }
+
   func notices(_ graphPath: String) -> [String] {
     let renamed = own.filter { $0.key != $0.value }.count
-    return renamed > 0 ? ["\(renamed) tensors of '\(graphPath)' were told by their values, not by their names"] : []
+    var notices: [String] = []
+    if renamed > 0 {
+      notices.append("\(renamed) tensors of '\(graphPath)' were told by their values, not by their names")
+    }
+    if !changed.isEmpty {
+      notices.append(
+        "\(changed.count) tensors have other values than in '\(graphPath)', '\(changed[0])' say; the checkpoint's count"
+      )
+    }
+    return notices
   }
 }

@@ -10,6 +10,9 @@ extension Checkpoint {
   /// - Throws: `Failure` for a file that is damaged, or of a kind that cannot be read here.
   public static func open(_ path: String, architecture: String? = nil) throws -> Checkpoint {
     let bytes = try InputFile.read(path)
+    guard !bytes.isEmpty else {
+      throw Failure(path, "cannot be read", "it is empty", remedy: "fetch or make the file again")
+    }
     let signature = FileSignature(bytes)
     if architecture != nil, signature != .hdf5 { throw KerasFile.hasArchitecture.within(path) }
     if path.hasSuffix(".index.json") { return try openSharded(path: path, index: bytes) }
@@ -37,7 +40,9 @@ extension Checkpoint {
   private static func readJSON(_ path: String) throws -> JSON {
     let bytes = try InputFile.read(path)
     do {
-      return try JSON(parsing: bytes)
+      let json = try JSON(parsing: bytes)
+      _ = try KerasModel(json)
+      return json
     } catch let failure as Failure {
       throw failure.within(path)
     }

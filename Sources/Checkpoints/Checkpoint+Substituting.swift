@@ -42,7 +42,8 @@ extension Checkpoint {
     return try substituting(
       changed,
       notices: kept.isEmpty
-        ? [] : ["\(dtype.rawValue) cannot hold all numbers of '\(kept.joined(separator: "', '"))', which keep their type"])
+        ? []
+        : ["\(dtype.rawValue) cannot hold all numbers of '\(kept.joined(separator: "', '"))', which keep their type"])
   }
 
   private func refusal(of dtype: DType) -> String? {
@@ -79,6 +80,7 @@ extension Checkpoint {
         byteCount: byteCount, notices: notices)
     case .onnx(let graph):
       var edit = ONNXEdit(graph.model)
+      edit.record = record
       for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
         edit.remove(tensor: name)
         edit.add(tensor, like: name)

@@ -14,6 +14,13 @@ public struct Companions: Sendable, Equatable {
     self.graph = graph
     self.architecture = architecture
   }
+
+  /// For `OutputSet`.
+  public var inputs: [(path: String, role: String)] {
+    [(graph, "the graph"), (architecture, "the original's architecture")].compactMap { path, role in
+      path.map { ($0, role) }
+    }
+  }
 }
 
 /// A checkpoint's path, with those of its companions and the type that its numbers are stored in.

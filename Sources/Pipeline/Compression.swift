@@ -31,6 +31,10 @@ public struct ApplyRequest: Sendable {
 public struct ApplyResult: Sendable {
   public let plan: PlanDocument
   public let output: String
+  /// Whether the file has the original's form, and the budget is not its.
+  public let isDense: Bool
+  /// What was written beside weights without an architecture.
+  public let architecture: String?
   public let bytes: Int
   public let sha256: String
   /// Wall-clock time.
@@ -80,11 +84,8 @@ public func apply(
   let plan = try PlanDocument(path: request.plan)
   let path = locate(plan.checkpoint, besides: request.plan)
   let output = request.output ?? (request.dense ? CheckpointPath(path).dense : CheckpointPath(path).compressed)
-  let reports = ReportPaths(html: request.report ?? CheckpointPath(path).report)
-  guard output != path else {
-    throw Failure(output, "is not overwritten", "it is the original checkpoint", remedy: "choose another path with -o")
-  }
-
+  let isUsual = request.output == nil && !request.dense
+  let reports = ReportPaths(html: request.report ?? CheckpointPath(isUsual ? path : output).report)
   let source = CheckpointSource(
     path: path,
     companions: Companions(
@@ -92,9 +93,11 @@ public func apply(
       architecture: plan.options.architecture.map { locate($0, besides: request.plan) }),
     dtype: plan.options.dtype)
   let checkpoint = try source.open()
-  for file in [output, checkpoint.architecturePath(besides: output)].compactMap(\.self) + reports.all {
-    try OutputFile.check(file, overwrite: request.overwrite)
-  }
+  let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
+  try OutputSet(outputs.map { .init($0, option: "-o") } + reports.all.map { .init($0, option: "--report") })
+    .check(
+      inputs: [(path, "the original checkpoint"), (request.plan, "the plan")] + source.companions.inputs,
+      overwrite: request.overwrite)
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
   let replacements = try fit(
     planned, checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
@@ -113,7 +116,8 @@ public func apply(
 
   let elapsed = ContinuousClock.now - start
   let result = ApplyResult(
-    plan: plan, output: output, bytes: written.byteCount, sha256: written.sha256,
+    plan: plan, output: output, isDense: request.dense,
+    architecture: checkpoint.architecturePath(besides: output), bytes: written.byteCount, sha256: written.sha256,
     seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
     layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
     samples: measured.samples, reports: reports.all, notices: checkpoint.notices)

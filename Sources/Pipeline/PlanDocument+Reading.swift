@@ -14,6 +14,17 @@ extension PlanDocument {
     }
   }
 
+  /// Plans may take the place of older plans, and of nothing else.
+  ///
+  /// - Throws: `Failure` where the path leads to a file that is no plan.
+  public static func checkReplaceable(_ path: String) throws {
+    guard let bytes = try? InputFile.read(path) else { return }
+    guard let schema = (try? JSON(parsing: bytes))?["schema"]?.string, schema.hasPrefix("kcompress.plan/") else {
+      throw Failure(
+        path, "is not overwritten", "it exists already and is no plan", remedy: "choose another path with -o")
+    }
+  }
+
   init(json: JSON) throws {
     var document = try Reader(json, "the plan")
     let schema = try document.string("schema")

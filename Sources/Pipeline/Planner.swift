@@ -59,6 +59,11 @@ public func plan(
       request.checkpoint, "is not planned", "kcompress has compressed it already",
       remedy: "plan the original checkpoint")
   }
+  for glob in request.keep where !checkpoint.layers.contains(where: { glob.matches($0.name) }) {
+    throw Failure(
+      "--keep '\(glob.pattern)'", "matches no layer", "'\(request.checkpoint)' has none of such a name",
+      remedy: "kcompress inspect lists the layers")
+  }
   let choices = try sweep(checkpoint, request, workers: workers, progress: progress)
   return (try choose(among: choices, checkpoint, request), checkpoint)
 }

@@ -119,6 +119,9 @@ extension Verification {
   }
 
   private mutating func judgeOutputs(_ request: VerifyRequest, _ record: Record?) {
+    if let minimum = request.minimumAgreement, outputs.allSatisfy({ $0.topOneAgreement == nil }) {
+      failures.append("top-1 agreement: no output has classes, and at least \(minimum) is asked for")
+    }
     let hasThreshold =
       request.maximumDiscrepancy != nil || request.minimumAgreement != nil || request.minimumAccuracy != nil
     let threshold: Double? =
@@ -127,15 +130,18 @@ extension Verification {
         ? nil
         : record == nil
           ? Self.engineTolerance : record?.network.map(\.promise) ?? Self.defaultTolerance)
+    let isPromise = request.maximumDiscrepancy == nil && record?.network != nil
+    let origin =
+      isPromise ? " (half as much again as apply measured on random inputs; --max-discrepancy sets another limit)" : ""
     for output in outputs {
       if let threshold, !(output.relativeDiscrepancy <= threshold) {
         failures.append(
-          "output '\(output.name)': its relative discrepancy is \(output.relativeDiscrepancy), at most \(threshold) is allowed"
+          "output '\(output.name)': its relative discrepancy is \(Format.number(output.relativeDiscrepancy)), at most \(Format.number(threshold)) is allowed\(origin)"
         )
       }
-      if let minimum = request.minimumAgreement, !((output.topOneAgreement ?? .nan) >= minimum) {
+      if let minimum = request.minimumAgreement, let agreement = output.topOneAgreement, !(agreement >= minimum) {
         failures.append(
-          "output '\(output.name)': its top-1 agreement is \(output.topOneAgreement.map { "\($0)" } ?? "undefined"), at least \(minimum) is asked for"
+          "output '\(output.name)': its top-1 agreement is \(Format.number(agreement)), at least \(minimum) is asked for"
         )
       }
     }

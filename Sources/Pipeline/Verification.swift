@@ -79,6 +79,12 @@ public func verify(
   var verification = Verification()
   verification.notices = original.notices
 
+  if record != nil, checkpoint.graph == nil, checkpoint.format == .kerasHDF5 {
+    throw Failure(
+      request.checkpoint, "cannot be verified",
+      "its architecture '\(CheckpointPath(request.checkpoint).architecture)' is not beside it",
+      remedy: "give what apply wrote there with --architecture")
+  }
   if let record {
     verification.layers = try record.checkLayers(
       in: checkpoint, original: original.checkpoint, seed: request.seed ?? 0, workers: workers,
@@ -86,7 +92,11 @@ public func verify(
     verification.judgeLayers(
       record, checkpoint, maximumDiscrepancy: checkpoint.graph == nil ? request.maximumDiscrepancy : nil)
   }
-  if checkpoint.graph != nil {
+  if checkpoint.graph != nil, record != nil, !checkpoint.isRunnable, request.networkOption == nil {
+    verification.notices.append(
+      "the network was not run, \(checkpoint.graph?.unsupportedNode ?? "the shape of its input is open"): every layer was checked by itself"
+    )
+  } else if checkpoint.graph != nil {
     try verification.runNetwork(
       checkpoint, record, original.checkpoint, request, workers: workers, progress: progress)
   } else {
@@ -153,6 +163,7 @@ private struct Original {
       }
     }
     notices.append(
-      "the original '\((record.originalPath as NSString).lastPathComponent)' is not at hand, so kernels are not compared with it (give it with --original)")
+      "the original '\((record.originalPath as NSString).lastPathComponent)' is not at hand, so kernels are not compared with it (give it with --original)"
+    )
   }
 }

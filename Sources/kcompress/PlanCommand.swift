@@ -43,7 +43,9 @@ struct PlanCommand: ParsableCommand {
       checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
       seed: seed, companions: companions.companions, dtype: dtype?.type)
     let path = output ?? CheckpointPath(checkpoint).plan
-    try OutputFile.check(path, overwrite: true)
+    try OutputSet([.init(path, option: "-o")])
+      .check(inputs: [(checkpoint, "the checkpoint")] + companions.companions.inputs, overwrite: true)
+    try PlanDocument.checkReplaceable(path)
     let (outcome, opened) = try common.terminal.withProgress {
       try Pipeline.plan(request, workers: common.workers, progress: $0)
     }
@@ -55,7 +57,8 @@ struct PlanCommand: ParsableCommand {
     case .infeasible(let smallest, let heldUpBy):
       Terminal.error(
         "\(checkpoint): no plan fits \(Format.bytes(budget.bytes)): the smallest file that can be reached has "
-          + "\(smallest) bytes, held up by \(heldUpBy.joined(separator: ", ")) (raise --budget to \(smallest) or more)")
+          + "\(smallest) bytes, \(heldUpBy.isEmpty ? "most of it structure" : "held up by " + heldUpBy.joined(separator: ", ")) (raise --budget to \(smallest) or more)"
+      )
       if common.json {
         print(JSON.object(["smallest": .integer(smallest), "held_up_by": .strings(heldUpBy)]).text(.indented))
       }

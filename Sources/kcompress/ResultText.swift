@@ -69,7 +69,12 @@ extension PlanDocument {
 
 extension ApplyResult {
   var text: String {
-    var lines = ["\(output): \(bytes) bytes, budget \(plan.budget.bytes)"]
+    var lines = [
+      isDense
+        ? "\(output): \(bytes) bytes, dense: the budget is the factored file's"
+        : "\(output): \(bytes) bytes, budget \(plan.budget.bytes)"
+    ]
+    if let architecture { lines.append("architecture: \(architecture)") }
     let compared = layers.compactMap(\.discrepancy)
     if let worst = compared.max() {
       lines.append("\(layers.count) layers compressed, their largest discrepancy is \(Format.number(worst))")

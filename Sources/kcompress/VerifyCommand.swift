@@ -40,6 +40,17 @@ struct VerifyCommand: ParsableCommand {
   @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    if let maxDiscrepancy, !(maxDiscrepancy >= 0 && maxDiscrepancy.isFinite) {
+      throw ValidationError("--max-discrepancy must be a number from 0, not \(maxDiscrepancy)")
+    }
+    for (value, name) in [(minAgreement, "--min-agreement"), (minAccuracy, "--min-accuracy")] {
+      if let value, !(0...1).contains(value) {
+        throw ValidationError("\(name) must be a part of 1, 0.95 say, not \(value)")
+      }
+    }
+  }
+
   func run() throws {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,

@@ -86,7 +86,7 @@ import Testing
   @Test func whatTheWriterRefusesIsNotOffered() throws {
     let kernel = gaussian([8, 8, 3, 3])
     let candidates = try Sweep().candidates(for: kernel, convolution: unitConvolution([8, 8, 3, 3]), hasBias: false) {
-      $0.allSatisfy { if case .permutation = $0 { false } else { true } }
+      $1.allSatisfy { if case .permutation = $0 { false } else { true } }
     }
     #expect(!candidates.isEmpty)
     for candidate in candidates {

@@ -141,7 +141,9 @@ struct ONNXModel: Sendable {
 extension Onnx_GraphProto {
   /// The Cast nodes that alone read an initialiser, with its name.
   fileprivate var storageCasts: [(stored: String, node: Onnx_NodeProto)] {
-    let casts = node.filter { $0.opType == "Cast" && $0.input.count == 1 && $0.output.count == 1 && $0.attribute.count == 1 }
+    let casts = node.filter {
+      $0.opType == "Cast" && $0.input.count == 1 && $0.output.count == 1 && $0.attribute.count == 1
+    }
     guard !casts.isEmpty else { return [] }
     var readers: [String: Int] = [:]
     for node in node { for input in node.everyInput { readers[input, default: 0] += 1 } }

@@ -93,8 +93,7 @@ public struct AlternatingLeastSquares: Sendable {
     init(_ factorization: Factorization, _ equations: FitEquations) {
       self.factorization = factorization
       equations.set(factorization)
-      let system = equations.system(0)
-      loss = system.loss(of: factorization.matricized[0].reshaped(system.target.shape))
+      loss = equations.loss()
     }
 
     /// Goes on beyond here; the loss there is not known until the first factor is solved for.
@@ -105,8 +104,7 @@ public struct AlternatingLeastSquares: Sendable {
 
     /// Puts the least-squares solution in the place of factor k, unless that raises the loss.
     mutating func update(_ k: Int, _ equations: FitEquations, ridge: Double) {
-      let system = equations.system(k)
-      guard let (solution, loss) = try? system.solution(ridge: ridge), loss <= self.loss else { return }
+      guard let (solution, loss) = try? equations.solution(k, ridge: ridge), loss <= self.loss else { return }
       self.loss = loss
       factorization.factors[k] = solution.reshaped(factorization.factors[k].shape)
       equations.set(factorization, only: k)

@@ -8,6 +8,8 @@ import TensorCore
 final class FitEquations {
   private let pattern: FactorPattern
   private let problems: [FactorProblem]
+  /// Instead of these, in a norm over the input patch, where their matrices would be large.
+  private let metricProblems: [MetricProblem?]
   private let kernel: Tensor<Double>
   private let operands: [[Int]]
   private let extents: [Int]
@@ -23,6 +25,8 @@ final class FitEquations {
 
   /// The elements from which on a kernel is large.
   private static let largeKernel = 1 << 18
+  /// The order of a matrix up to which it is formed and solved at once.
+  private static let largestMatrix = 320
   /// Contractions in single precision are good to about 1e-6 of the kernel's squared norm.
   private static let leastSingleLoss = 1e-2
 
@@ -38,8 +42,16 @@ final class FitEquations {
       ? .single(ContractionTree(operands, kernel: kernel.converted(to: Float.self), extents: extents))
       : .double(ContractionTree(operands, kernel: kernel, extents: extents))
     if let metric = objective.metric(rearrangedFor: pattern.form) {
-      problems = factors.map { FactorProblem(pattern, factor: $0, metric: metric) }
+      let isLarge = factors.map { k in
+        pattern.modeCount(k) / max(1, pattern.shapes[k][0]) * pattern.rankExtents(k).reduce(1, *) > Self.largestMatrix
+      }
+      // Where the matrix is not formed the problem in the norm of the weights stands in; it is not asked.
+      problems = factors.map {
+        isLarge[$0] ? FactorProblem(pattern, factor: $0) : FactorProblem(pattern, factor: $0, metric: metric)
+      }
+      metricProblems = factors.map { isLarge[$0] ? MetricProblem(pattern, factor: $0, metric: metric) : nil }
     } else {
+      metricProblems = factors.map { _ in nil }
       problems = factors.map { FactorProblem(pattern, factor: $0) }
     }
   }
@@ -68,14 +80,32 @@ final class FitEquations {
     }
   }
 
-  /// The normal equations of factor k.
-  func system(_ k: Int) -> NormalEquations {
-    let target =
-      switch tree {
-      case .single(let tree): tree.target(k).converted(to: Double.self)
-      case .double(let tree): tree.target(k)
-      }
-    return problems[k].normalEquations(target: target, factors, squares: square, pattern: pattern)
+  /// The least-squares solution for factor k, or a step towards it, with its loss.
+  ///
+  /// - Throws: `Failure` where the equations with the ridge are not positive definite.
+  func solution(_ k: Int, ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
+    guard let problem = metricProblems[k] else { return try system(k).solution(ridge: ridge) }
+    return try problem.solution(target: target(k), factors, squares: square, ridge: ridge)
+  }
+
+  /// The loss of the factors in place.
+  func loss() -> Double {
+    guard let problem = metricProblems[0] else {
+      let system = system(0)
+      return system.loss(of: factors[0].reshaped(system.target.shape))
+    }
+    return problem.loss(target: target(0), factors)
+  }
+
+  private func system(_ k: Int) -> NormalEquations {
+    problems[k].normalEquations(target: target(k), factors, squares: square, pattern: pattern)
+  }
+
+  private func target(_ k: Int) -> Tensor<Double> {
+    switch tree {
+    case .single(let tree): tree.target(k).converted(to: Double.self)
+    case .double(let tree): tree.target(k)
+    }
   }
 
   private func square(_ k: Int) -> Tensor<Double> {

@@ -43,6 +43,19 @@ public struct FitObjective: Sendable {
     norm = max(0, zip(kernel.elements, product.elements).reduce(0) { $0 + $1.0 * $1.1 }).squareRoot()
   }
 
+  /// What a layer has to do when its inputs are no longer those that it was made for: E||W x - What y||^2, with x its inputs in
+  /// the original network and y those that it gets now. That is the norm of y around W E[x y^T] E[y y^T]^-1.
+  ///
+  /// - Parameters:
+  ///   - secondMoment: E[y y^T], positive definite.
+  ///   - crossMoment: E[x y^T].
+  /// - Throws: as above, and where the second moment has no inverse.
+  public init(_ kernel: Tensor<Double>, secondMoment: Tensor<Double>, crossMoment: Tensor<Double>) throws {
+    let patch = kernel.shape.dropFirst().reduce(1, *)
+    let target = try Cholesky(secondMoment).solve(rows: kernel.reshaped([kernel.shape[0], patch]).times(crossMoment))
+    try self.init(target.reshaped(kernel.shape), secondMoment: secondMoment)
+  }
+
   /// ||(W - What) S^(1/2)|| / ||W S^(1/2)||; 0 where both are zero.
   public func discrepancy(of approximation: Tensor<Double>) -> Double {
     guard let metric else { return approximation.relativeDiscrepancy(from: kernel) }

@@ -6,6 +6,8 @@ public struct Fit: Sendable {
   public let factorization: Factorization
   /// The discrepancy in the objective's norm, from the reconstruction.
   public let discrepancy: Double
+  /// The same in the norm of the weights.
+  public let kernelDiscrepancy: Double
   public let converged: Bool
   /// Passes over all factors, 0 for a decomposition that is optimal at once.
   public let sweeps: Int
@@ -20,7 +22,7 @@ extension Fit {
     return Fit(
       factorization: Factorization(
         full, factors: factorization.factors.enumerated().map { $1.reshaped(full.factorShape($0)) }),
-      discrepancy: discrepancy, converged: converged, sweeps: sweeps)
+      discrepancy: discrepancy, kernelDiscrepancy: kernelDiscrepancy, converged: converged, sweeps: sweeps)
   }
 }
 
@@ -44,6 +46,8 @@ public struct Fitting {
   /// The multiply-accumulates of one fit up to which restarts are worth their time.
   private static let restartWork = 1e10
   private static let sweepLimit = 30
+  /// In the norm of a layer's inputs a sweep is ten times the work, and each begins where the smaller pattern's ended.
+  private static let metricSweepLimit = 12
   private static let finalSweeps = 200
   /// The multiply-accumulates of one fit of a sweep and of the last one, which shorten the fits of large kernels.
   private static let sweepWork = 6e9
@@ -63,8 +67,9 @@ public struct Fitting {
     let isLowRank = pattern.factorCount == 2
     let start = structure.needsTrials && !isLowRank ? nil : try structure.start(objective.kernel, pattern)
     if let start, objective.metric == nil, structure.startIsOptimal || isLowRank {
+      let discrepancy = objective.discrepancy(of: start.reconstruct())
       return Fit(
-        factorization: start, discrepancy: objective.discrepancy(of: start.reconstruct()), converged: true, sweeps: 0)
+        factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
     }
     switch effort {
     case .trial: return improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
@@ -83,15 +88,22 @@ public struct Fitting {
     return improved(own ?? gaussian(pattern), sweeps: sweeps, work: .infinity)
   }
 
+  /// The factors after a few more sweeps, from where they are.
+  public func improved(_ factorization: Factorization, sweeps: Int) -> Fit {
+    improved(factorization, sweeps: sweeps, work: .infinity)
+  }
+
+  private var sweepLimit: Int { objective.metric == nil ? Self.sweepLimit : Self.metricSweepLimit }
+
   /// The fit that a sweep makes: from the structure's own start, else from below.
   private func swept(_ pattern: FactorPattern, from start: Factorization?) -> Fit {
-    start.map { improved($0, sweeps: Self.sweepLimit) } ?? climb(to: pattern).last
-      ?? improved(gaussian(pattern), sweeps: Self.sweepLimit)
+    start.map { improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last
+      ?? improved(gaussian(pattern), sweeps: sweepLimit)
   }
 
   /// The best of a few random starts after a trial; nil where a fit is so much work that the climb has to do.
   private func restarted(_ pattern: FactorPattern) -> Fit? {
-    guard Self.work(pattern) * Double(Self.finalSweeps) <= Self.restartWork else { return nil }
+    guard work(pattern) * Double(Self.finalSweeps) <= Self.restartWork else { return nil }
     let trials = (0..<UInt64(Self.restarts)).map { improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps) }
     return trials.min { $0.discrepancy < $1.discrepancy }
   }
@@ -103,7 +115,7 @@ public struct Fitting {
     // Ranks of 1 stay out of the ladder, so that they stay 1, and patterns that are the same to the kernel climb alike.
     for rung in Self.ladder(to: pattern.reduced) {
       let start = fits.last?.factorization.grown(to: rung, seed: seed &+ UInt64(fits.count)) ?? gaussian(rung)
-      fits.append(improved(start, sweeps: Self.sweepLimit))
+      fits.append(improved(start, sweeps: sweepLimit))
     }
     return fits.map { $0.restored(to: pattern) }
   }
@@ -128,31 +140,34 @@ public struct Fitting {
   private func improved(_ fit: Fit, sweeps: Int, work: Double) -> Fit {
     let next = improved(fit.factorization, sweeps: sweeps, work: work)
     return Fit(
-      factorization: next.factorization, discrepancy: next.discrepancy, converged: next.converged,
-      sweeps: fit.sweeps + next.sweeps)
+      factorization: next.factorization, discrepancy: next.discrepancy, kernelDiscrepancy: next.kernelDiscrepancy,
+      converged: next.converged, sweeps: fit.sweeps + next.sweeps)
   }
 
   /// - Parameter work: the multiply-accumulates that the sweeps may be, but for the first four.
   private func improved(_ start: Factorization, sweeps: Int, work: Double = Self.sweepWork) -> Fit {
-    let affordable = max(4, Int(min(1e6, work / Self.work(start.pattern))))
+    let affordable = max(4, Int(min(1e6, work / self.work(start.pattern))))
     // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
     let reduced = Factorization(
       start.pattern.reduced,
       factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
     let result = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable)).fit(objective, from: reduced)
     let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
+    let kernel = result.factorization.reconstruct()
     return Fit(
-      factorization: Factorization(start.pattern, factors: factors),
-      discrepancy: objective.discrepancy(of: result.factorization.reconstruct()), converged: result.converged,
+      factorization: Factorization(start.pattern, factors: factors), discrepancy: objective.discrepancy(of: kernel),
+      kernelDiscrepancy: kernel.relativeDiscrepancy(from: objective.kernel), converged: result.converged,
       sweeps: result.losses.count - 1)
   }
 
   /// The multiply-accumulates of a trial, about.
-  static func trialWork(_ pattern: FactorPattern) -> Double { Double(trialSweeps) * work(pattern) }
+  func trialWork(_ pattern: FactorPattern) -> Double { Double(Self.trialSweeps) * work(pattern) }
 
   /// The multiply-accumulates of one sweep, about: twice the kernel meets a factor, the cheapest first.
-  private static func work(_ pattern: FactorPattern) -> Double {
+  private func work(_ pattern: FactorPattern) -> Double {
     let ranks = pattern.shapes.indices.map { pattern.rankExtents($0).reduce(1.0) { $0 * Double($1) } }
-    return 2 * Double(pattern.kernelShape.reduce(1, *)) * (ranks.min() ?? 1)
+    let count = Double(pattern.kernelShape.reduce(1, *))
+    let products = objective.metric.map { 8 * count * Double($0.shape[0]) } ?? 0
+    return 2 * count * (ranks.min() ?? 1) + products
   }
 }

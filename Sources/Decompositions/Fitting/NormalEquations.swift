@@ -25,13 +25,26 @@ struct NormalEquations {
   ///
   /// - Throws: `Failure` when a Gram matrix with the ridge is not positive definite or not finite.
   func solution(ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
-    let factor = try components.reduce(target) { solution, component in
-      let cholesky = try Cholesky(component.gram, ridge: ridge)
-      return try Self.alongAxes(component.axes, of: solution) { try cholesky.solve(rows: $0) }
-    }
+    let factor = try Solver(components.map { ($0.axes, $0.gram) }, ridge: ridge).solve(target)
     var kept = 0.0
     for (x, y) in zip(factor.elements, target.elements) { kept += x * (y + ridge * x) }
     return (factor, max(0, 1 - kept))
+  }
+
+  /// A Kronecker product of matrices, ready to be solved with.
+  struct Solver {
+    private let parts: [(axes: [Int], cholesky: Cholesky)]
+
+    /// - Throws: `Failure` when a matrix with the ridge is not positive definite or not finite.
+    init(_ components: [(axes: [Int], gram: Tensor<Double>)], ridge: Double) throws {
+      parts = try components.map { ($0.axes, try Cholesky($0.gram, ridge: ridge)) }
+    }
+
+    func solve(_ tensor: Tensor<Double>) throws -> Tensor<Double> {
+      try parts.reduce(tensor) { solution, part in
+        try NormalEquations.alongAxes(part.axes, of: solution) { try part.cholesky.solve(rows: $0) }
+      }
+    }
   }
 
   /// ||W - F E||^2 for any F, where ||W|| = 1.

@@ -10,6 +10,8 @@ public struct Candidate: Sendable, Equatable {
   public let pattern: FactorPattern
   /// The relative discrepancy ||W - What|| / ||W|| that the fit reaches or passes.
   public let discrepancy: Double
+  /// The same in the norm that the fit was made in: of the layer's output on its inputs, where these were given.
+  public let outputDiscrepancy: Double
   /// What a reader of the plan should know of the fit; empty where there is nothing to say.
   public let note: String
   /// What runs in place of the layer, its bias included.
@@ -46,8 +48,8 @@ public struct Candidate: Sendable, Equatable {
 
   /// Nil where the layer's window cannot be divided among the factors.
   init?(
-    structure: String, _ pattern: FactorPattern, discrepancy: Double, note: String, convolution: Convolution,
-    hasBias: Bool
+    structure: String, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil, note: String,
+    convolution: Convolution, hasBias: Bool
   ) {
     guard convolution.batch == 1 else { return nil }
     lowering = Lowering(pattern, groups: convolution.groups)
@@ -58,6 +60,7 @@ public struct Candidate: Sendable, Equatable {
     self.structure = structure
     self.pattern = pattern
     self.discrepancy = discrepancy
+    self.outputDiscrepancy = outputDiscrepancy ?? discrepancy
     self.note = note
     self.stages = stages
   }
@@ -68,16 +71,35 @@ public struct Candidate: Sendable, Equatable {
   ///   - kernel: (out, in / groups, spatial...).
   ///   - seed: of the random starts, as in the sweep.
   /// - Throws: `Failure` when the kernel has another shape than the candidate or holds NaN or infinity.
-  public func fit(_ kernel: Tensor<Double>, seed: UInt64 = 0, effort: FitEffort = .final) throws -> FittedLayer {
+  public func fit(
+    _ kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, seed: UInt64 = 0, effort: FitEffort = .final
+  ) throws -> FittedLayer {
     let implementation = try Structures.named(structure)
     let blocks = try kernel.groupBlocks(lowering.groups, shape: pattern.kernelShape)
     let fits = try blocks.map { block in
-      try Fitting(FitObjective(block), seed: seed).fit(pattern, of: implementation, effort: effort)
+      try Fitting(FitObjective(block, secondMoment: secondMoment), seed: seed)
+        .fit(pattern, of: implementation, effort: effort)
     }
-    return FittedLayer(
-      weights: lowering.weights(of: fits.map(\.factorization)),
-      discrepancy: kernel.pooled(zip(blocks, fits).map { $0.1.discrepancy * $0.0.norm }),
-      converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max() ?? 0)
+    return fitted(fits, discrepancy: kernel.pooled(zip(blocks, fits).map { $0.1.kernelDiscrepancy * $0.0.norm }))
+  }
+
+  /// Goes on from fitted factors towards another objective: that of the inputs that the layer gets in the compressed network.
+  ///
+  /// - Parameter kernel: the layer's own, with which the result is compared.
+  /// - Precondition: the layer has no groups.
+  public func refit(
+    _ layer: FittedLayer, towards objective: FitObjective, kernel: Tensor<Double>, sweeps: Int
+  ) -> FittedLayer {
+    precondition(layer.factorizations.count == 1, "a layer with groups has several objectives")
+    let fit = Fitting(objective).improved(layer.factorizations[0], sweeps: sweeps)
+    return fitted([fit], discrepancy: fit.factorization.reconstruct().relativeDiscrepancy(from: kernel))
+  }
+
+  private func fitted(_ fits: [Fit], discrepancy: Double) -> FittedLayer {
+    FittedLayer(
+      weights: lowering.weights(of: fits.map(\.factorization)), discrepancy: discrepancy,
+      converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max() ?? 0,
+      factorizations: fits.map(\.factorization))
   }
 
   /// The kernel (out, in / groups, spatial...) that stored weights stand for.
@@ -106,6 +128,16 @@ public struct FittedLayer: Sendable {
   public let converged: Bool
   /// Passes over all factors.
   public let sweeps: Int
+  /// One for each of the layer's groups.
+  let factorizations: [Factorization]
+
+  /// The kernel (out, in / groups, spatial...) that the factors stand for.
+  public func reconstruct() -> Tensor<Double> {
+    let blocks = factorizations.map { $0.reconstruct() }
+    let first = blocks[0].shape
+    return Tensor(
+      shape: [first[0] * blocks.count] + first.dropFirst(), elements: Array(blocks.map(\.elements).joined()))
+  }
 }
 
 extension Convolution {

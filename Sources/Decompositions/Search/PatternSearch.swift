@@ -40,18 +40,20 @@ public struct PatternSearch {
 
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
+  ///   - secondMoment: of the layer's input patches (`FitObjective`), for a layer without groups; nil for the weights' norm.
   ///   - spectrumWork: see `KernelSpectra`.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public init(
-    _ kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
-    spectrumWork: Double = .infinity, accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
+    _ kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, convolution: Convolution, hasBias: Bool,
+    seed: UInt64 = 0, spectrumWork: Double = .infinity,
+    accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws {
     self.kernel = kernel
     self.convolution = convolution
     self.hasBias = hasBias
     self.accepts = accepts
     blocks = try kernel.groupBlocks(convolution.groups, shape: convolution.kernelShapePerGroup)
-      .map { Fitting(try FitObjective($0), seed: seed) }
+      .map { Fitting(try FitObjective($0, secondMoment: secondMoment), seed: seed) }
     leading = blocks.max { $0.objective.norm < $1.objective.norm } ?? blocks[0]
     spectra = KernelSpectra(leading.objective.kernel, workLimit: spectrumWork)
   }
@@ -60,7 +62,7 @@ public struct PatternSearch {
   public func best(of structure: any Structure, parameters: Int, effort: SearchEffort) throws -> Candidate? {
     let fitted = try promising(structure, parameters: parameters, effort: effort)
       .compactMap { try candidate($0.pattern, of: structure, effort: effort.fit) }
-    return fitted.min { $0.discrepancy < $1.discrepancy }
+    return fitted.min { $0.outputDiscrepancy < $1.outputDiscrepancy }
   }
 
   /// The stages of the most promising pattern, which need no fit; nil where the structure has none.
@@ -82,10 +84,10 @@ public struct PatternSearch {
     var tried: [FactorPattern: Double] = [:]
     var work = 0.0
     func attempt(_ pattern: FactorPattern) throws {
-      guard tried[pattern] == nil, tried.isEmpty || work + Fitting.trialWork(pattern) <= effort.trialWork else {
+      guard tried[pattern] == nil, tried.isEmpty || work + leading.trialWork(pattern) <= effort.trialWork else {
         return
       }
-      work += Fitting.trialWork(pattern)
+      work += leading.trialWork(pattern)
       tried[pattern] = try trial(pattern, structure)
     }
     for pattern in proposals.prefix(effort.proposals) { try attempt(pattern) }
@@ -104,11 +106,14 @@ public struct PatternSearch {
     return best + seeds.map { ($0, tried[$0] ?? .infinity) }
   }
 
+  /// Whether fits are in the norm of the layer's inputs.
+  var hasMetric: Bool { leading.objective.metric != nil }
+
   /// A pattern fitted to all groups; nil where the layer's window cannot be divided among its factors.
   func candidate(
     _ pattern: FactorPattern, of structure: any Structure, effort: FitEffort
   ) throws -> Candidate? {
-    if structure.startIsOptimal, blocks.count == 1 {
+    if structure.startIsOptimal, blocks.count == 1, !hasMetric {
       let tail = try spectra.tail(leading: pattern.shapes[0], rank: pattern.ranks[0])
       return self.candidate(structure, pattern, discrepancy: tail.squareRoot(), note: "")
     }
@@ -125,19 +130,22 @@ public struct PatternSearch {
   }
 
   private func candidate(_ pattern: FactorPattern, of structure: any Structure, _ fits: [Fit]) -> Candidate? {
-    let discrepancy = kernel.pooled(zip(blocks, fits).map { $0.objective.norm * $1.discrepancy })
+    let discrepancy = kernel.pooled(zip(blocks, fits).map { $0.objective.kernel.norm * $1.kernelDiscrepancy })
     let open = fits.filter { !$0.converged }.map(\.sweeps).max()
     let note = open.map { "the fit was stopped after \($0) sweeps, still improving; apply goes on from there" }
-    return self.candidate(structure, pattern, discrepancy: discrepancy, note: note ?? "")
+    return self.candidate(
+      structure, pattern, discrepancy: discrepancy, outputDiscrepancy: hasMetric ? fits[0].discrepancy : nil,
+      note: note ?? "")
   }
 
   private func candidate(
-    _ structure: any Structure, _ pattern: FactorPattern, discrepancy: Double, note: String
+    _ structure: any Structure, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil,
+    note: String
   ) -> Candidate? {
-    guard discrepancy.isFinite else { return nil }
+    guard discrepancy.isFinite, outputDiscrepancy?.isFinite ?? true else { return nil }
     return Candidate(
-      structure: structure.name, pattern, discrepancy: discrepancy, note: note, convolution: convolution,
-      hasBias: hasBias)
+      structure: structure.name, pattern, discrepancy: discrepancy, outputDiscrepancy: outputDiscrepancy, note: note,
+      convolution: convolution, hasBias: hasBias)
   }
 
   private func trial(_ pattern: FactorPattern, _ structure: any Structure) throws -> Double {

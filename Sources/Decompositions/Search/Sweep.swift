@@ -24,16 +24,19 @@ public struct Sweep: Sendable {
   ///
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
+  ///   - secondMoment: of the layer's input patches (`FitObjective`), for a layer without groups; discrepancies are compared in
+  ///     this norm then. Nil for the norm of the weights.
   ///   - seed: of the random starts.
   ///   - accepts: whether whoever writes the layer can express the stages of a structure.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public func candidates(
-    for kernel: Tensor<Double>, convolution: Convolution, hasBias: Bool, seed: UInt64 = 0,
-    accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
+    for kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, convolution: Convolution, hasBias: Bool,
+    seed: UInt64 = 0, accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws -> [Candidate] {
     guard kernel.count > 0, convolution.batch == 1 else { return [] }
     let search = try PatternSearch(
-      kernel, convolution: convolution, hasBias: hasBias, seed: seed, spectrumWork: Self.spectrumWork, accepts: accepts)
+      kernel, secondMoment: secondMoment, convolution: convolution, hasBias: hasBias, seed: seed,
+      spectrumWork: Self.spectrumWork, accepts: accepts)
     var contest = Contest()
     return try structures.flatMap { structure in
       let curve =
@@ -56,7 +59,7 @@ public struct Sweep: Sendable {
   ) throws -> [Candidate] {
     let groups = search.convolution.groups
     // Singular values cost the same for any number of ranks.
-    let step = structure.startIsOptimal ? Self.fineStep : Fitting.step
+    let step = structure.startIsOptimal && !search.hasMetric ? Self.fineStep : Fitting.step
     return try Self.targets(search.convolution.parameterCount, step: step).compactMap { target in
       guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern else {
         return nil
@@ -91,10 +94,12 @@ public struct Sweep: Sendable {
   /// What nothing dominates.
   private static func front(_ candidates: [Candidate]) -> [Candidate] {
     var front: [Candidate] = []
-    let order = candidates.sorted { ($0.parameterCount, $0.discrepancy) < ($1.parameterCount, $1.discrepancy) }
+    let order = candidates.sorted {
+      ($0.parameterCount, $0.outputDiscrepancy) < ($1.parameterCount, $1.outputDiscrepancy)
+    }
     for candidate in order {
       // A gain below the fit's own precision is none.
-      if let last = front.last, candidate.discrepancy >= last.discrepancy - 1e-9 { continue }
+      if let last = front.last, candidate.outputDiscrepancy >= last.outputDiscrepancy - 1e-9 { continue }
       front.append(candidate)
     }
     return front

@@ -30,9 +30,11 @@ def load_compressed(model, path):
     devices. Raises ValueError where the file was not written by kcompress or does not fit the model, and RuntimeError
     where a tensor is missing or left over. Returns the model.
     """
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)) or hasattr(model, "_orig_mod"):
+        raise ValueError(f"a {type(model).__name__} wraps your model; load into the model itself, before it is wrapped")
     tensors, metadata = read(path)
     if "kcompress" not in metadata:
-        raise ValueError(f"{path}: kcompress has not compressed this file")
+        raise ValueError(f"{path}: it holds no compressed layers; load it with model.load_state_dict")
     record = json.loads(metadata["kcompress"])
     if record.get("schema") != "kcompress.record/1":
         raise ValueError(f"{path}: its record has the unknown schema {record.get('schema')!r}")
@@ -66,6 +68,8 @@ def replace(model, layer, path):
     except AttributeError:
         raise ValueError(f"{path}: the model has no module {name!r}, which the file holds compressed") from None
     linear = isinstance(module, nn.Linear)
+    if isinstance(module, nn.Sequential):
+        raise ValueError(f"{path}: {name!r} is a Sequential; the model seems to be converted already, begin with a new one")
     if not linear and type(module) not in CONVOLUTIONS.values():
         raise ValueError(f"{path}: {name!r} is a {type(module).__name__}, not a convolution or a linear layer")
     if list(module.weight.shape) != layer["dense"][0]["kernel"]:

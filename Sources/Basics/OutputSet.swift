@@ -1,0 +1,45 @@
+import Foundation
+
+/// The files that a command writes and those that it reads: no one of them may take another's place.
+public struct OutputSet: Sendable {
+  /// What a file is to the command, "the original checkpoint" say, with the option that would choose another path.
+  public struct Target: Sendable {
+    let path: String
+    let option: String
+
+    public init(_ path: String, option: String) {
+      self.path = path
+      self.option = option
+    }
+  }
+
+  private let targets: [Target]
+
+  public init(_ targets: [Target]) { self.targets = targets }
+
+  /// Refuses early what could only fail later or would destroy something.
+  ///
+  /// - Parameter inputs: the paths that are read, with what each of them is.
+  /// - Throws: `Failure` where a target exists and may not be replaced, cannot be written, is an input or another target.
+  public func check(inputs: [(path: String, role: String)], overwrite: Bool) throws {
+    var taken = Dictionary(inputs.map { (Self.identity($0.path), $0.role) }) { first, _ in first }
+    for target in targets {
+      let remedy = "choose another path with \(target.option)"
+      if let role = taken.updateValue("another file that is written", forKey: Self.identity(target.path)) {
+        throw Failure(target.path, "is not overwritten", "it is \(role)", remedy: remedy)
+      }
+      do {
+        try OutputFile.check(target.path, overwrite: overwrite)
+      } catch let failure as Failure where failure.problem == "is not overwritten" {
+        throw Failure(target.path, failure.problem, failure.reason, remedy: "\(remedy), or pass --overwrite")
+      }
+    }
+  }
+
+  /// The same for every path to a file, links followed.
+  private static func identity(_ path: String) -> String {
+    let url = URL(fileURLWithPath: path)
+    return url.deletingLastPathComponent().resolvingSymlinksInPath().appendingPathComponent(url.lastPathComponent)
+      .resolvingSymlinksInPath().path
+  }
+}
