@@ -7,7 +7,7 @@ extension Operation {
   /// Nil for what cannot be run: nothing is known about its output.
   ///
   /// - Throws: `Failure` with an empty subject when the operation does not fit its inputs.
-  func outputShape(of inputs: [[Int?]]) throws -> [Int?]? {
+  public func outputShape(of inputs: [[Int?]]) throws -> [Int?]? {
     if case .unsupported = self { return nil }
     if case .array(let operation) = self { return try operation.output(of: inputs.map { KnownValue($0) })?.shape }
     if case .merge(let merge) = self { return try merge.outputShape(of: inputs) }

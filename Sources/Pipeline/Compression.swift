@@ -13,12 +13,16 @@ public struct ApplyRequest: Sendable {
   /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
   public var report: String?
   public var overwrite: Bool
+  /// Samples in place of those that the plan was made with.
+  public var calibration: CalibrationSource?
   /// Write the kernels that the factors stand for, in the original's form, in place of the factors.
   public var dense: Bool
 
   public init(
-    plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false, dense: Bool = false
+    plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false, dense: Bool = false,
+    calibration: CalibrationSource? = nil
   ) {
+    self.calibration = calibration
     self.dense = dense
     self.plan = plan
     self.output = output
@@ -48,6 +52,8 @@ public struct ApplyResult: Sendable {
   public let samples: String?
   public let reports: [String]
   public let notices: [String]
+  /// Nil without calibration samples.
+  public let calibration: CalibrationOutcome?
 
   public var json: JSON {
     [
@@ -66,6 +72,7 @@ public struct ApplyResult: Sendable {
           "top1_agreement": .optional($0.topOneAgreement, JSON.real),
         ]
       },
+      "calibration": .optional(calibration, \.json),
       "reports": .strings(reports), "notices": .strings(notices),
     ]
   }
@@ -99,10 +106,15 @@ public func apply(
       inputs: [(path, "the original checkpoint"), (request.plan, "the plan")] + source.companions.inputs,
       overwrite: request.overwrite)
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
-  let replacements = try fit(
-    planned, checkpoint, seed: plan.options.seed, workers: workers, progress: progress)
+  var calibration = request.calibration ?? plan.options.calibration
+  if let path = calibration?.path { calibration?.path = locate(path, besides: request.plan) }
+  let (replacements, layers, outcome) = try fit(
+    planned.map { PlannedLayer(layer: $0.layer, candidate: $0.candidate) }, checkpoint, calibration,
+    seed: plan.options.seed, workers: workers, progress: progress)
   var record = try Record(
     replacing: replacements, in: checkpoint, architecture: plan.options.architecture, plan: plan)
+  // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
+  if outcome != nil { record.promise(Dictionary(zip(replacements.map(\.layer), layers.map(\.discrepancy))) { first, _ in first }) }
   let measured = try measure(
     replacements, record: &record, checkpoint, source, seed: plan.options.seed, workers: workers, progress: progress)
   if request.dense {
@@ -120,7 +132,7 @@ public func apply(
     architecture: checkpoint.architecturePath(besides: output), bytes: written.byteCount, sha256: written.sha256,
     seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
     layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
-    samples: measured.samples, reports: reports.all, notices: checkpoint.notices)
+    samples: measured.samples, reports: reports.all, notices: checkpoint.notices, calibration: outcome)
   try Report(result).write(to: reports, overwrite: request.overwrite)
   return result
 }
@@ -133,24 +145,31 @@ private func locate(_ path: String, besides plan: String) -> String {
   return FileManager.default.fileExists(atPath: beside) ? beside : path
 }
 
+/// The weights of every layer that the plan compresses, with what they came to on calibration samples where there are some.
 private func fit(
-  _ planned: [(layer: Layer, candidate: Candidate)], _ checkpoint: Checkpoint, seed: UInt64, workers: Workers,
+  _ planned: [PlannedLayer], _ checkpoint: Checkpoint, _ calibration: CalibrationSource?, seed: UInt64, workers: Workers,
   progress: Progress
-) throws -> [Replacement] {
-  let counter = Counter()
-  let items = planned.map { PlannedLayer(layer: $0.layer, candidate: $0.candidate) }
-  return try workers.map(items) { item in
-    let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer), seed: seed)
-    progress("fit", counter.next(), of: items.count, item.layer.name)
-    return Replacement(
+) throws -> (replacements: [Replacement], layers: [FittedLayer], outcome: CalibrationOutcome?) {
+  var outcome: CalibrationOutcome?
+  let layers: [FittedLayer]
+  if let calibration, !planned.isEmpty {
+    let result = try calibration.calibration(of: checkpoint, workers: workers)
+      .fit(planned, seed: seed, progress: progress)
+    (layers, outcome) = (result.layers, result.outcome)
+  } else {
+    let counter = Counter()
+    layers = try workers.map(planned) { item in
+      let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer), seed: seed)
+      progress("fit", counter.next(), of: planned.count, item.layer.name)
+      return fitted
+    }
+  }
+  let replacements = zip(planned, layers).map { item, fitted in
+    Replacement(
       layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,
       weights: fitted.weights)
   }
-}
-
-private struct PlannedLayer: Sendable {
-  let layer: Layer
-  let candidate: Candidate
+  return (replacements, layers, outcome)
 }
 
 /// What was measured on the file as written.

@@ -6,7 +6,7 @@ extension PlanDocument {
   /// Writes down what was chosen; nil stands for the dense kernel.
   init(
     _ request: PlanRequest, _ checkpoint: Checkpoint, _ choices: [LayerChoices],
-    chosen: [Candidate?], couldShrink: [Bool], bytes: Int, solver: Solver
+    chosen: [Candidate?], losses: [Double], couldShrink: [Bool], bytes: Int, solver: Solver
   ) {
     self.checkpoint = request.checkpoint
     sha256 = checkpoint.sha256
@@ -15,9 +15,9 @@ extension PlanDocument {
     options = Options(
       structures: request.structures, keep: request.keep.map(\.pattern),
       seed: request.seed, graph: request.companions.graph, architecture: request.companions.architecture,
-      dtype: request.dtype)
+      dtype: request.dtype, calibration: request.calibration)
     layers = choices.indices.map { position in
-      LayerPlan(choices[position], chosen[position], couldShrink: couldShrink[position])
+      LayerPlan(choices[position], chosen[position], loss: losses[position], couldShrink: couldShrink[position])
     }
     let originalMACs = checkpoint.macs
     original = Original(
@@ -34,7 +34,7 @@ extension PlanDocument {
 }
 
 extension PlanDocument.LayerPlan {
-  init(_ choice: LayerChoices, _ candidate: Candidate?, couldShrink: Bool) {
+  init(_ choice: LayerChoices, _ candidate: Candidate?, loss: Double, couldShrink: Bool) {
     let layer = choice.layer
     let stages = candidate?.stages ?? layer.denseStages
     name = layer.name
@@ -47,7 +47,7 @@ extension PlanDocument.LayerPlan {
     bytes = stages.parameterCount * layer.dtype.bits / 8
     macs = layer.macs(stages)
     discrepancy = candidate?.discrepancy ?? 0
-    loss = discrepancy * discrepancy
+    self.loss = loss
     if let candidate {
       let notes = [candidate.note, choice.leftOut ?? ""].filter { !$0.isEmpty }
       reason = notes.isEmpty ? nil : notes.joined(separator: "; ")

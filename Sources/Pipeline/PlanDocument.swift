@@ -76,6 +76,8 @@ public struct PlanDocument: Sendable, Equatable {
     public var architecture: String?
     /// The type in which the file stores numbers; nil where each tensor keeps its own.
     public var dtype: DType?
+    /// The samples that the plan was made with.
+    public var calibration: CalibrationSource?
   }
 
   public var checkpoint: String
@@ -117,6 +119,7 @@ extension PlanDocument {
         "seed": .number(String(options.seed)), "graph": .optional(options.graph, JSON.string),
         "architecture": .optional(options.architecture, JSON.string),
         "dtype": .optional(options.dtype) { .string($0.rawValue.lowercased()) },
+        "calibration": .optional(options.calibration, \.json),
       ],
       "layers": .array(layers.map(\.json)),
     ]

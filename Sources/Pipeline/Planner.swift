@@ -19,13 +19,16 @@ public struct PlanRequest: Sendable {
   public var companions: Companions
   /// The type in which the file stores numbers; nil keeps each tensor's own.
   public var dtype: DType?
+  /// Samples of what the network will see; nil plans in the norm of the weights.
+  public var calibration: CalibrationSource?
 
   /// The structures that there are.
   public static var knownStructures: [String] { Structures.all.map(\.name) }
 
   public init(
     checkpoint: String, budget: Int, structures: [String] = [], keep: [Glob] = [],
-    seed: UInt64 = 0, companions: Companions = Companions(), dtype: DType? = nil
+    seed: UInt64 = 0, companions: Companions = Companions(), dtype: DType? = nil,
+    calibration: CalibrationSource? = nil
   ) {
     self.checkpoint = checkpoint
     self.budget = budget
@@ -34,6 +37,7 @@ public struct PlanRequest: Sendable {
     self.seed = seed
     self.companions = companions
     self.dtype = dtype
+    self.calibration = calibration
   }
 }
 
@@ -46,8 +50,9 @@ public enum PlanOutcome: Sendable {
 
 /// Makes a plan: sweeps every layer for candidates, then chooses one for each so that the file fits and the loss is least.
 ///
-/// The loss is the sum of the squared relative discrepancies of the kernels: to first order the noise that the layers add
-/// to a network whose activations are normalised.
+/// With samples the loss is what the layers' discrepancies do to the network's outputs, as `Sensitivity` measures it. Without, it is
+/// the sum of the squared relative discrepancies of the kernels: to first order the noise that the layers add to a network whose
+/// activations are normalised.
 public func plan(
   _ request: PlanRequest, workers: Workers, progress: Progress = .silent
 ) throws -> (outcome: PlanOutcome, checkpoint: Checkpoint) {
@@ -64,8 +69,11 @@ public func plan(
       "--keep '\(glob.pattern)'", "matches no layer", "'\(request.checkpoint)' has none of such a name",
       remedy: "kcompress inspect lists the layers")
   }
-  let choices = try sweep(checkpoint, request, workers: workers, progress: progress)
-  return (try choose(among: choices, checkpoint, request), checkpoint)
+  let calibration = try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) }
+  let moments = try calibration?.secondMoments(checkpoint.layers, progress: progress) ?? [:]
+  let choices = try sweep(checkpoint, request, moments, workers: workers, progress: progress)
+  let sensitivities = try calibration?.sensitivities(choices, workers: workers, progress: progress) ?? [:]
+  return (try choose(among: choices, checkpoint, request, sensitivities), checkpoint)
 }
 
 /// One layer with what may become of it.
@@ -81,7 +89,8 @@ struct LayerChoices: Sendable {
 
 /// The candidates of every layer, the largest layers first in time, the result in the checkpoint's order.
 private func sweep(
-  _ checkpoint: Checkpoint, _ request: PlanRequest, workers: Workers, progress: Progress
+  _ checkpoint: Checkpoint, _ request: PlanRequest, _ moments: [String: Tensor<Double>], workers: Workers,
+  progress: Progress
 ) throws -> [LayerChoices] {
   let counter = Counter()
   let layers = Array(checkpoint.layers.enumerated())
@@ -89,7 +98,7 @@ private func sweep(
     ($1.element.convolution.parameterCount, $0.offset) < ($0.element.convolution.parameterCount, $1.offset)
   }
   let swept = try workers.map(bySize) { position, layer in
-    let choices = try candidates(for: layer, checkpoint, request)
+    let choices = try candidates(for: layer, checkpoint, request, moments[layer.name])
     progress("sweep", counter.next(), of: layers.count, layer.name)
     return (position, choices)
   }
@@ -97,7 +106,7 @@ private func sweep(
 }
 
 private func candidates(
-  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest
+  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest, _ secondMoment: Tensor<Double>?
 ) throws -> LayerChoices {
   func dense(_ reason: String) -> LayerChoices {
     LayerChoices(layer: layer, candidates: [], refusal: reason)
@@ -110,12 +119,26 @@ private func candidates(
   let refusals = Refusals()
   let structures = try request.structures.map(Structures.named)
   let candidates = try Sweep(structures: structures).candidates(
-    for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+    for: kernel, secondMoment: secondMoment, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
   ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
   guard !candidates.isEmpty else {
     return dense(refusals.summary ?? "no structure has fewer parameters than the kernel")
   }
-  return LayerChoices(layer: layer, candidates: candidates, refusal: nil, leftOut: refusals.summary)
+  return LayerChoices(
+    layer: layer, candidates: secondMoment == nil ? candidates : candidates.undominated, refusal: nil,
+    leftOut: refusals.summary)
+}
+
+extension [Candidate] {
+  /// Those that no other one beats, whatever its structure: calibrated candidates hold their factors.
+  fileprivate var undominated: [Candidate] {
+    let sorted = self.sorted { ($0.parameterCount, $0.outputDiscrepancy) < ($1.parameterCount, $1.outputDiscrepancy) }
+    var least = Double.infinity
+    return sorted.filter { candidate in
+      defer { least = Swift.min(least, candidate.outputDiscrepancy) }
+      return candidate.outputDiscrepancy < least
+    }
+  }
 }
 
 /// Why a writer could not express structures.
@@ -155,7 +178,8 @@ extension Checkpoint {
 
 /// Chooses one candidate, or the dense kernel, for each layer.
 private func choose(
-  among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest
+  among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest,
+  _ sensitivities: [String: Sensitivity]
 ) throws -> PlanOutcome {
   var sizes = try FileSizeModel(checkpoint) { replacements in
     try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
@@ -169,9 +193,12 @@ private func choose(
     }
     options.append(layerOptions)
   }
-  let groups = options.map { layerOptions in
+  func loss(_ choice: LayerChoices, _ candidate: Candidate) -> Double {
+    sensitivities[choice.layer.name]?.loss(candidate.outputDiscrepancy) ?? candidate.discrepancy * candidate.discrepancy
+  }
+  let groups = zip(choices, options).map { choice, layerOptions in
     layerOptions.map { option in
-      KnapsackItem(cost: option.growth, loss: option.candidate.map { $0.discrepancy * $0.discrepancy } ?? 0)
+      KnapsackItem(cost: option.growth, loss: option.candidate.map { loss(choice, $0) } ?? 0)
     }
   }
   let selection = try BudgetedSelection(groups: groups, budget: request.budget, dense: sizes.denseByteCount) {
@@ -186,7 +213,7 @@ private func choose(
     let chosen = picks.enumerated().map { options[$0.offset][$0.element].candidate }
     return .plan(
       PlanDocument(
-        request, checkpoint, choices, chosen: chosen,
+        request, checkpoint, choices, chosen: chosen, losses: picks.enumerated().map { groups[$0.offset][$0.element].loss },
         couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver))
   }
 }

@@ -65,6 +65,13 @@ extension Record {
     ]
   }
 
+  /// Sets what the layers' kernels may differ by from the original's, by name.
+  mutating func promise(_ discrepancies: [String: Double]) {
+    for index in layers.indices {
+      if let discrepancy = discrepancies[layers[index].name] { layers[index].promised = discrepancy }
+    }
+  }
+
   private var original: JSONObject {
     var result: JSONObject = ["path": .string(originalPath), "sha256": .string(originalSHA256)]
     result["architecture"] = originalArchitecture.map(JSON.string)

@@ -5,7 +5,7 @@ import ModelGraph
 import TensorCore
 
 /// How the arrays of a data file become inputs of the network.
-public struct SamplePreparation: Sendable {
+public struct SamplePreparation: Sendable, Equatable {
   /// Multiplied first, 1/255 say; nil leaves the values.
   public var scale: Double?
   /// Subtracted then, one for each channel or one for all.

@@ -28,13 +28,20 @@ struct ApplyCommand: ParsableCommand {
       """)
   var dense = false
 
+  @Option(
+    help: ArgumentHelp("Calibration samples in place of those that the plan was made with.", valueName: "file"),
+    completion: .file())
+  var calibration: String?
+
   @Flag(help: "Replace files that exist.")
   var overwrite = false
 
+  @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite, dense: dense)
+    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite, dense: dense,
+      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
     let result = try common.terminal.withProgress {
       try Pipeline.apply(request, workers: common.workers, progress: $0)
     }

@@ -89,6 +89,12 @@ extension ApplyResult {
     } else {
       lines.append("network: not run, \(networkAbsence ?? "there is no graph"); every layer was checked by itself")
     }
+    if let calibration {
+      lines.append(
+        "calibration: loss \(calibration.losses.map(Format.number).joined(separator: ", then "))"
+          + (calibration.agreement.map { ", top-1 agreement \(Format.percent($0))" } ?? "")
+          + " on \(calibration.heldOut) samples held out of \(calibration.samples)")
+    }
     lines.append("report: \(reports.first ?? "")")
     return lines.joined(separator: "\n")
   }

@@ -49,6 +49,7 @@ public struct Fitting {
   /// In the norm of a layer's inputs a sweep is ten times the work, and each begins where the smaller pattern's ended.
   private static let metricSweepLimit = 12
   private static let finalSweeps = 200
+  private static let metricFinalSweeps = 30
   /// The multiply-accumulates of one fit of a sweep and of the last one, which shorten the fits of large kernels.
   private static let sweepWork = 6e9
   private static let finalWork = 3e11
@@ -77,7 +78,7 @@ public struct Fitting {
     case .final:
       let first = swept(pattern, from: start)
       let fits = [first] + (start == nil ? restarted(pattern).map { [$0] } ?? [] : [])
-      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: Self.finalSweeps, work: Self.finalWork) }
+      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: finalSweeps, work: Self.finalWork) }
       return finished.min { $0.discrepancy < $1.discrepancy } ?? first
     }
   }
@@ -93,6 +94,7 @@ public struct Fitting {
     improved(factorization, sweeps: sweeps, work: .infinity)
   }
 
+  private var finalSweeps: Int { objective.metric == nil ? Self.finalSweeps : Self.metricFinalSweeps }
   private var sweepLimit: Int { objective.metric == nil ? Self.sweepLimit : Self.metricSweepLimit }
 
   /// The fit that a sweep makes: from the structure's own start, else from below.

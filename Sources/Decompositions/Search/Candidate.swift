@@ -12,6 +12,8 @@ public struct Candidate: Sendable, Equatable {
   public let discrepancy: Double
   /// The same in the norm that the fit was made in: of the layer's output on its inputs, where these were given.
   public let outputDiscrepancy: Double
+  /// The factors of a fit in the norm of the layer's inputs, one for each group; nil where the fit is made again when it is wanted.
+  private let factorizations: [Factorization]?
   /// What a reader of the plan should know of the fit; empty where there is nothing to say.
   public let note: String
   /// What runs in place of the layer, its bias included.
@@ -48,8 +50,8 @@ public struct Candidate: Sendable, Equatable {
 
   /// Nil where the layer's window cannot be divided among the factors.
   init?(
-    structure: String, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil, note: String,
-    convolution: Convolution, hasBias: Bool
+    structure: String, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil,
+    factorizations: [Factorization]? = nil, note: String, convolution: Convolution, hasBias: Bool
   ) {
     guard convolution.batch == 1 else { return nil }
     lowering = Lowering(pattern, groups: convolution.groups)
@@ -61,6 +63,7 @@ public struct Candidate: Sendable, Equatable {
     self.pattern = pattern
     self.discrepancy = discrepancy
     self.outputDiscrepancy = outputDiscrepancy ?? discrepancy
+    self.factorizations = factorizations
     self.note = note
     self.stages = stages
   }
@@ -81,6 +84,14 @@ public struct Candidate: Sendable, Equatable {
         .fit(pattern, of: implementation, effort: effort)
     }
     return fitted(fits, discrepancy: kernel.pooled(zip(blocks, fits).map { $0.1.kernelDiscrepancy * $0.0.norm }))
+  }
+
+  /// The kernel that stands for `kernel` as far as the sweep fitted it: (out, in / groups, spatial...).
+  ///
+  /// - Throws: as `fit`.
+  public func approximation(of kernel: Tensor<Double>, seed: UInt64 = 0) throws -> Tensor<Double> {
+    try factorizations.map { Tensor(groupBlocks: $0.map { $0.reconstruct() }) }
+      ?? fit(kernel, seed: seed, effort: .sweep).reconstruct()
   }
 
   /// Goes on from fitted factors towards another objective: that of the inputs that the layer gets in the compressed network.
@@ -113,9 +124,7 @@ public struct Candidate: Sendable, Equatable {
         "structure '\(structure)'", "cannot be reconstructed",
         "the weights have the shapes \(weights.map(\.shape))", remedy: "expected \(expected)")
     }
-    let blocks = lowering.factorizations(of: weights).map { $0.reconstruct() }
-    let shape = [pattern.kernelShape[0] * blocks.count] + pattern.kernelShape.dropFirst()
-    return Tensor(shape: shape, elements: Array(blocks.map(\.elements).joined()))
+    return Tensor(groupBlocks: lowering.factorizations(of: weights).map { $0.reconstruct() })
   }
 }
 
@@ -133,10 +142,7 @@ public struct FittedLayer: Sendable {
 
   /// The kernel (out, in / groups, spatial...) that the factors stand for.
   public func reconstruct() -> Tensor<Double> {
-    let blocks = factorizations.map { $0.reconstruct() }
-    let first = blocks[0].shape
-    return Tensor(
-      shape: [first[0] * blocks.count] + first.dropFirst(), elements: Array(blocks.map(\.elements).joined()))
+    Tensor(groupBlocks: factorizations.map { $0.reconstruct() })
   }
 }
 
@@ -161,6 +167,13 @@ extension Tensor where Scalar == Double {
     return (0..<groups).map {
       Tensor(shape: shape, elements: Array(elements[$0 * size..<($0 + 1) * size]))
     }
+  }
+
+  /// The kernel of a layer from those of its groups.
+  fileprivate init(groupBlocks blocks: [Tensor]) {
+    self.init(
+      shape: [blocks[0].shape[0] * blocks.count] + blocks[0].shape.dropFirst(),
+      elements: Array(blocks.map(\.elements).joined()))
   }
 
   /// The relative discrepancy of a kernel whose groups have these absolute ones.

@@ -135,16 +135,17 @@ public struct PatternSearch {
     let note = open.map { "the fit was stopped after \($0) sweeps, still improving; apply goes on from there" }
     return self.candidate(
       structure, pattern, discrepancy: discrepancy, outputDiscrepancy: hasMetric ? fits[0].discrepancy : nil,
-      note: note ?? "")
+      factorizations: hasMetric ? fits.map(\.factorization) : nil, note: note ?? "")
   }
 
   private func candidate(
     _ structure: any Structure, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil,
-    note: String
+    factorizations: [Factorization]? = nil, note: String
   ) -> Candidate? {
     guard discrepancy.isFinite, outputDiscrepancy?.isFinite ?? true else { return nil }
     return Candidate(
-      structure: structure.name, pattern, discrepancy: discrepancy, outputDiscrepancy: outputDiscrepancy, note: note,
+      structure: structure.name, pattern, discrepancy: discrepancy, outputDiscrepancy: outputDiscrepancy,
+      factorizations: factorizations, note: note,
       convolution: convolution, hasBias: hasBias)
   }
 

@@ -1,0 +1,164 @@
+import Basics
+import Checkpoints
+import Decompositions
+import Inference
+import ModelGraph
+import TensorCore
+
+/// A network with samples of what it will see: its layers' inputs give the norms of their fits, its outputs the loss of a plan.
+///
+/// Most samples are for the fits; the last ones are held out from these and judge.
+struct Calibration: Sendable {
+  let graph: ModelGraph
+  let weights: NetworkWeights
+  let fitted: [String: Tensor<Float>]
+  let heldOut: [String: Tensor<Float>]
+  /// On the samples held out.
+  let loss: OutputLoss
+  let source: String
+  let workers: Workers
+  let checkpoint: Checkpoint
+
+  /// The part of the samples that judges.
+  private static let heldOutPart = 0.3
+  /// The widest patch whose second moment is kept whole: 8 bytes times its square.
+  private static let widestPatch = 2400
+  /// The bytes that all samples' values may take where the network stands between two layers.
+  private static let stateBytes = 320 << 20
+  /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
+  private static let momentWork = 6e10
+
+  /// - Throws: `Failure` where the network cannot be run, or gives no numbers on the samples.
+  init(_ checkpoint: Checkpoint, _ samples: Samples, workers: Workers) throws {
+    guard let graph = checkpoint.graph else {
+      throw Failure(
+        checkpoint.path, "cannot be calibrated", checkpoint.graphAbsence ?? "it has no graph",
+        remedy: "give an ONNX export with --graph, or leave --calibration out")
+    }
+    for (name, tensor) in samples.inputs where !tensor.isFinite {
+      throw Failure(samples.source, "cannot calibrate", "input '\(name)' holds NaN or infinite values")
+    }
+    guard graph.fixedBatch ?? 1 == 1 else {
+      throw Failure(
+        checkpoint.path, "cannot be calibrated", "the model is made for \(graph.fixedBatch ?? 0) samples at a time",
+        remedy: "export it with an open batch")
+    }
+    self.graph = graph
+    self.checkpoint = checkpoint
+    self.workers = workers
+    weights = try NetworkWeights(checkpoint, graph)
+    source = samples.source
+    let shapes = try graph.shapes(inputs: samples.inputs.mapValues { [1] + $0.shape.dropFirst() })
+    let widest = graph.placesBetweenSamples().map { place in
+      graph.values(crossing: place).reduce(0) { $0 + (shapes[$1]?.reduce(1, *) ?? 0) }
+    }.max() ?? 1
+    // Two networks stand side by side in a refit.
+    let most = max(2, Self.stateBytes / (2 * 4 * max(1, widest)))
+    let count = min(samples.count, most)
+    let judges = count < 2 ? 0 : max(1, Int(Double(count) * Self.heldOutPart))
+    fitted = samples.inputs.mapValues { $0.samples(0..<count - judges) }
+    // A single sample has to do both.
+    heldOut = samples.inputs.mapValues { $0.samples(judges == 0 ? 0..<count : count - judges..<count) }
+    let outputs = try NetworkState(graph, heldOut, workers: workers).outputs(weights)
+    guard outputs.allSatisfy(\.isFinite) else {
+      throw Failure(
+        checkpoint.path, "cannot be calibrated", "its outputs on '\(samples.source)' hold NaN or infinite values",
+        remedy: "check --input-scale, --input-mean and --input-std")
+    }
+    loss = OutputLoss(outputs)
+  }
+
+  var sampleCount: Int { (fitted.values.first?.shape[0] ?? 0) + heldOutCount }
+  var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
+
+  /// The positions of a layer's nodes; empty for a layer that the graph does not use as a plain convolution.
+  func uses(of layer: Layer) -> [Int] {
+    graph.nodes.indices.filter { index in
+      guard graph.nodes[index].layer == layer.name,
+        case .convolution(let convolution, _, _, _) = graph.nodes[index].operation
+      else { return false }
+      return convolution.groups == 1 && convolution.batch == 1
+    }
+  }
+
+  func isMeasurable(_ layer: Layer) -> Bool {
+    layer.refusal == nil && layer.kernelShape.dropFirst().reduce(1, *) <= Self.widestPatch && !uses(of: layer).isEmpty
+  }
+
+  // MARK: Moments
+
+  /// The second moment of every measurable layer's inputs, ready for a fit, by the layer's name.
+  func secondMoments(_ layers: [Layer], progress: Progress) throws -> [String: Tensor<Double>] {
+    var moments: [String: PatchMoments] = [:]
+    var state = try NetworkState(graph, fitted, workers: workers)
+    let places = layers.filter(isMeasurable).flatMap { layer in uses(of: layer).map { ($0, layer) } }
+      .sorted { $0.0 < $1.0 }
+    for (number, (node, layer)) in places.enumerated() {
+      try state.advance(to: node, weights)
+      let input = try state.value(graph.nodes[node].inputs[0], weights)
+      let own = try moment(of: node, input, nil)
+      if var known = moments[layer.name] {
+        known.add(own)
+        moments[layer.name] = known
+      } else {
+        moments[layer.name] = own
+      }
+      progress("calibrate", number + 1, of: places.count, layer.name)
+    }
+    return moments.compactMapValues { moment in
+      let second = moment.second
+      return second.isFinite && second.trace > 0 ? second.addingToDiagonal(ridge(second)) : nil
+    }
+  }
+
+  /// What a node's inputs are in two networks, E[y y^T] and E[x y^T], ready for a refit.
+  func moments(
+    of node: Int, original: NetworkState, changed: NetworkState, _ changedWeights: NetworkWeights
+  ) throws -> (second: Tensor<Double>, cross: Tensor<Double>) {
+    let name = graph.nodes[node].inputs[0]
+    let moment = try moment(of: node, original.value(name, weights), changed.value(name, changedWeights))
+    let (second, cross) = (moment.second, moment.crossing)
+    let ridge = ridge(second)
+    return (second.addingToDiagonal(ridge), cross.addingToDiagonal(ridge))
+  }
+
+  private func moment(of node: Int, _ input: Tensor<Float>, _ changed: Tensor<Float>?) throws -> PatchMoments {
+    guard case .convolution(let convolution, let layout, _, _) = graph.nodes[node].operation else {
+      preconditionFailure("only convolutions are measured")
+    }
+    let patch = Double(convolution.kernelShape.dropFirst().reduce(1, *))
+    let positions = Double(input.count) / Double(max(1, convolution.kernelShape[1]))
+    let stride = max(1, Int(positions * patch * patch / Self.momentWork))
+    let count = input.shape[0]
+    let size = max(1, (count + 2 * workers.count - 1) / (2 * workers.count))
+    let parts = try workers.map(Array(Swift.stride(from: 0, to: count, by: size))) { start in
+      var moments = PatchMoments(convolution, layout: layout, stride: stride)
+      // Sums over few samples keep single precision exact enough.
+      for first in Swift.stride(from: start, to: min(start + size, count), by: 32) {
+        let range = first..<min(first + 32, start + size, count)
+        try moments.add(input.samples(range), changed: changed?.samples(range))
+      }
+      return moments
+    }
+    return parts.dropFirst().reduce(into: parts[0]) { $0.add($1) }
+  }
+
+  /// What is added to the diagonal: a thousandth of its mean, more where the samples are few for the size of the patch. With very few
+  /// the norm is nearly that of the weights.
+  private func ridge(_ second: Tensor<Double>) -> Double {
+    let patch = Double(second.shape[0])
+    let samples = Double(fitted.values.first?.shape[0] ?? 1)
+    // Positions of one image are alike: a few of them count.
+    return second.trace / patch * (1e-3 + 0.1 * patch / (16 * samples))
+  }
+}
+
+extension Tensor where Scalar == Double {
+  fileprivate var trace: Double { (0..<shape[0]).reduce(0) { $0 + elements[$1 * shape[1] + $1] } }
+
+  fileprivate func addingToDiagonal(_ value: Double) -> Tensor {
+    var elements = elements
+    for i in 0..<shape[0] { elements[i * shape[1] + i] += value }
+    return Tensor(shape: shape, elements: elements)
+  }
+}

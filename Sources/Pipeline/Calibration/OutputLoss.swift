@@ -1,0 +1,85 @@
+import Foundation
+import ModelGraph
+import TensorCore
+
+/// How far outputs are from the original network's: the mean Kullback-Leibler divergence of the class probabilities for a classifier,
+/// else the squared error as a part of the outputs' squared norm; summed over the outputs.
+struct OutputLoss: Sendable {
+  private let reference: [Reference]
+
+  private enum Reference: Sendable {
+    /// Logarithms of probabilities, samples x classes.
+    case classes([Float], count: Int, areProbabilities: Bool)
+    case values([Float], squaredNorm: Double)
+  }
+
+  /// Two axes, the second with two numbers or more: classes, as probabilities where they are positive and sum to 1, else as logits.
+  init(_ outputs: [Tensor<Float>]) {
+    reference = outputs.map { output in
+      guard output.order == 2, output.shape[1] > 1 else {
+        return .values(output.elements, squaredNorm: output.elements.reduce(0) { $0 + Double($1) * Double($1) })
+      }
+      let classes = output.shape[1]
+      let areProbabilities = output.elements.allSatisfy { $0 >= 0 && $0 <= 1 } && Self.sumToOne(output.elements, classes)
+      return .classes(
+        Self.logarithms(output.elements, classes, areProbabilities), count: classes, areProbabilities: areProbabilities)
+    }
+  }
+
+  /// Whether some output has classes.
+  var isOfClasses: Bool {
+    reference.contains { if case .classes = $0 { true } else { false } }
+  }
+
+  /// The loss of other outputs of the same shapes; infinite where one is no number.
+  func callAsFunction(_ outputs: [Tensor<Float>]) -> Double {
+    let loss = zip(reference, outputs).reduce(0.0) { $0 + Self.loss($1.0, $1.1.elements) }
+    return loss.isFinite ? max(0, loss) : .infinity
+  }
+
+  /// The part of the samples whose largest class is the same, of the first output that has classes.
+  func agreement(_ outputs: [Tensor<Float>]) -> Double? {
+    for (reference, output) in zip(reference, outputs) {
+      guard case .classes(let logarithms, let count, _) = reference, !logarithms.isEmpty else { continue }
+      let samples = logarithms.count / count
+      let same = (0..<samples).count { sample in
+        let range = sample * count..<(sample + 1) * count
+        return range.max { logarithms[$0] < logarithms[$1] } == range.max { output.elements[$0] < output.elements[$1] }
+      }
+      return Double(same) / Double(samples)
+    }
+    return nil
+  }
+
+  private static func loss(_ reference: Reference, _ output: [Float]) -> Double {
+    switch reference {
+    case .values(let values, let squaredNorm):
+      var sum = 0.0
+      for i in values.indices { sum += pow(Double(output[i]) - Double(values[i]), 2) }
+      return squaredNorm > 0 ? sum / squaredNorm : sum
+    case .classes(let expected, let count, let areProbabilities):
+      let logarithms = logarithms(output, count, areProbabilities)
+      var sum = 0.0
+      for i in expected.indices { sum += exp(Double(expected[i])) * (Double(expected[i]) - Double(logarithms[i])) }
+      return sum / Double(max(1, expected.count / count))
+    }
+  }
+
+  private static func sumToOne(_ elements: [Float], _ count: Int) -> Bool {
+    stride(from: 0, to: elements.count, by: count).allSatisfy { start in
+      abs(elements[start..<start + count].reduce(0, +) - 1) < 1e-3
+    }
+  }
+
+  private static func logarithms(_ elements: [Float], _ count: Int, _ areProbabilities: Bool) -> [Float] {
+    if areProbabilities { return elements.map { log(max($0, 1e-12)) } }
+    var result = elements
+    for start in stride(from: 0, to: elements.count, by: count) {
+      let row = elements[start..<start + count]
+      let peak = row.max() ?? 0
+      let sum = peak + log(row.reduce(0) { $0 + exp($1 - peak) })
+      for i in row.indices { result[i] -= sum }
+    }
+    return result
+  }
+}
