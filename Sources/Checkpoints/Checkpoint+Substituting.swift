@@ -17,6 +17,22 @@ extension Checkpoint {
     return try substituting(changed)
   }
 
+  /// The checkpoint with other values for some of its tensors.
+  ///
+  /// - Parameter offsets: in the program's order (`TensorReference.read`).
+  /// - Throws: `Failure` where the checkpoint has no such tensor.
+  public func substituting(offsets: [TensorReference: Tensor<Double>]) throws -> Checkpoint {
+    var changed: [String: StoredTensor] = [:]
+    for (reference, values) in offsets {
+      guard let stored = tensor(named: reference.name) else {
+        throw Failure(path, "has no tensor '\(reference.name)'", "its graph refers to it")
+      }
+      changed[stored.name] = StoredTensor(
+        name: stored.name, reference.write(values, shape: stored.shape), as: stored.dtype)
+    }
+    return try substituting(changed)
+  }
+
   /// The checkpoint with its floating-point tensors stored as another type; the network computes in the type that it did.
   ///
   /// Tensors with numbers that the type cannot hold keep their own, as `notices` then says.

@@ -16,6 +16,9 @@ public struct PatchMoments: Sendable {
   /// E[x x^T], or E[y y^T], times `count`; in the order in which patches are filled.
   private var own: [Double]
   private var cross: [Double]
+  /// The sums of x and of y.
+  private var inputSum: [Double]
+  private var changedSum: [Double]
   /// Output positions so far.
   public private(set) var count = 0
 
@@ -30,6 +33,8 @@ public struct PatchMoments: Sendable {
     self.stride = max(1, stride)
     own = []
     cross = []
+    inputSum = []
+    changedSum = []
   }
 
   /// Adds the inputs of some samples.
@@ -38,7 +43,11 @@ public struct PatchMoments: Sendable {
   /// - Throws: `Failure` where the shape does not fit the layer.
   public mutating func add(_ input: Tensor<Float>, changed: Tensor<Float>? = nil) throws {
     let size = patch * patch
-    if own.isEmpty { own = Array(repeating: 0, count: size) }
+    if own.isEmpty {
+      own = Array(repeating: 0, count: size)
+      inputSum = Array(repeating: 0, count: patch)
+      changedSum = inputSum
+    }
     if changed != nil, cross.isEmpty { cross = Array(repeating: 0, count: size) }
     var ownSum = [Float](repeating: 0, count: size)
     var crossSum = [Float](repeating: 0, count: changed == nil ? 0 : size)
@@ -48,6 +57,8 @@ public struct PatchMoments: Sendable {
       let y = changed.map { rows.fill(tile, from: $0) } ?? x
       rows.product(y, y, tile, into: &ownSum)
       if changed != nil { rows.product(x, y, tile, into: &crossSum) }
+      rows.sum(x, tile, into: &inputSum)
+      rows.sum(y, tile, into: &changedSum)
       count += tile.positions.count
     }
     for i in ownSum.indices { own[i] += Double(ownSum[i]) }
@@ -56,10 +67,18 @@ public struct PatchMoments: Sendable {
 
   /// Adds what was added to another one of the same layer.
   public mutating func add(_ other: PatchMoments) {
-    if own.isEmpty { own = Array(repeating: 0, count: other.own.count) }
+    if own.isEmpty {
+      own = Array(repeating: 0, count: other.own.count)
+      inputSum = Array(repeating: 0, count: other.inputSum.count)
+      changedSum = inputSum
+    }
     if cross.isEmpty { cross = Array(repeating: 0, count: other.cross.count) }
     for i in other.own.indices { own[i] += other.own[i] }
     for i in other.cross.indices { cross[i] += other.cross[i] }
+    for i in other.inputSum.indices {
+      inputSum[i] += other.inputSum[i]
+      changedSum[i] += other.changedSum[i]
+    }
     count += other.count
   }
 
@@ -68,6 +87,16 @@ public struct PatchMoments: Sendable {
 
   /// E[x y^T]: (patch x patch).
   public var crossing: Tensor<Double> { ordered(cross) }
+
+  /// E[x], and E[y], which is the same where there was no changed network: (patch).
+  public var means: (input: [Double], changed: [Double]) { (ordered(mean: inputSum), ordered(mean: changedSum)) }
+
+  private func ordered(mean sum: [Double]) -> [Double] {
+    guard !sum.isEmpty, count > 0 else { return Array(repeating: 0, count: patch) }
+    let mean = sum.map { $0 / Double(count) }
+    guard PatchRows.isTapMajor(convolution, layout) else { return mean }
+    return Tensor(shape: [convolution.tapCount, convolution.kernelShape[1]], elements: mean).permuted([1, 0]).elements
+  }
 
   /// Brings a sum into the order (in, spatial...) and divides it by the count.
   private func ordered(_ sum: [Double]) -> Tensor<Double> {
@@ -152,6 +181,22 @@ private struct PatchRows {
       patches.fill(tile.positions, from: source, at: tile.image * planeSize, into: &target)
     }
     return matrix
+  }
+
+  /// Adds the patches of a tile.
+  func sum(_ x: [Float], _ tile: Tile, into sum: inout [Double]) {
+    let count = tile.positions.count
+    if case .first = kind {
+      for i in 0..<patch {
+        var total: Float = 0
+        for position in i * count..<(i + 1) * count { total += x[position] }
+        sum[i] += Double(total)
+      }
+    } else {
+      var total = [Float](repeating: 0, count: patch)
+      for position in 0..<count { for i in 0..<patch { total[i] += x[position * patch + i] } }
+      for i in 0..<patch { sum[i] += Double(total[i]) }
+    }
   }
 
   /// Adds X^T Y over the positions of a tile.

@@ -108,20 +108,28 @@ public func apply(
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
   var calibration = request.calibration ?? plan.options.calibration
   if let path = calibration?.path { calibration?.path = locate(path, besides: request.plan) }
-  let (replacements, layers, outcome) = try fit(
+  let fitted = try fit(
     planned.map { PlannedLayer(layer: $0.layer, candidate: $0.candidate) }, checkpoint, calibration,
-    seed: plan.options.seed, workers: workers, progress: progress)
+    keep: plan.options.keep.map { Glob($0) }, seed: plan.options.seed, workers: workers, progress: progress)
+  let replacements = fitted.replacements
   var record = try Record(
     replacing: replacements, in: checkpoint, architecture: plan.options.architecture, plan: plan)
   // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
-  if outcome != nil { record.promise(Dictionary(zip(replacements.map(\.layer), layers.map(\.discrepancy))) { first, _ in first }) }
+  if fitted.outcome != nil {
+    record.promise(
+      Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
+  }
+  let target =
+    fitted.outcome == nil
+    ? checkpoint : try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)
   let measured = try measure(
-    replacements, record: &record, checkpoint, source, seed: plan.options.seed, workers: workers, progress: progress)
+    replacements, record: &record, checkpoint, target, source, seed: plan.options.seed, workers: workers,
+    progress: progress)
   if request.dense {
-    try checkpoint.substituting(kernels: record.kernels(of: replacements))
+    try target.substituting(kernels: record.kernels(of: replacements))
       .write(replacing: [], record: nil, to: output, overwrite: request.overwrite)
   } else {
-    try checkpoint.write(
+    try target.write(
       replacing: replacements, record: record.json, to: output, overwrite: request.overwrite)
   }
   let written = try CheckpointSource(path: output).open()
@@ -132,7 +140,7 @@ public func apply(
     architecture: checkpoint.architecturePath(besides: output), bytes: written.byteCount, sha256: written.sha256,
     seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
     layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
-    samples: measured.samples, reports: reports.all, notices: checkpoint.notices, calibration: outcome)
+    samples: measured.samples, reports: reports.all, notices: checkpoint.notices, calibration: fitted.outcome)
   try Report(result).write(to: reports, overwrite: request.overwrite)
   return result
 }
@@ -145,17 +153,36 @@ private func locate(_ path: String, besides plan: String) -> String {
   return FileManager.default.fileExists(atPath: beside) ? beside : path
 }
 
+/// What a plan became.
+private struct FittedPlan {
+  let replacements: [Replacement]
+  let layers: [FittedLayer]
+  /// The kernels of dense layers that changed, by layer.
+  let kernels: [String: Tensor<Double>]
+  /// Biases and means that changed.
+  let offsets: [TensorReference: Tensor<Double>]
+  /// Nil without calibration samples.
+  let outcome: CalibrationOutcome?
+}
+
 /// The weights of every layer that the plan compresses, with what they came to on calibration samples where there are some.
 private func fit(
-  _ planned: [PlannedLayer], _ checkpoint: Checkpoint, _ calibration: CalibrationSource?, seed: UInt64, workers: Workers,
-  progress: Progress
-) throws -> (replacements: [Replacement], layers: [FittedLayer], outcome: CalibrationOutcome?) {
+  _ planned: [PlannedLayer], _ checkpoint: Checkpoint, _ calibration: CalibrationSource?, keep: [Glob], seed: UInt64,
+  workers: Workers, progress: Progress
+) throws -> FittedPlan {
   var outcome: CalibrationOutcome?
+  var offsets: [TensorReference: Tensor<Double>] = [:]
+  var kernels: [String: Tensor<Double>] = [:]
   let layers: [FittedLayer]
   if let calibration, !planned.isEmpty {
+    let names = Set(planned.map(\.layer.name))
+    let dense = checkpoint.layers.filter { layer in
+      layer.refusal == nil && !names.contains(layer.name) && !keep.contains { $0.matches(layer.name) }
+    }
     let result = try calibration.calibration(of: checkpoint, workers: workers)
-      .fit(planned, seed: seed, progress: progress)
-    (layers, outcome) = (result.layers, result.outcome)
+      .fit(planned, following: dense, seed: seed, progress: progress)
+    kernels = result.network.kernels
+    (layers, outcome, offsets) = (result.network.layers, result.outcome, result.network.offsets)
   } else {
     let counter = Counter()
     layers = try workers.map(planned) { item in
@@ -169,7 +196,8 @@ private func fit(
       layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,
       weights: fitted.weights)
   }
-  return (replacements, layers, outcome)
+  return FittedPlan(
+    replacements: replacements, layers: layers, kernels: kernels, offsets: offsets, outcome: outcome)
 }
 
 /// What was measured on the file as written.
@@ -182,7 +210,8 @@ private struct Measurement {
 
 /// Writes a first version in a temporary folder, reads it back and measures it; what it measured on the network goes to the record.
 private func measure(
-  _ replacements: [Replacement], record: inout Record, _ checkpoint: Checkpoint, _ source: CheckpointSource,
+  _ replacements: [Replacement], record: inout Record, _ checkpoint: Checkpoint, _ target: Checkpoint,
+  _ source: CheckpointSource,
   seed: UInt64, workers: Workers, progress: Progress
 ) throws -> Measurement {
   let folder = FileManager.default.temporaryDirectory
@@ -191,7 +220,7 @@ private func measure(
   defer { try? FileManager.default.removeItem(at: folder) }
   let draft = folder.appendingPathComponent((CheckpointPath(checkpoint.path).compressed as NSString).lastPathComponent)
     .path
-  try checkpoint.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
+  try target.write(replacing: replacements, record: record.json, to: draft, overwrite: false)
   let compressed = try CheckpointSource(path: draft, companions: Companions(graph: source.companions.graph)).open()
   // What was asked for is compared with what was there, in the types that it had.
   let original =

@@ -99,7 +99,8 @@ extension PlanDocument.Options {
     seed = UInt64(clamping: try reader.integer("seed"))
     graph = try reader.optional("graph", \.string, "a path")
     architecture = try reader.optional("architecture", \.string, "a path")
-    calibration = try reader.optional("calibration", { CalibrationSource($0) }, "a file and how its samples are prepared")
+    calibration = try reader.optional(
+      "calibration", { CalibrationSource($0) }, "a file and how its samples are prepared")
     dtype = try reader.optional("dtype", { $0.string.flatMap { DType(rawValue: $0.uppercased()) } }, "f16, bf16 or f32")
     try reader.finish()
   }

@@ -119,7 +119,8 @@ private func candidates(
   let refusals = Refusals()
   let structures = try request.structures.map(Structures.named)
   let candidates = try Sweep(structures: structures).candidates(
-    for: kernel, secondMoment: secondMoment, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+    for: kernel, secondMoment: secondMoment, convolution: layer.convolution, hasBias: layer.bias != nil,
+    seed: request.seed
   ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
   guard !candidates.isEmpty else {
     return dense(refusals.summary ?? "no structure has fewer parameters than the kernel")
@@ -213,7 +214,8 @@ private func choose(
     let chosen = picks.enumerated().map { options[$0.offset][$0.element].candidate }
     return .plan(
       PlanDocument(
-        request, checkpoint, choices, chosen: chosen, losses: picks.enumerated().map { groups[$0.offset][$0.element].loss },
+        request, checkpoint, choices, chosen: chosen,
+        losses: picks.enumerated().map { groups[$0.offset][$0.element].loss },
         couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver))
   }
 }

@@ -40,7 +40,8 @@ struct ApplyCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let request = ApplyRequest(plan: plan, output: output, report: report, overwrite: overwrite, dense: dense,
+    let request = ApplyRequest(
+      plan: plan, output: output, report: report, overwrite: overwrite, dense: dense,
       calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
     let result = try common.terminal.withProgress {
       try Pipeline.apply(request, workers: common.workers, progress: $0)

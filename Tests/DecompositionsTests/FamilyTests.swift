@@ -144,6 +144,32 @@ import Testing
     #expect(abs(reached * reached - (result.losses.last ?? .nan)) <= 1e-8)
   }
 
+  /// Wide enough that no factor's matrix over patch and ranks is formed.
+  @Test func theWeightedFitOfAWideLayerNeedsNoMatrix() throws {
+    let kernel = gaussian([20, 40, 3, 3], seed: 14)
+    let objective = try FitObjective(kernel, secondMoment: secondMoment(360, seed: 15))
+    let pattern = FactorPattern(
+      shapes: [[20, 1, 1, 1], [1, 40, 1, 1], [1, 1, 3, 3]], ranks: [40], rankAxes: [[0], [0], [0]])
+    let plain = AlternatingLeastSquares(sweepLimit: 30).fit(
+      try FitObjective(kernel), from: gaussianFactors(pattern, seed: 3))
+    let result = AlternatingLeastSquares(sweepLimit: 30).fit(objective, from: plain.factorization)
+    for (before, after) in zip(result.losses, result.losses.dropFirst()) { #expect(after <= before) }
+    let reached = objective.discrepancy(of: result.factorization.reconstruct())
+    // Products in single precision leave the loss good to about 1e-6.
+    #expect(abs(reached * reached - (result.losses.last ?? .nan)) <= 1e-5)
+    #expect(reached < 0.7 * objective.discrepancy(of: plain.factorization.reconstruct()))
+  }
+
+  /// W x is what W E[x y^T] E[y y^T]^-1 makes of y when y is an invertible image of x.
+  @Test func theObjectiveOfOtherInputsFindsTheirKernel() throws {
+    let kernel = gaussian([4, 3, 2, 1], seed: 16)
+    let (moment, map) = (secondMoment(6, seed: 17), gaussian([6, 6], seed: 18))
+    let cross = moment.times(map, otherTransposed: true)
+    let objective = try FitObjective(kernel, secondMoment: map.times(cross), crossMoment: cross)
+    let back = objective.kernel.reshaped([4, 6]).times(map)
+    #expect(back.relativeDiscrepancy(from: kernel.reshaped([4, 6])) <= 1e-8)
+  }
+
   /// For a low rank over (out) x (patch) the best fit is known: the SVD of W S^(1/2).
   @Test func theWeightedLowRankIsTheSVDOfTheWhitenedKernel() throws {
     let kernel = gaussian([10, 6, 3, 1], seed: 6)

@@ -14,6 +14,7 @@ final class FitEquations {
   private let operands: [[Int]]
   private let extents: [Int]
   private var tree: Tree
+  private var isLossLarge = true
   private var factors: [Tensor<Double>] = []
   /// The Gram matrices of factors that have not changed since.
   private var squares: [Int: Tensor<Double>] = [:]
@@ -29,6 +30,8 @@ final class FitEquations {
   private static let largestMatrix = 320
   /// Contractions in single precision are good to about 1e-6 of the kernel's squared norm.
   private static let leastSingleLoss = 1e-2
+  /// Those with the metric serve steps that the next sweep corrects.
+  private static let leastSingleMetricLoss = 1e-3
 
   init(_ objective: FitObjective, _ pattern: FactorPattern) {
     self.pattern = pattern
@@ -58,6 +61,7 @@ final class FitEquations {
 
   /// Goes over to double precision, for good, where a loss needs it.
   func adjustPrecision(loss: Double) {
+    isLossLarge = isLossLarge && loss > Self.leastSingleMetricLoss
     guard case .single = tree, !(loss > Self.leastSingleLoss) else { return }
     tree = .double(ContractionTree(operands, kernel: kernel, extents: extents))
     for (k, factor) in factors.enumerated() { put(factor, k) }
@@ -85,7 +89,7 @@ final class FitEquations {
   /// - Throws: `Failure` where the equations with the ridge are not positive definite.
   func solution(_ k: Int, ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
     guard let problem = metricProblems[k] else { return try system(k).solution(ridge: ridge) }
-    return try problem.solution(target: target(k), factors, squares: square, ridge: ridge)
+    return try problem.solution(target: target(k), factors, squares: square, ridge: ridge, isSingle: isLossLarge)
   }
 
   /// The loss of the factors in place.

@@ -47,7 +47,7 @@ public struct Fitting {
   private static let restartWork = 1e10
   private static let sweepLimit = 30
   /// In the norm of a layer's inputs a sweep is ten times the work, and each begins where the smaller pattern's ended.
-  private static let metricSweepLimit = 12
+  private static let metricSweepLimit = 8
   private static let finalSweeps = 200
   private static let metricFinalSweeps = 30
   /// The multiply-accumulates of one fit of a sweep and of the last one, which shorten the fits of large kernels.

@@ -24,7 +24,7 @@ struct Calibration: Sendable {
   /// The widest patch whose second moment is kept whole: 8 bytes times its square.
   private static let widestPatch = 2400
   /// The bytes that all samples' values may take where the network stands between two layers.
-  private static let stateBytes = 320 << 20
+  private static let stateBytes = 512 << 20
   /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
   private static let momentWork = 6e10
 
@@ -49,9 +49,10 @@ struct Calibration: Sendable {
     weights = try NetworkWeights(checkpoint, graph)
     source = samples.source
     let shapes = try graph.shapes(inputs: samples.inputs.mapValues { [1] + $0.shape.dropFirst() })
-    let widest = graph.placesBetweenSamples().map { place in
-      graph.values(crossing: place).reduce(0) { $0 + (shapes[$1]?.reduce(1, *) ?? 0) }
-    }.max() ?? 1
+    let widest =
+      graph.placesBetweenSamples().map { place in
+        graph.values(crossing: place).reduce(0) { $0 + (shapes[$1]?.reduce(1, *) ?? 0) }
+      }.max() ?? 1
     // Two networks stand side by side in a refit.
     let most = max(2, Self.stateBytes / (2 * 4 * max(1, widest)))
     let count = min(samples.count, most)
@@ -105,21 +106,30 @@ struct Calibration: Sendable {
       }
       progress("calibrate", number + 1, of: places.count, layer.name)
     }
-    return moments.compactMapValues { moment in
-      let second = moment.second
-      return second.isFinite && second.trace > 0 ? second.addingToDiagonal(ridge(second)) : nil
+    let byName = Dictionary(layers.map { ($0.name, $0) }) { first, _ in first }
+    var result: [String: Tensor<Double>] = [:]
+    for (name, moment) in moments {
+      let isShifted = byName[name].map { offset(of: $0) != nil } ?? false
+      let second = isShifted ? moment.second.centered(moment.means) : moment.second
+      guard second.isFinite, second.trace > 0 else { continue }
+      result[name] = second.addingToDiagonal(ridge(second))
     }
+    return result
   }
 
-  /// What a node's inputs are in two networks, E[y y^T] and E[x y^T], ready for a refit.
-  func moments(
-    of node: Int, original: NetworkState, changed: NetworkState, _ changedWeights: NetworkWeights
-  ) throws -> (second: Tensor<Double>, cross: Tensor<Double>) {
+  /// What a node's inputs are in two networks, ready for a refit.
+  func comparison(
+    of node: Int, original: NetworkState, changed: NetworkState, _ changedWeights: NetworkWeights, isCentered: Bool
+  ) throws -> InputComparison {
     let name = graph.nodes[node].inputs[0]
     let moment = try moment(of: node, original.value(name, weights), changed.value(name, changedWeights))
-    let (second, cross) = (moment.second, moment.crossing)
+    let means = moment.means
+    let second = isCentered ? moment.second.centered((means.changed, means.changed)) : moment.second
+    let cross = isCentered ? moment.crossing.centered(means) : moment.crossing
     let ridge = ridge(second)
-    return (second.addingToDiagonal(ridge), cross.addingToDiagonal(ridge))
+    return InputComparison(
+      second: second.addingToDiagonal(ridge), cross: cross.addingToDiagonal(ridge), input: means.input,
+      changed: means.changed)
   }
 
   private func moment(of node: Int, _ input: Tensor<Float>, _ changed: Tensor<Float>?) throws -> PatchMoments {
@@ -130,7 +140,9 @@ struct Calibration: Sendable {
     let positions = Double(input.count) / Double(max(1, convolution.kernelShape[1]))
     let stride = max(1, Int(positions * patch * patch / Self.momentWork))
     let count = input.shape[0]
-    let size = max(1, (count + 2 * workers.count - 1) / (2 * workers.count))
+    // Parts that do not depend on the number of threads; few where each holds large sums.
+    let partCount = patch > 1200 ? 2 : 4
+    let size = max(1, (count + partCount - 1) / partCount)
     let parts = try workers.map(Array(Swift.stride(from: 0, to: count, by: size))) { start in
       var moments = PatchMoments(convolution, layout: layout, stride: stride)
       // Sums over few samples keep single precision exact enough.
@@ -153,7 +165,35 @@ struct Calibration: Sendable {
   }
 }
 
+/// What a layer sees in the original network, x, and in a changed one, y.
+struct InputComparison: Sendable {
+  /// E[y y^T] and E[x y^T], less the products of the means where an offset makes up for these.
+  let second: Tensor<Double>
+  let cross: Tensor<Double>
+  /// E[x] and E[y].
+  let input: [Double]
+  let changed: [Double]
+
+  /// By how much the mean of the layer's output falls short, channel by channel, when another kernel sees y in place of its own seeing x.
+  func shortfall(of kernel: Tensor<Double>, insteadOf own: Tensor<Double>) -> [Double] {
+    let (outputs, patch) = (own.shape[0], input.count)
+    return (0..<outputs).map { channel in
+      (0..<patch).reduce(0.0) { sum, i in
+        sum + own.elements[channel * patch + i] * input[i] - kernel.elements[channel * patch + i] * changed[i]
+      }
+    }
+  }
+}
+
 extension Tensor where Scalar == Double {
+  /// A second moment about the means.
+  fileprivate func centered(_ means: (input: [Double], changed: [Double])) -> Tensor {
+    let columns = shape[1]
+    return Tensor(
+      shape: shape,
+      elements: elements.enumerated().map { $1 - means.input[$0 / columns] * means.changed[$0 % columns] })
+  }
+
   fileprivate var trace: Double { (0..<shape[0]).reduce(0) { $0 + elements[$1 * shape[1] + $1] } }
 
   fileprivate func addingToDiagonal(_ value: Double) -> Tensor {

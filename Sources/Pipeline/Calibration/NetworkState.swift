@@ -7,7 +7,7 @@ import TensorCore
 /// The weights of a network that is being changed layer by layer.
 struct NetworkWeights: Sendable {
   private let tensors: [TensorReference: Tensor<Float>]
-  /// Kernels that take the place of the checkpoint's, by its tensor's name.
+  /// Tensors that take the place of the checkpoint's, by its tensor's name.
   private var changed: [String: Tensor<Float>] = [:]
 
   /// - Throws: `Failure` where the checkpoint lacks one of its graph's tensors.
@@ -26,6 +26,13 @@ struct NetworkWeights: Sendable {
   func replacing(_ layer: Layer, by kernel: Tensor<Double>) -> NetworkWeights {
     var result = self
     result.changed[layer.kernel.name] = kernel.converted(to: Float.self)
+    return result
+  }
+
+  /// With other values for a tensor, in the program's order.
+  func replacing(_ reference: TensorReference, by tensor: Tensor<Double>) -> NetworkWeights {
+    var result = self
+    result.changed[reference.name] = tensor.converted(to: Float.self)
     return result
   }
 
@@ -88,7 +95,8 @@ struct NetworkState: Sendable {
     return try run(segment, weights)[0]
   }
 
-  private func run(_ segment: ModelGraph, _ weights: NetworkWeights, isParallel: Bool = true) throws -> [Tensor<Float>] {
+  private func run(_ segment: ModelGraph, _ weights: NetworkWeights, isParallel: Bool = true) throws -> [Tensor<Float>]
+  {
     let engine = try Engine(segment) { try weights[$0] }
     let inputs = values.filter { name, _ in segment.inputs.contains { $0.name == name } }
     let size = graph.fixedBatch ?? (graph.keepsSamplesApart ? Self.piece : sampleCount)

@@ -20,7 +20,8 @@ struct OutputLoss: Sendable {
         return .values(output.elements, squaredNorm: output.elements.reduce(0) { $0 + Double($1) * Double($1) })
       }
       let classes = output.shape[1]
-      let areProbabilities = output.elements.allSatisfy { $0 >= 0 && $0 <= 1 } && Self.sumToOne(output.elements, classes)
+      let areProbabilities =
+        output.elements.allSatisfy { $0 >= 0 && $0 <= 1 } && Self.sumToOne(output.elements, classes)
       return .classes(
         Self.logarithms(output.elements, classes, areProbabilities), count: classes, areProbabilities: areProbabilities)
     }
@@ -65,6 +66,10 @@ struct OutputLoss: Sendable {
     }
   }
 
+  /// Networks are sure of what they were trained on, and a few samples near a border would decide about all: softened probabilities let
+  /// every sample say how far its outputs moved (Hinton, Vinyals and Dean, 2015).
+  private static let temperature: Float = 4
+
   private static func sumToOne(_ elements: [Float], _ count: Int) -> Bool {
     stride(from: 0, to: elements.count, by: count).allSatisfy { start in
       abs(elements[start..<start + count].reduce(0, +) - 1) < 1e-3
@@ -72,10 +77,9 @@ struct OutputLoss: Sendable {
   }
 
   private static func logarithms(_ elements: [Float], _ count: Int, _ areProbabilities: Bool) -> [Float] {
-    if areProbabilities { return elements.map { log(max($0, 1e-12)) } }
-    var result = elements
+    var result = elements.map { (areProbabilities ? log(max($0, 1e-12)) : $0) / temperature }
     for start in stride(from: 0, to: elements.count, by: count) {
-      let row = elements[start..<start + count]
+      let row = result[start..<start + count]
       let peak = row.max() ?? 0
       let sum = peak + log(row.reduce(0) { $0 + exp($1 - peak) })
       for i in row.indices { result[i] -= sum }

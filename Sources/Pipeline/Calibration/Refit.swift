@@ -29,21 +29,49 @@ struct PlannedLayer: Sendable {
   let candidate: Candidate
 }
 
+/// The layers of a plan with their factors, and the network that they make.
+struct CompressedNetwork: Sendable {
+  let planned: [PlannedLayer]
+  var layers: [FittedLayer]
+  /// The kernels of layers that stay dense, fitted to the inputs that they get now, by the layers' names.
+  var kernels: [String: Tensor<Double>] = [:]
+  /// Biases and means that make up for what compression does to the mean of a layer's output, by their references.
+  var offsets: [TensorReference: Tensor<Double>] = [:]
+  var weights: NetworkWeights
+
+  mutating func set(_ index: Int, _ layer: FittedLayer) {
+    layers[index] = layer
+    weights = weights.replacing(planned[index].layer, by: layer.reconstruct())
+  }
+
+  mutating func set(_ layer: Layer, _ kernel: Tensor<Double>) {
+    kernels[layer.name] = kernel
+    weights = weights.replacing(layer, by: kernel)
+  }
+
+  mutating func set(_ offset: LayerOffset, _ values: Tensor<Double>) {
+    offsets[offset.tensor] = values
+    weights = weights.replacing(offset.tensor, by: values)
+  }
+}
+
 extension Calibration {
   /// Passes over the network; each begins where the one before ended.
-  private static let passes = 2
+  private static let passes = 3
   private static let refitSweeps = 6
 
   /// Fits all layers in the norms of their inputs; then front to back on the inputs that the compressed network gives them, towards the
   /// original's outputs, so that each layer makes up for what those before it lose. A pass that does not lower the loss on the samples
   /// held out is undone.
+  ///
+  /// - Parameter dense: layers that keep their form and follow the others' changes.
   func fit(
-    _ planned: [PlannedLayer], seed: UInt64, progress: Progress
-  ) throws -> (layers: [FittedLayer], outcome: CalibrationOutcome) {
+    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
+  ) throws -> (network: CompressedNetwork, outcome: CalibrationOutcome) {
     let moments = try secondMoments(planned.map(\.layer), progress: progress)
     let counter = Counter()
     let kernels = try planned.map { try checkpoint.kernel(of: $0.layer) }
-    var layers = try workers.map(Array(planned.indices)) { index in
+    let layers = try workers.map(Array(planned.indices)) { index in
       let item = planned[index]
       let fitted = try item.candidate.fit(kernels[index], secondMoment: moments[item.layer.name], seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
@@ -51,50 +79,70 @@ extension Calibration {
     }
     var state = try NetworkState(graph, heldOut, workers: workers)
     if let first = planned.compactMap({ uses(of: $0.layer).first }).min() { try state.advance(to: first, weights) }
-    func outputs(_ layers: [FittedLayer]) throws -> [Tensor<Float>] { try state.outputs(weights(planned, layers)) }
-    var current = try outputs(layers)
-    var losses = [loss(current)]
+    var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
+    for index in planned.indices { network.set(index, layers[index]) }
+    // The first fits leave the means to offsets, which a pass without sweeps sets.
+    network = try passed(network, kernels, [], sweeps: 0, task: "shift", progress: progress)
+    var outputs = try state.outputs(network.weights)
+    var losses = [loss(outputs)]
     for pass in 1...Self.passes {
-      let refitted = try refit(planned, kernels, layers, pass: pass, progress: progress)
-      let outputs = try outputs(refitted)
-      guard loss(outputs) < losses[losses.count - 1] else { break }
-      (layers, current) = (refitted, outputs)
+      let next = try passed(
+        network, kernels, dense, sweeps: Self.refitSweeps, task: "refit \(pass)", progress: progress)
+      let nextOutputs = try state.outputs(next.weights)
+      guard loss(nextOutputs) < losses[losses.count - 1] else { break }
+      (network, outputs) = (next, nextOutputs)
       losses.append(loss(outputs))
     }
     return (
-      layers,
+      network,
       CalibrationOutcome(
-        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses, agreement: loss.agreement(current))
+        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses, agreement: loss.agreement(outputs))
     )
   }
 
-  private func weights(_ planned: [PlannedLayer], _ layers: [FittedLayer]) -> NetworkWeights {
-    zip(planned, layers).reduce(weights) { $0.replacing($1.0.layer, by: $1.1.reconstruct()) }
-  }
-
   /// One pass front to back.
-  private func refit(
-    _ planned: [PlannedLayer], _ kernels: [Tensor<Double>], _ layers: [FittedLayer], pass: Int, progress: Progress
-  ) throws -> [FittedLayer] {
-    var layers = layers
-    var changedWeights = weights(planned, layers)
+  private func passed(
+    _ network: CompressedNetwork, _ kernels: [Tensor<Double>], _ dense: [Layer], sweeps: Int, task: String,
+    progress: Progress
+  ) throws -> CompressedNetwork {
+    var network = network
     var original = try NetworkState(graph, fitted, workers: workers)
     var changed = original
     // A layer that is used several times has several inputs and keeps its fit.
-    let places = planned.indices.filter { isMeasurable(planned[$0].layer) && uses(of: planned[$0].layer).count == 1 }
-      .map { (index: $0, node: uses(of: planned[$0].layer)[0]) }.sorted { $0.node < $1.node }
-    for (number, (index, node)) in places.enumerated() {
-      let (layer, candidate) = (planned[index].layer, planned[index].candidate)
+    let items =
+      network.planned.enumerated().map { (index: Int?.some($0), layer: $1.layer) }
+      + dense.map { (index: Int?.none, layer: $0) }
+    let places = items.filter { isMeasurable($0.layer) && uses(of: $0.layer).count == 1 }
+      .map { (item: $0, node: uses(of: $0.layer)[0]) }.sorted { $0.node < $1.node }
+    for (number, (item, node)) in places.enumerated() {
+      let offset = offset(of: item.layer)
+      let kernel = try item.index.map { kernels[$0] } ?? checkpoint.kernel(of: item.layer)
       try original.advance(to: node, weights)
-      try changed.advance(to: node, changedWeights)
-      let (second, cross) = try moments(of: node, original: original, changed: changed, changedWeights)
-      progress("refit \(pass)", number + 1, of: places.count, layer.name)
-      // What has no norm, inputs that are all zero say, is left as it is.
-      guard let objective = try? FitObjective(kernels[index], secondMoment: second, crossMoment: cross) else { continue }
-      layers[index] = candidate.refit(
-        layers[index], towards: objective, kernel: kernels[index], sweeps: Self.refitSweeps)
-      changedWeights = changedWeights.replacing(layer, by: layers[index].reconstruct())
+      try changed.advance(to: node, network.weights)
+      let inputs = try comparison(
+        of: node, original: original, changed: changed, network.weights, isCentered: offset != nil)
+      progress(task, number + 1, of: places.count, item.layer.name)
+      var own = network.kernels[item.layer.name] ?? kernel
+      // What has no norm, inputs that are all alike say, is left as it is.
+      if sweeps > 0,
+        let objective = try? FitObjective(kernel, secondMoment: inputs.second, crossMoment: inputs.cross)
+      {
+        if let index = item.index {
+          network.set(
+            index,
+            network.planned[index].candidate.refit(
+              network.layers[index], towards: objective, kernel: kernel, sweeps: sweeps))
+        } else {
+          own = objective.kernel
+          network.set(item.layer, own)
+        }
+      }
+      if let index = item.index { own = network.layers[index].reconstruct() }
+      if let offset {
+        let shortfall = inputs.shortfall(of: own, insteadOf: kernel)
+        network.set(offset, offset.corrected(try weights[offset.tensor], shortfall: shortfall))
+      }
     }
-    return layers
+    return network
   }
 }

@@ -1,0 +1,56 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+
+/// The tensor that shifts a layer's output channel by channel: its bias, or the mean of a batch normalisation right behind it. So what
+/// compression does to the mean of the output is made up for exactly, and the fit has its ranks for the rest.
+struct LayerOffset: Sendable {
+  let tensor: TensorReference
+  /// A larger mean makes the output smaller.
+  let isMean: Bool
+
+  /// The tensor's values after the output fell short by these.
+  func corrected(_ values: Tensor<Float>, shortfall: [Double]) -> Tensor<Double> {
+    Tensor(
+      shape: values.shape,
+      elements: zip(values.elements, shortfall).map { Double($0) + (isMean ? -$1 : $1) })
+  }
+}
+
+extension Calibration {
+  /// Nil where nothing shifts the layer's output, or something that others use too.
+  func offset(of layer: Layer) -> LayerOffset? {
+    let uses = uses(of: layer)
+    guard uses.count == 1, case .convolution(let convolution, let layout, _, let bias) = graph.nodes[uses[0]].operation
+    else { return nil }
+    let name = graph.nodes[uses[0]].name
+    let readers = graph.nodes.filter { $0.inputs.contains(name) }
+    var offset: LayerOffset?
+    if let bias {
+      offset = LayerOffset(tensor: bias, isMean: false)
+    } else if readers.count == 1, !graph.outputs.contains(where: { $0.value == name }),
+      case .batchNormalization(let axis, _, _, _, let mean, _) = readers[0].operation
+    {
+      let rank = convolution.spatialOrder + 2
+      let channels = layout == .channelsFirst && convolution.spatialOrder > 0 ? 1 : rank - 1
+      if (axis + rank) % rank == channels { offset = LayerOffset(tensor: mean, isMean: true) }
+    }
+    guard let offset, isUsedOnce(offset.tensor), (try? weights[offset.tensor].count) == convolution.outputChannels
+    else {
+      return nil
+    }
+    return offset
+  }
+
+  private func isUsedOnce(_ tensor: TensorReference) -> Bool {
+    var count = 0
+    for node in graph.nodes {
+      _ = node.operation.replacingReferences { reference in
+        if reference.name == tensor.name { count += 1 }
+        return reference
+      }
+    }
+    return count == 1
+  }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import ModelGraph
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Pipeline
+
+@Suite struct CalibrationTests {
+  private func outputs(_ elements: [Float]) -> [Tensor<Float>] { [Tensor(shape: [2, 3], elements: elements)] }
+
+  @Test func lossIsZeroOnlyWhereOutputsAgree() {
+    let logits = outputs([2, 0, -1, 0.5, 0.25, 3])
+    let loss = OutputLoss(logits)
+    #expect(loss.isOfClasses && loss(logits) <= 1e-6)
+    #expect(loss(outputs([2, 1, -1, 0.5, 0.25, 3])) > 1e-3)
+    // Logits may be shifted, and say the same.
+    #expect(loss(outputs([3, 1, 0, -0.5, -0.75, 2])) <= 1e-6)
+    #expect(loss(outputs([.nan, 0, -1, 0.5, 0.25, 3])) == .infinity)
+    #expect(loss.agreement(outputs([0, 2, -1, 0.5, 0.25, 3])) == 0.5)
+    let values = OutputLoss([Tensor(shape: [1, 2, 2], elements: [1, 2, 3, 4])])
+    #expect(!values.isOfClasses && values.agreement([]) == nil)
+    #expect(abs(values([Tensor(shape: [1, 2, 2], elements: [1, 2, 3, 5])]) - 1.0 / 30) <= 1e-9)
+  }
+
+  @Test func sensitivityGoesThroughItsPoints() {
+    let sensitivity = Sensitivity([(0.1, 0.001), (0.4, 0.05), (0.2, 0.01)])
+    for (discrepancy, loss) in [(0.1, 0.001), (0.2, 0.01), (0.4, 0.05)] {
+      #expect(abs(sensitivity.loss(discrepancy) - loss) <= 1e-12)
+    }
+    // Outside it grows with the square, between it never falls.
+    #expect(abs(sensitivity.loss(0.05) - 0.00025) <= 1e-12)
+    #expect(sensitivity.loss(0) == 0)
+    let steps = (1...60).map { sensitivity.loss(Double($0) / 100) }
+    #expect(zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 })
+  }
+
+  /// From the README's network: the calibrated file of the same size must agree with the original far more often.
+  @Test func calibrationKeepsWhatTheWeightsAloneLose() throws {
+    try withTemporaryFolder { folder in
+      try FileManager.default.copyItem(atPath: TestPath.fixture("digits.h5"), toPath: folder + "/digits.h5")
+      let reference = TestPath.fixture("digits.reference.npz")
+      let workers = Workers(count: 2)
+      func agreement(_ calibration: CalibrationSource?) throws -> (agreement: Double, outcome: CalibrationOutcome?) {
+        let request = PlanRequest(
+          checkpoint: folder + "/digits.h5", budget: 76_000, structures: ["cp", "tucker"], calibration: calibration)
+        guard case .plan(let plan) = try plan(request, workers: workers).outcome else {
+          Issue.record("no plan")
+          return (0, nil)
+        }
+        let path = folder + "/digits.plan.json"
+        try Data(plan.json.text(.indented).utf8).write(to: URL(fileURLWithPath: path))
+        let result = try apply(ApplyRequest(plan: path, overwrite: true), workers: workers)
+        #expect(result.bytes <= 76_000)
+        let verdict = try verify(
+          VerifyRequest(checkpoint: result.output, reference: reference, maximumDiscrepancy: 100), workers: workers)
+        #expect(verdict.passed, "\(verdict.failures)")
+        return (verdict.outputs.first?.topOneAgreement ?? 0, result.calibration)
+      }
+      let plain = try agreement(nil)
+      let calibrated = try agreement(
+        CalibrationSource(path: reference, preparation: SamplePreparation(maximumCount: 120)))
+      let outcome = try #require(calibrated.outcome)
+      #expect(plain.outcome == nil && outcome.samples == 120 && outcome.heldOut == 36)
+      #expect(zip(outcome.losses, outcome.losses.dropFirst()).allSatisfy { $0 > $1 })
+      #expect(calibrated.agreement >= plain.agreement, "\(calibrated.agreement) after \(plain.agreement)")
+      #expect(calibrated.agreement >= 0.9)
+    }
+  }
+}
