@@ -140,7 +140,8 @@ public func apply(
     architecture: checkpoint.architecturePath(besides: output), bytes: written.byteCount, sha256: written.sha256,
     seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
     layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
-    samples: measured.samples, reports: reports.all, notices: checkpoint.notices, calibration: fitted.outcome)
+    samples: measured.samples, reports: reports.all, notices: checkpoint.notices + (fitted.outcome?.notices ?? []),
+    calibration: fitted.outcome)
   try Report(result).write(to: reports, overwrite: request.overwrite)
   return result
 }

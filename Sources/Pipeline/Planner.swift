@@ -55,7 +55,7 @@ public enum PlanOutcome: Sendable {
 /// activations are normalised.
 public func plan(
   _ request: PlanRequest, workers: Workers, progress: Progress = .silent
-) throws -> (outcome: PlanOutcome, checkpoint: Checkpoint) {
+) throws -> (outcome: PlanOutcome, notices: [String]) {
   let checkpoint = try CheckpointSource(
     path: request.checkpoint, companions: request.companions, dtype: request.dtype
   ).open()
@@ -73,7 +73,9 @@ public func plan(
   let moments = try calibration?.secondMoments(checkpoint.layers, progress: progress) ?? [:]
   let choices = try sweep(checkpoint, request, moments, workers: workers, progress: progress)
   let sensitivities = try calibration?.sensitivities(choices, workers: workers, progress: progress) ?? [:]
-  return (try choose(among: choices, checkpoint, request, sensitivities), checkpoint)
+  return (
+    try choose(among: choices, checkpoint, request, sensitivities), checkpoint.notices + (calibration?.notices ?? [])
+  )
 }
 
 /// One layer with what may become of it.

@@ -54,10 +54,10 @@ struct PlanCommand: ParsableCommand {
     try OutputSet([.init(path, option: "-o")])
       .check(inputs: [(checkpoint, "the checkpoint")] + companions.companions.inputs, overwrite: true)
     try PlanDocument.checkReplaceable(path)
-    let (outcome, opened) = try common.terminal.withProgress {
+    let (outcome, notices) = try common.terminal.withProgress {
       try Pipeline.plan(request, workers: common.workers, progress: $0)
     }
-    opened.notices.forEach(common.terminal.notice)
+    notices.forEach(common.terminal.notice)
     switch outcome {
     case .plan(let plan):
       try OutputFile.write((plan.json.text(.indented) + "\n").utf8, to: path, overwrite: true)

@@ -56,6 +56,8 @@ struct Calibration: Sendable {
     // Two networks stand side by side in a refit.
     let most = max(2, Self.stateBytes / (2 * 4 * max(1, widest)))
     let count = min(samples.count, most)
+    sampleCount = count
+    notices = Self.notices(samples, used: count)
     let judges = count < 2 ? 0 : max(1, Int(Double(count) * Self.heldOutPart))
     fitted = samples.inputs.mapValues { $0.samples(0..<count - judges) }
     // A single sample has to do both.
@@ -69,7 +71,29 @@ struct Calibration: Sendable {
     loss = OutputLoss(outputs)
   }
 
-  var sampleCount: Int { (fitted.values.first?.shape[0] ?? 0) + heldOutCount }
+  let sampleCount: Int
+  /// What the user should know about the samples.
+  let notices: [String]
+  private static func notices(_ samples: Samples, used: Int) -> [String] {
+    var notices: [String] = []
+    if used < samples.count { notices.append("\(used) of \(samples.count) samples are used, for want of memory") }
+    let isAlike = samples.inputs.values.allSatisfy { tensor in
+      let size = tensor.count / max(1, tensor.shape[0])
+      return (1..<max(1, tensor.shape[0])).allSatisfy { sample in
+        tensor.elements[sample * size..<(sample + 1) * size].elementsEqual(tensor.elements[..<size])
+      }
+    }
+    if samples.count > 1, isAlike {
+      notices.append("the calibration samples are all alike: what they do not show may be lost")
+    } else if used < fewSamples {
+      notices.append(
+        "there are few calibration samples, \(used): what they do not show may be lost (a few hundred are enough)")
+    }
+    return notices
+  }
+
+  private static let fewSamples = 64
+
   var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
 
   /// The positions of a layer's nodes; empty for a layer that the graph does not use as a plain convolution.

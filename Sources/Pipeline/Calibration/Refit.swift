@@ -14,6 +14,8 @@ public struct CalibrationOutcome: Sendable, Equatable {
   public var losses: [Double]
   /// The part of the samples with the same largest class; nil for networks without classes.
   public var agreement: Double?
+  /// What the user should know about the samples.
+  public var notices: [String] = []
 
   var json: JSON {
     [
@@ -96,7 +98,8 @@ extension Calibration {
     return (
       network,
       CalibrationOutcome(
-        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses, agreement: loss.agreement(outputs))
+        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses, agreement: loss.agreement(outputs),
+        notices: notices)
     )
   }
 
