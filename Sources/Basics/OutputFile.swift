@@ -95,7 +95,9 @@ public enum OutputFile {
   }
 
   /// Refuses early what could only fail later: a target that exists, a folder that is missing or closed to us.
-  public static func check(_ path: String, overwrite: Bool) throws {
+  ///
+  /// - Parameter option: chooses another path.
+  public static func check(_ path: String, overwrite: Bool, option: String = "-o") throws {
     if let kind = FileKind(path) {
       if kind == .folder {
         throw Failure(
@@ -104,7 +106,7 @@ public enum OutputFile {
       if !overwrite {
         throw Failure(
           path, "is not overwritten", "it exists already",
-          remedy: "choose another path with -o, or pass --overwrite")
+          remedy: "choose another path with \(option), or pass --overwrite")
       }
     }
     let folder = (path as NSString).deletingLastPathComponent
@@ -112,12 +114,12 @@ public enum OutputFile {
     guard FileKind(parent) == .folder else {
       throw Failure(
         path, "cannot be written", "the folder '\(parent)' does not exist",
-        remedy: "create the folder, or choose another path with -o")
+        remedy: "create the folder, or choose another path with \(option)")
     }
     guard FileManager.default.isWritableFile(atPath: parent) else {
       throw Failure(
         path, "cannot be written", "the folder '\(parent)' is not writable",
-        remedy: "choose another path with -o")
+        remedy: "choose another path with \(option)")
     }
   }
 

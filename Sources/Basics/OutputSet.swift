@@ -24,15 +24,11 @@ public struct OutputSet: Sendable {
   public func check(inputs: [(path: String, role: String)], overwrite: Bool) throws {
     var taken = Dictionary(inputs.map { (Self.identity($0.path), $0.role) }) { first, _ in first }
     for target in targets {
-      let remedy = "choose another path with \(target.option)"
       if let role = taken.updateValue("another file that is written", forKey: Self.identity(target.path)) {
-        throw Failure(target.path, "is not overwritten", "it is \(role)", remedy: remedy)
+        throw Failure(
+          target.path, "is not overwritten", "it is \(role)", remedy: "choose another path with \(target.option)")
       }
-      do {
-        try OutputFile.check(target.path, overwrite: overwrite)
-      } catch let failure as Failure where failure.problem == "is not overwritten" {
-        throw Failure(target.path, failure.problem, failure.reason, remedy: "\(remedy), or pass --overwrite")
-      }
+      try OutputFile.check(target.path, overwrite: overwrite, option: target.option)
     }
   }
 

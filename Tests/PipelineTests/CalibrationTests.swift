@@ -1,3 +1,5 @@
+import Basics
+import Checkpoints
 import Foundation
 import ModelGraph
 import TensorCore
@@ -33,6 +35,23 @@ import Testing
     #expect(sensitivity.loss(0) == 0)
     let steps = (1...60).map { sensitivity.loss(Double($0) / 100) }
     #expect(zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 })
+  }
+
+  @Test func refusesSamplesThatTellNothing() throws {
+    try withTemporaryFolder { folder in
+      for samples in [[3], [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]] as [[Float]] {
+        let stored = StoredTensor(
+          name: "inputs",
+          Tensor<Float>(
+            shape: [samples.count, 8, 8, 1], elements: samples.flatMap { Array(repeating: $0, count: 64) }),
+          as: .f32)
+        let path = folder + "/\(samples.count).npz"
+        try DataFile.writeNumPyArchive([stored], to: path, overwrite: false)
+        let request = PlanRequest(
+          checkpoint: TestPath.fixture("digits.h5"), budget: 76_000, calibration: CalibrationSource(path: path))
+        #expect(throws: Failure.self) { try plan(request, workers: Workers(count: 1)) }
+      }
+    }
   }
 
   /// From the README's network: the calibrated file of the same size must agree with the original far more often.

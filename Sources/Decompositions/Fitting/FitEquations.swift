@@ -7,9 +7,7 @@ import TensorCore
 /// precision, those of a large kernel run in it, at twice the speed; the equations themselves are solved in double precision.
 final class FitEquations {
   private let pattern: FactorPattern
-  private let problems: [FactorProblem]
-  /// Instead of these, in a norm over the input patch, where their matrices would be large.
-  private let metricProblems: [MetricProblem?]
+  private let problems: [Problem]
   private let kernel: Tensor<Double>
   private let operands: [[Int]]
   private let extents: [Int]
@@ -18,6 +16,12 @@ final class FitEquations {
   private var factors: [Tensor<Double>] = []
   /// The Gram matrices of factors that have not changed since.
   private var squares: [Int: Tensor<Double>] = [:]
+
+  private enum Problem {
+    case formed(FactorProblem)
+    /// In a norm over the input patch, where the matrix would be large.
+    case stepped(MetricProblem)
+  }
 
   private enum Tree {
     case single(ContractionTree<Float>)
@@ -44,18 +48,16 @@ final class FitEquations {
       kernel.count >= Self.largeKernel
       ? .single(ContractionTree(operands, kernel: kernel.converted(to: Float.self), extents: extents))
       : .double(ContractionTree(operands, kernel: kernel, extents: extents))
-    if let metric = objective.metric(rearrangedFor: pattern.form) {
-      let isLarge = factors.map { k in
-        pattern.modeCount(k) / max(1, pattern.shapes[k][0]) * pattern.rankExtents(k).reduce(1, *) > Self.largestMatrix
-      }
-      // Where the matrix is not formed the problem in the norm of the weights stands in; it is not asked.
-      problems = factors.map {
-        isLarge[$0] ? FactorProblem(pattern, factor: $0) : FactorProblem(pattern, factor: $0, metric: metric)
-      }
-      metricProblems = factors.map { isLarge[$0] ? MetricProblem(pattern, factor: $0, metric: metric) : nil }
-    } else {
-      metricProblems = factors.map { _ in nil }
-      problems = factors.map { FactorProblem(pattern, factor: $0) }
+    guard let metric = objective.metric(rearrangedFor: pattern.form) else {
+      problems = factors.map { .formed(FactorProblem(pattern, factor: $0)) }
+      return
+    }
+    let single = metric.converted(to: Float.self)
+    problems = factors.map { k in
+      let patch = pattern.modeCount(k) / max(1, pattern.shapes[k][0])
+      return patch * pattern.rankExtents(k).reduce(1, *) > Self.largestMatrix
+        ? .stepped(MetricProblem(pattern, factor: k, metric: metric, single: single))
+        : .formed(FactorProblem(pattern, factor: k, metric: metric))
     }
   }
 
@@ -88,21 +90,25 @@ final class FitEquations {
   ///
   /// - Throws: `Failure` where the equations with the ridge are not positive definite.
   func solution(_ k: Int, ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
-    guard let problem = metricProblems[k] else { return try system(k).solution(ridge: ridge) }
-    return try problem.solution(target: target(k), factors, squares: square, ridge: ridge, isSingle: isLossLarge)
+    switch problems[k] {
+    case .formed(let problem): try system(k, problem).solution(ridge: ridge)
+    case .stepped(let problem):
+      try problem.solution(target: target(k), factors, squares: square, ridge: ridge, isSingle: isLossLarge)
+    }
   }
 
   /// The loss of the factors in place.
   func loss() -> Double {
-    guard let problem = metricProblems[0] else {
-      let system = system(0)
+    switch problems[0] {
+    case .formed(let problem):
+      let system = system(0, problem)
       return system.loss(of: factors[0].reshaped(system.target.shape))
+    case .stepped(let problem): return problem.loss(target: target(0), factors)
     }
-    return problem.loss(target: target(0), factors)
   }
 
-  private func system(_ k: Int) -> NormalEquations {
-    problems[k].normalEquations(target: target(k), factors, squares: square, pattern: pattern)
+  private func system(_ k: Int, _ problem: FactorProblem) -> NormalEquations {
+    problem.normalEquations(target: target(k), factors, squares: square, pattern: pattern)
   }
 
   private func target(_ k: Int) -> Tensor<Double> {

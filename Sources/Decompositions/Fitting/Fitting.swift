@@ -46,7 +46,7 @@ public struct Fitting {
   /// The multiply-accumulates of one fit up to which restarts are worth their time.
   private static let restartWork = 1e10
   private static let sweepLimit = 30
-  /// In the norm of a layer's inputs a sweep is ten times the work, and each begins where the smaller pattern's ended.
+  /// In the norm of a layer's inputs a sweep is many times the work, and each fit begins where the smaller pattern's ended.
   private static let metricSweepLimit = 8
   private static let finalSweeps = 200
   private static let metricFinalSweeps = 30

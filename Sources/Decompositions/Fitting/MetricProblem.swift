@@ -27,8 +27,10 @@ struct MetricProblem {
   /// The residual, as a part of the right-hand side's, that is as good as none.
   private static let tolerance = 1e-6
 
-  /// - Parameter metric: as `FitObjective.metric(rearrangedFor:)` returns it.
-  init(_ pattern: FactorPattern, factor k: Int, metric: Tensor<Double>) {
+  /// - Parameters:
+  ///   - metric: as `FitObjective.metric(rearrangedFor:)` returns it.
+  ///   - single: the same in single precision.
+  init(_ pattern: FactorPattern, factor k: Int, metric: Tensor<Double>, single: Tensor<Float>) {
     self.pattern = pattern
     factor = k
     let all = Array(pattern.shapes.indices)
@@ -36,7 +38,7 @@ struct MetricProblem {
     patches = all.map { pattern.modeCount($0) / max(1, pattern.shapes[$0][0]) }
     let patch = patches.reduce(1, *)
     self.metric = metric.reshaped([patch, patch])
-    singleMetric = self.metric.converted(to: Float.self)
+    singleMetric = single.reshaped([patch, patch])
     marginal = Self.marginal(of: metric, axis: k)
     plain = FactorProblem(pattern, factor: k)
     let labels = EinsumLabels(pattern)

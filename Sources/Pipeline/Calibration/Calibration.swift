@@ -16,6 +16,9 @@ struct Calibration: Sendable {
   /// On the samples held out.
   let loss: OutputLoss
   let source: String
+  let sampleCount: Int
+  /// What the user should know about the samples.
+  let notices: [String]
   let workers: Workers
   let checkpoint: Checkpoint
 
@@ -28,12 +31,18 @@ struct Calibration: Sendable {
   /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
   private static let momentWork = 6e10
 
-  /// - Throws: `Failure` where the network cannot be run, or gives no numbers on the samples.
-  init(_ checkpoint: Checkpoint, _ samples: Samples, workers: Workers) throws {
-    guard let graph = checkpoint.graph else {
+  /// Fewer tell less than the weights do.
+  private static let leastSamples = 8
+  private static let fewSamples = 64
+
+  /// - Parameter graph: the checkpoint's.
+  /// - Throws: `Failure` where the network cannot be run or gives no numbers on the samples, or these tell nothing.
+  init(_ checkpoint: Checkpoint, _ graph: ModelGraph, _ samples: Samples, workers: Workers) throws {
+    guard samples.count >= Self.leastSamples, !samples.areAlike else {
       throw Failure(
-        checkpoint.path, "cannot be calibrated", checkpoint.graphAbsence ?? "it has no graph",
-        remedy: "give an ONNX export with --graph, or leave --calibration out")
+        samples.source, "cannot calibrate",
+        samples.count < Self.leastSamples ? "it gives \(samples.count) samples" : "its samples are all alike",
+        remedy: "give a few hundred different ones, \(Self.leastSamples) at least, or leave --calibration out")
     }
     for (name, tensor) in samples.inputs where !tensor.isFinite {
       throw Failure(samples.source, "cannot calibrate", "input '\(name)' holds NaN or infinite values")
@@ -57,11 +66,16 @@ struct Calibration: Sendable {
     let most = max(2, Self.stateBytes / (2 * 4 * max(1, widest)))
     let count = min(samples.count, most)
     sampleCount = count
-    notices = Self.notices(samples, used: count)
-    let judges = count < 2 ? 0 : max(1, Int(Double(count) * Self.heldOutPart))
+    var notices: [String] = []
+    if count < samples.count { notices.append("\(count) of \(samples.count) samples are used, for want of memory") }
+    if count < Self.fewSamples {
+      notices.append(
+        "there are few calibration samples, \(count): what they do not show may be lost (a few hundred are enough)")
+    }
+    self.notices = notices
+    let judges = max(1, Int(Double(count) * Self.heldOutPart))
     fitted = samples.inputs.mapValues { $0.samples(0..<count - judges) }
-    // A single sample has to do both.
-    heldOut = samples.inputs.mapValues { $0.samples(judges == 0 ? 0..<count : count - judges..<count) }
+    heldOut = samples.inputs.mapValues { $0.samples(count - judges..<count) }
     let outputs = try NetworkState(graph, heldOut, workers: workers).outputs(weights)
     guard outputs.allSatisfy(\.isFinite) else {
       throw Failure(
@@ -70,29 +84,6 @@ struct Calibration: Sendable {
     }
     loss = OutputLoss(outputs)
   }
-
-  let sampleCount: Int
-  /// What the user should know about the samples.
-  let notices: [String]
-  private static func notices(_ samples: Samples, used: Int) -> [String] {
-    var notices: [String] = []
-    if used < samples.count { notices.append("\(used) of \(samples.count) samples are used, for want of memory") }
-    let isAlike = samples.inputs.values.allSatisfy { tensor in
-      let size = tensor.count / max(1, tensor.shape[0])
-      return (1..<max(1, tensor.shape[0])).allSatisfy { sample in
-        tensor.elements[sample * size..<(sample + 1) * size].elementsEqual(tensor.elements[..<size])
-      }
-    }
-    if samples.count > 1, isAlike {
-      notices.append("the calibration samples are all alike: what they do not show may be lost")
-    } else if used < fewSamples {
-      notices.append(
-        "there are few calibration samples, \(used): what they do not show may be lost (a few hundred are enough)")
-    }
-    return notices
-  }
-
-  private static let fewSamples = 64
 
   var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
 
@@ -186,6 +177,16 @@ struct Calibration: Sendable {
     let samples = Double(fitted.values.first?.shape[0] ?? 1)
     // Positions of one image are alike: a few of them count.
     return second.trace / patch * (1e-3 + 0.1 * patch / (16 * samples))
+  }
+}
+
+extension Samples {
+  /// Whether every sample is the same.
+  fileprivate var areAlike: Bool {
+    inputs.values.allSatisfy { tensor in
+      let size = tensor.count / max(1, tensor.shape[0])
+      return tensor.elements.dropFirst(size).elementsEqual(tensor.elements.dropLast(size))
+    }
   }
 }
 

@@ -14,6 +14,7 @@ public struct CalibrationSource: Sendable, Equatable {
     self.preparation = preparation
   }
 
+  /// - Throws: `Failure` where the checkpoint has no graph or the samples do not serve.
   func calibration(of checkpoint: Checkpoint, workers: Workers) throws -> Calibration {
     guard let graph = checkpoint.graph else {
       throw Failure(
@@ -22,7 +23,7 @@ public struct CalibrationSource: Sendable, Equatable {
     }
     var preparation = preparation
     preparation.maximumCount = preparation.maximumCount ?? Self.usualCount
-    return try Calibration(checkpoint, try Samples(file: path, for: graph, preparation), workers: workers)
+    return try Calibration(checkpoint, graph, try Samples(file: path, for: graph, preparation), workers: workers)
   }
 
   /// As plans state it.

@@ -24,9 +24,7 @@ struct NetworkWeights: Sendable {
 
   /// With another kernel for a layer, (out, in, spatial...).
   func replacing(_ layer: Layer, by kernel: Tensor<Double>) -> NetworkWeights {
-    var result = self
-    result.changed[layer.kernel.name] = kernel.converted(to: Float.self)
-    return result
+    replacing(layer.kernel, by: kernel)
   }
 
   /// With other values for a tensor, in the program's order.

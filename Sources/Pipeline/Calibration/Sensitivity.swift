@@ -25,7 +25,7 @@ struct Sensitivity: Sendable {
 
   func loss(_ discrepancy: Double) -> Double {
     let square = discrepancy * discrepancy
-    guard let first = points.first, let last = points.last, square > 0 else { return square > 0 ? square : 0 }
+    guard let first = points.first, let last = points.last, square > 0 else { return square }
     if square <= first.square { return first.loss * square / first.square }
     if square >= last.square { return last.loss * square / last.square }
     let upper = points.firstIndex { $0.square >= square } ?? points.count - 1
