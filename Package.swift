@@ -46,6 +46,7 @@ let package = Package(
     module("Planning", ["Basics"]),
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
+    module("Training", ["Inference"]),
     module("HDF5", ["Basics", "CHDF5"]),
     // Generated: protoc --swift_opt=Visibility=Public --swift_out=. onnx.proto
     .target(
@@ -54,7 +55,7 @@ let package = Package(
     module(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Pipeline", ["Checkpoints", "Inference", "Decompositions", "Planning"]),
+    module("Pipeline", ["Checkpoints", "Training", "Decompositions", "Planning"]),
     .executableTarget(
       name: "kcompress",
       dependencies: [
@@ -77,6 +78,7 @@ let package = Package(
     tests(of: "Planning"),
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
+    tests(of: "Training"),
     tests(of: "HDF5"),
     tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
     tests(of: "Pipeline"),

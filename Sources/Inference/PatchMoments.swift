@@ -3,110 +3,113 @@ import LinearAlgebra
 import ModelGraph
 import TensorCore
 
-/// The second moments of what a convolution or a linear layer sees: E[x x^T] over all samples and output positions, x the input patch
-/// in the kernel's order (in, spatial...), borders included.
+/// The second moment of what a convolution or a linear layer sees: E[x x^T] over all samples and output positions, x the input patch in
+/// the kernel's order (in, spatial...), borders included.
 ///
-/// With the inputs of the same layer in a changed network, y, also E[x y^T] and E[y y^T]: all that a least-squares refit asks for.
-/// Batches are multiplied in single precision and added up in double.
+/// With outputs that the layer should give, t, also E[t x^T]: all that a least-squares refit asks for. Batches are multiplied in single
+/// precision and added up in double.
 public struct PatchMoments: Sendable {
   private let convolution: Convolution
   private let layout: ChannelLayout
-  /// Positions that are left out between two that count, where there are more than enough.
+  /// Every so manieth tile of positions counts, where there are more than enough.
   private let stride: Int
-  /// E[x x^T], or E[y y^T], times `count`; in the order in which patches are filled.
-  private var own: [Double]
-  private var cross: [Double]
-  /// The sums of x and of y.
-  private var inputSum: [Double]
-  private var changedSum: [Double]
+  /// E[x x^T] times `count`, in the order in which patches are filled.
+  private var own: Sums
+  /// E[t x^T] times `count`.
+  private var cross: Sums
   /// Output positions so far.
   public private(set) var count = 0
 
-  public var patch: Int { convolution.kernelShape.dropFirst().reduce(1, *) }
+  /// A matrix of products with the sums of its rows' variables.
+  private struct Sums: Sendable {
+    var products: [Double]
+    var sum: [Double]
 
-  /// - Parameter stride: every so manieth image's positions count.
+    init(rows: Int, columns: Int) {
+      products = Array(repeating: 0, count: rows * columns)
+      sum = Array(repeating: 0, count: rows)
+    }
+
+    mutating func add(_ other: Sums) {
+      for i in other.products.indices { products[i] += other.products[i] }
+      for i in other.sum.indices { sum[i] += other.sum[i] }
+    }
+  }
+
+  private var patch: Int { convolution.kernelShape.dropFirst().reduce(1, *) }
+  private var outputs: Int { convolution.kernelShape[0] }
+
+  /// - Parameter stride: every so manieth tile of positions counts.
   /// - Precondition: the convolution has one group and one copy of its weights.
   public init(_ convolution: Convolution, layout: ChannelLayout, stride: Int = 1) {
     precondition(convolution.groups == 1 && convolution.batch == 1, "moments are taken of whole patches")
     self.convolution = convolution
     self.layout = layout
     self.stride = max(1, stride)
-    own = []
-    cross = []
-    inputSum = []
-    changedSum = []
+    let patch = convolution.kernelShape.dropFirst().reduce(1, *)
+    own = Sums(rows: patch, columns: patch)
+    cross = Sums(rows: convolution.kernelShape[0], columns: patch)
   }
 
   /// Adds the inputs of some samples.
   ///
-  /// - Parameter changed: those of the changed network for the same samples; nil where there is none.
+  /// - Parameter outputs: what the layer should give for these, in the shape of its output.
   /// - Throws: `Failure` where the shape does not fit the layer.
-  public mutating func add(_ input: Tensor<Float>, changed: Tensor<Float>? = nil) throws {
-    let size = patch * patch
-    if own.isEmpty {
-      own = Array(repeating: 0, count: size)
-      inputSum = Array(repeating: 0, count: patch)
-      changedSum = inputSum
-    }
-    if changed != nil, cross.isEmpty { cross = Array(repeating: 0, count: size) }
-    var ownSum = [Float](repeating: 0, count: size)
-    var crossSum = [Float](repeating: 0, count: changed == nil ? 0 : size)
+  public mutating func add(_ input: Tensor<Float>, outputs wanted: Tensor<Float>? = nil) throws {
+    var ownSum = [Float](repeating: 0, count: patch * patch)
+    var crossSum = [Float](repeating: 0, count: wanted == nil ? 0 : outputs * patch)
     let rows = try PatchRows(convolution, layout, inputShape: input.shape)
     for tile in rows.tiles where tile.number % stride == 0 {
       let x = rows.fill(tile, from: input)
-      let y = changed.map { rows.fill(tile, from: $0) } ?? x
-      rows.product(y, y, tile, into: &ownSum)
-      if changed != nil { rows.product(x, y, tile, into: &crossSum) }
-      rows.sum(x, tile, into: &inputSum)
-      rows.sum(y, tile, into: &changedSum)
+      rows.addProduct(x, width: patch, x, tile, to: &ownSum)
+      rows.addSum(x, width: patch, tile, to: &own.sum)
+      if let wanted {
+        let t = rows.outputs(tile, from: wanted, width: outputs)
+        rows.addProduct(t, width: outputs, x, tile, to: &crossSum)
+        rows.addSum(t, width: outputs, tile, to: &cross.sum)
+      }
       count += tile.positions.count
     }
-    for i in ownSum.indices { own[i] += Double(ownSum[i]) }
-    for i in crossSum.indices { cross[i] += Double(crossSum[i]) }
+    for i in ownSum.indices { own.products[i] += Double(ownSum[i]) }
+    for i in crossSum.indices { cross.products[i] += Double(crossSum[i]) }
   }
 
   /// Adds what was added to another one of the same layer.
   public mutating func add(_ other: PatchMoments) {
-    if own.isEmpty {
-      own = Array(repeating: 0, count: other.own.count)
-      inputSum = Array(repeating: 0, count: other.inputSum.count)
-      changedSum = inputSum
-    }
-    if cross.isEmpty { cross = Array(repeating: 0, count: other.cross.count) }
-    for i in other.own.indices { own[i] += other.own[i] }
-    for i in other.cross.indices { cross[i] += other.cross[i] }
-    for i in other.inputSum.indices {
-      inputSum[i] += other.inputSum[i]
-      changedSum[i] += other.changedSum[i]
-    }
+    own.add(other.own)
+    cross.add(other.cross)
     count += other.count
   }
 
-  /// E[x x^T], or E[y y^T] where there was a changed network: (patch x patch).
-  public var second: Tensor<Double> { ordered(own) }
-
-  /// E[x y^T]: (patch x patch).
-  public var crossing: Tensor<Double> { ordered(cross) }
-
-  /// E[x], and E[y], which is the same where there was no changed network: (patch).
-  public var means: (input: [Double], changed: [Double]) { (ordered(mean: inputSum), ordered(mean: changedSum)) }
-
-  private func ordered(mean sum: [Double]) -> [Double] {
-    guard !sum.isEmpty, count > 0 else { return Array(repeating: 0, count: patch) }
-    let mean = sum.map { $0 / Double(count) }
-    guard PatchRows.isTapMajor(convolution, layout) else { return mean }
-    return Tensor(shape: [convolution.tapCount, convolution.kernelShape[1]], elements: mean).permuted([1, 0]).elements
+  /// E[x x^T]: (patch x patch).
+  public var second: Tensor<Double> {
+    let matrix = mean(own.products, [patch, patch])
+    guard let (taps, channels) = order else { return matrix }
+    return matrix.reshaped([taps, channels, taps, channels]).permuted([1, 0, 3, 2]).reshaped([patch, patch])
   }
 
-  /// Brings a sum into the order (in, spatial...) and divides it by the count.
-  private func ordered(_ sum: [Double]) -> Tensor<Double> {
-    let patch = patch
-    guard !sum.isEmpty, count > 0 else { return Tensor(zeros: [patch, patch]) }
-    let mean = sum.map { $0 / Double(count) }
-    guard PatchRows.isTapMajor(convolution, layout) else { return Tensor(shape: [patch, patch], elements: mean) }
-    let (channels, taps) = (convolution.kernelShape[1], convolution.tapCount)
-    return Tensor(shape: [taps, channels, taps, channels], elements: mean).permuted([1, 0, 3, 2])
-      .reshaped([patch, patch])
+  /// E[t x^T]: (out x patch).
+  public var crossing: Tensor<Double> { ordered(mean(cross.products, [outputs, patch])) }
+
+  /// E[x]: (patch).
+  public var inputMean: [Double] { ordered(mean(own.sum, [1, patch])).elements }
+
+  /// E[t]: (out).
+  public var outputMean: [Double] { mean(cross.sum, [outputs]).elements }
+
+  /// Where patches are filled tap by tap.
+  private var order: (taps: Int, channels: Int)? {
+    PatchRows.isTapMajor(convolution, layout) ? (convolution.tapCount, convolution.kernelShape[1]) : nil
+  }
+
+  private func mean(_ sum: [Double], _ shape: [Int]) -> Tensor<Double> {
+    Tensor(shape: shape, elements: sum.map { count > 0 ? $0 / Double(count) : 0 })
+  }
+
+  /// Brings the columns into the order (in, spatial...).
+  private func ordered(_ rows: Tensor<Double>) -> Tensor<Double> {
+    guard let (taps, channels) = order else { return rows }
+    return rows.reshaped([rows.shape[0], taps, channels]).permuted([0, 2, 1]).reshaped(rows.shape)
   }
 }
 
@@ -183,31 +186,43 @@ private struct PatchRows {
     return matrix
   }
 
-  /// Adds the patches of a tile.
-  func sum(_ x: [Float], _ tile: Tile, into sum: inout [Double]) {
+  /// The outputs at the positions of a tile, in the order of patches.
+  func outputs(_ tile: Tile, from outputs: Tensor<Float>, width: Int) -> [Float] {
+    guard case .first = kind else {
+      return Array(outputs.elements[tile.positions.lowerBound * width..<tile.positions.upperBound * width])
+    }
+    let plane = outputs.count / max(1, outputs.shape[0] * width)
+    return (0..<width).flatMap { channel -> ArraySlice<Float> in
+      let start = (tile.image * width + channel) * plane
+      return outputs.elements[start + tile.positions.lowerBound..<start + tile.positions.upperBound]
+    }
+  }
+
+  /// Adds up every variable over the positions of a tile.
+  func addSum(_ x: [Float], width: Int, _ tile: Tile, to sum: inout [Double]) {
     let count = tile.positions.count
     if case .first = kind {
-      for i in 0..<patch {
+      for i in 0..<width {
         var total: Float = 0
         for position in i * count..<(i + 1) * count { total += x[position] }
         sum[i] += Double(total)
       }
     } else {
-      var total = [Float](repeating: 0, count: patch)
-      for position in 0..<count { for i in 0..<patch { total[i] += x[position * patch + i] } }
-      for i in 0..<patch { sum[i] += Double(total[i]) }
+      var total = [Float](repeating: 0, count: width)
+      for position in 0..<count { for i in 0..<width { total[i] += x[position * width + i] } }
+      for i in 0..<width { sum[i] += Double(total[i]) }
     }
   }
 
-  /// Adds X^T Y over the positions of a tile.
-  func product(_ x: [Float], _ y: [Float], _ tile: Tile, into sum: inout [Float]) {
+  /// Adds A^T X over the positions of a tile, X patches.
+  func addProduct(_ a: [Float], width: Int, _ x: [Float], _ tile: Tile, to sum: inout [Float]) {
     let count = tile.positions.count
     if case .first = kind {
       BLAS.gemm(
-        false, true, m: patch, n: patch, k: count, a: x, lda: count, b: y, ldb: count, beta: 1, c: &sum, ldc: patch)
+        false, true, m: width, n: patch, k: count, a: a, lda: count, b: x, ldb: count, beta: 1, c: &sum, ldc: patch)
     } else {
       BLAS.gemm(
-        true, false, m: patch, n: patch, k: count, a: x, lda: patch, b: y, ldb: patch, beta: 1, c: &sum, ldc: patch)
+        true, false, m: width, n: patch, k: count, a: a, lda: width, b: x, ldb: patch, beta: 1, c: &sum, ldc: patch)
     }
   }
 }

@@ -70,8 +70,8 @@ public func plan(
       remedy: "kcompress inspect lists the layers")
   }
   let calibration = try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) }
-  let moments = try calibration?.secondMoments(checkpoint.layers, progress: progress) ?? [:]
-  let choices = try sweep(checkpoint, request, moments, workers: workers, progress: progress)
+  let norms = try calibration?.norms(checkpoint.layers, progress: progress) ?? [:]
+  let choices = try sweep(checkpoint, request, norms, workers: workers, progress: progress)
   let sensitivities = try calibration?.sensitivities(choices, workers: workers, progress: progress) ?? [:]
   return (
     try choose(among: choices, checkpoint, request, sensitivities), checkpoint.notices + (calibration?.notices ?? [])
@@ -91,7 +91,7 @@ struct LayerChoices: Sendable {
 
 /// The candidates of every layer, the largest layers first in time, the result in the checkpoint's order.
 private func sweep(
-  _ checkpoint: Checkpoint, _ request: PlanRequest, _ moments: [String: Tensor<Double>], workers: Workers,
+  _ checkpoint: Checkpoint, _ request: PlanRequest, _ norms: [String: FitNorm], workers: Workers,
   progress: Progress
 ) throws -> [LayerChoices] {
   let counter = Counter()
@@ -100,7 +100,7 @@ private func sweep(
     ($1.element.convolution.parameterCount, $0.offset) < ($0.element.convolution.parameterCount, $1.offset)
   }
   let swept = try workers.map(bySize) { position, layer in
-    let choices = try candidates(for: layer, checkpoint, request, moments[layer.name])
+    let choices = try candidates(for: layer, checkpoint, request, norms[layer.name])
     progress("sweep", counter.next(), of: layers.count, layer.name)
     return (position, choices)
   }
@@ -108,7 +108,7 @@ private func sweep(
 }
 
 private func candidates(
-  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest, _ secondMoment: Tensor<Double>?
+  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest, _ norm: FitNorm?
 ) throws -> LayerChoices {
   func dense(_ reason: String) -> LayerChoices {
     LayerChoices(layer: layer, candidates: [], refusal: reason)
@@ -121,14 +121,14 @@ private func candidates(
   let refusals = Refusals()
   let structures = try request.structures.map(Structures.named)
   let candidates = try Sweep(structures: structures).candidates(
-    for: kernel, secondMoment: secondMoment, convolution: layer.convolution, hasBias: layer.bias != nil,
+    for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil,
     seed: request.seed
   ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
   guard !candidates.isEmpty else {
     return dense(refusals.summary ?? "no structure has fewer parameters than the kernel")
   }
   return LayerChoices(
-    layer: layer, candidates: secondMoment == nil ? candidates : candidates.undominated, refusal: nil,
+    layer: layer, candidates: norm == nil ? candidates : candidates.undominated, refusal: nil,
     leftOut: refusals.summary)
 }
 

@@ -28,7 +28,7 @@ public struct AlternatingLeastSquares: Sendable {
   }
 
   public struct Result: Sendable {
-    public let factorization: Factorization
+    public internal(set) var factorization: Factorization
     /// ||W - What||^2 / ||W||^2 at the start and after every sweep, from the normal equations: good to about 1e-15, so
     /// a report takes the discrepancy of the reconstruction instead.
     public let losses: [Double]

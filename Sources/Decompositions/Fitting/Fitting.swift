@@ -153,7 +153,14 @@ public struct Fitting {
     let reduced = Factorization(
       start.pattern.reduced,
       factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
-    let result = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable)).fit(objective, from: reduced)
+    let solver = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable))
+    var result: AlternatingLeastSquares.Result
+    if let roots = try? objective.outputNorm?.roots(digits: start.pattern.shapes.map { $0[0] }) {
+      result = solver.fit(objective.withoutOutputNorm(roots), from: roots.applied(to: reduced))
+      result.factorization = roots.undone(result.factorization)
+    } else {
+      result = solver.fit(objective, from: reduced)
+    }
     let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
     let kernel = result.factorization.reconstruct()
     return Fit(

@@ -75,12 +75,12 @@ public struct Candidate: Sendable, Equatable {
   ///   - seed: of the random starts, as in the sweep.
   /// - Throws: `Failure` when the kernel has another shape than the candidate or holds NaN or infinity.
   public func fit(
-    _ kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, seed: UInt64 = 0, effort: FitEffort = .final
+    _ kernel: Tensor<Double>, norm: FitNorm? = nil, seed: UInt64 = 0, effort: FitEffort = .final
   ) throws -> FittedLayer {
     let implementation = try Structures.named(structure)
     let blocks = try kernel.groupBlocks(lowering.groups, shape: pattern.kernelShape)
     let fits = try blocks.map { block in
-      try Fitting(FitObjective(block, secondMoment: secondMoment), seed: seed)
+      try Fitting(FitObjective(block, norm: norm), seed: seed)
         .fit(pattern, of: implementation, effort: effort)
     }
     return fitted(fits, discrepancy: kernel.pooled(zip(blocks, fits).map { $0.1.kernelDiscrepancy * $0.0.norm }))

@@ -40,11 +40,11 @@ public struct PatternSearch {
 
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
-  ///   - secondMoment: of the layer's input patches (`FitObjective`), for a layer without groups; nil for the weights' norm.
+  ///   - norm: of the layer's errors, for a layer without groups; nil for the norm of the weights.
   ///   - spectrumWork: see `KernelSpectra`.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public init(
-    _ kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, convolution: Convolution, hasBias: Bool,
+    _ kernel: Tensor<Double>, norm: FitNorm? = nil, convolution: Convolution, hasBias: Bool,
     seed: UInt64 = 0, spectrumWork: Double = .infinity,
     accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws {
@@ -53,7 +53,7 @@ public struct PatternSearch {
     self.hasBias = hasBias
     self.accepts = accepts
     blocks = try kernel.groupBlocks(convolution.groups, shape: convolution.kernelShapePerGroup)
-      .map { Fitting(try FitObjective($0, secondMoment: secondMoment), seed: seed) }
+      .map { Fitting(try FitObjective($0, norm: norm), seed: seed) }
     leading = blocks.max { $0.objective.norm < $1.objective.norm } ?? blocks[0]
     spectra = KernelSpectra(leading.objective.kernel, workLimit: spectrumWork)
   }

@@ -24,18 +24,17 @@ public struct Sweep: Sendable {
   ///
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
-  ///   - secondMoment: of the layer's input patches (`FitObjective`), for a layer without groups; discrepancies are compared in
-  ///     this norm then. Nil for the norm of the weights.
+  ///   - norm: of the layer's errors, for a layer without groups; discrepancies are compared in it. Nil for the norm of the weights.
   ///   - seed: of the random starts.
   ///   - accepts: whether whoever writes the layer can express the stages of a structure.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public func candidates(
-    for kernel: Tensor<Double>, secondMoment: Tensor<Double>? = nil, convolution: Convolution, hasBias: Bool,
+    for kernel: Tensor<Double>, norm: FitNorm? = nil, convolution: Convolution, hasBias: Bool,
     seed: UInt64 = 0, accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws -> [Candidate] {
     guard kernel.count > 0, convolution.batch == 1 else { return [] }
     let search = try PatternSearch(
-      kernel, secondMoment: secondMoment, convolution: convolution, hasBias: hasBias, seed: seed,
+      kernel, norm: norm, convolution: convolution, hasBias: hasBias, seed: seed,
       spectrumWork: Self.spectrumWork, accepts: accepts)
     var contest = Contest()
     return try structures.flatMap { structure in

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import ModelGraph
 import TensorCore
@@ -50,6 +51,30 @@ struct OutputLoss: Sendable {
       return Double(same) / Double(samples)
     }
     return nil
+  }
+
+  /// Gradients at some outputs whose second moment is the curvature of the loss there (Fisher's information): of the class that each sample
+  /// would draw from its own probabilities, and of outputs without classes with random signs, as a part of their norm.
+  func gradients(of outputs: [Tensor<Float>], using generator: inout SplitMix64) -> [Tensor<Float>] {
+    zip(reference, outputs).map { reference, output in
+      switch reference {
+      case .values(_, let squaredNorm):
+        let size = Float(squaredNorm > 0 ? 1 / squaredNorm.squareRoot() : 1)
+        return output.map { _ in generator.nextUniform() < 0.5 ? -size : size }
+      case .classes(_, let count, let areProbabilities):
+        let logarithms = Self.logarithms(output.elements, count, areProbabilities)
+        var gradient = logarithms.map(exp)
+        for start in stride(from: 0, to: gradient.count, by: count) {
+          var left = Float(generator.nextUniform())
+          let drawn = (0..<count).first { left -= gradient[start + $0]; return left <= 0 } ?? count - 1
+          gradient[start + drawn] -= 1
+        }
+        if areProbabilities {
+          for i in gradient.indices { gradient[i] /= max(output.elements[i], 1e-12) }
+        }
+        return Tensor(shape: output.shape, elements: gradient)
+      }
+    }
   }
 
   private static func loss(_ reference: Reference, _ output: [Float]) -> Double {

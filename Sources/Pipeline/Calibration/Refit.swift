@@ -70,12 +70,12 @@ extension Calibration {
   func fit(
     _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
   ) throws -> (network: CompressedNetwork, outcome: CalibrationOutcome) {
-    let moments = try secondMoments(planned.map(\.layer), progress: progress)
+    let norms = try norms(planned.map(\.layer) + dense, progress: progress)
     let counter = Counter()
     let kernels = try planned.map { try checkpoint.kernel(of: $0.layer) }
     let layers = try workers.map(Array(planned.indices)) { index in
       let item = planned[index]
-      let fitted = try item.candidate.fit(kernels[index], secondMoment: moments[item.layer.name], seed: seed)
+      let fitted = try item.candidate.fit(kernels[index], norm: norms[item.layer.name], seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
     }
@@ -84,12 +84,12 @@ extension Calibration {
     var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
     for index in planned.indices { network.set(index, layers[index]) }
     // The first fits leave the means to offsets, which a pass without sweeps sets.
-    network = try passed(network, kernels, [], sweeps: 0, task: "shift", progress: progress)
+    network = try passed(network, kernels, [], norms, sweeps: 0, task: "shift", progress: progress)
     var outputs = try state.outputs(network.weights)
     var losses = [loss(outputs)]
     for pass in 1...Self.passes {
       let next = try passed(
-        network, kernels, dense, sweeps: Self.refitSweeps, task: "refit \(pass)", progress: progress)
+        network, kernels, dense, norms, sweeps: Self.refitSweeps, task: "refit \(pass)", progress: progress)
       let nextOutputs = try state.outputs(next.weights)
       guard loss(nextOutputs) < losses[losses.count - 1] else { break }
       (network, outputs) = (next, nextOutputs)
@@ -105,8 +105,8 @@ extension Calibration {
 
   /// One pass front to back.
   private func passed(
-    _ network: CompressedNetwork, _ kernels: [Tensor<Double>], _ dense: [Layer], sweeps: Int, task: String,
-    progress: Progress
+    _ network: CompressedNetwork, _ kernels: [Tensor<Double>], _ dense: [Layer],
+    _ norms: [String: FitNorm], sweeps: Int, task: String, progress: Progress
   ) throws -> CompressedNetwork {
     var network = network
     var original = try NetworkState(graph, fitted, workers: workers)
@@ -122,13 +122,14 @@ extension Calibration {
       let kernel = try item.index.map { kernels[$0] } ?? checkpoint.kernel(of: item.layer)
       try original.advance(to: node, weights)
       try changed.advance(to: node, network.weights)
-      let inputs = try comparison(
-        of: node, original: original, changed: changed, network.weights, isCentered: offset != nil)
+      let aim = try aim(
+        of: node, kernel: kernel, original: original, changed: changed, network.weights, isCentered: offset != nil)
       progress(task, number + 1, of: places.count, item.layer.name)
       var own = network.kernels[item.layer.name] ?? kernel
+      let norm = FitNorm(secondMoment: aim.second, output: norms[item.layer.name]?.output)
       // What has no norm, inputs that are all alike say, is left as it is.
       if sweeps > 0,
-        let objective = try? FitObjective(kernel, secondMoment: inputs.second, crossMoment: inputs.cross)
+        let objective = try? FitObjective(kernelShape: kernel.shape, norm: norm, crossMoment: aim.cross)
       {
         if let index = item.index {
           network.set(
@@ -142,8 +143,7 @@ extension Calibration {
       }
       if let index = item.index { own = network.layers[index].reconstruct() }
       if let offset {
-        let shortfall = inputs.shortfall(of: own, insteadOf: kernel)
-        network.set(offset, offset.corrected(try weights[offset.tensor], shortfall: shortfall))
+        network.set(offset, offset.corrected(try weights[offset.tensor], shortfall: aim.shortfall(of: own)))
       }
     }
     return network

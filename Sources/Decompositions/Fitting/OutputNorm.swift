@@ -1,0 +1,121 @@
+import Basics
+import Foundation
+import LinearAlgebra
+import TensorCore
+
+/// What errors of a layer's outputs count: the second moment G = E[g g^T] of the gradients g of what is asked of the network with respect to
+/// the layer's output channels. With the second moment S of the inputs, the Kronecker product of G and S stands for the curvature of the
+/// network's loss in the layer's weights (Martens and Grosse, Optimizing neural networks with Kronecker-factored approximate curvature,
+/// 2015).
+public struct OutputNorm: Sendable {
+  /// G^(1/2), symmetric, at a mean diagonal of G of 1.
+  let root: Tensor<Double>
+  private let inverse: Tensor<Double>
+  private let moment: Tensor<Double>
+
+  /// What is added to the diagonal, as a part of its mean: outputs that no sample asked for still count a little.
+  private static let ridge = 0.01
+
+  /// - Parameter moment: (out x out), symmetric, positive semidefinite, at any scale.
+  /// - Throws: `Failure` where it is zero or holds NaN or infinity.
+  public init(_ moment: Tensor<Double>) throws {
+    let count = moment.shape[0]
+    precondition(moment.shape == [count, count], "\(moment.shape) is not square")
+    let trace = moment.trace
+    guard moment.isFinite, trace > 0, trace.isFinite else {
+      throw Failure("output norm", "counts nothing", "it is zero or holds NaN or infinity")
+    }
+    var elements = moment.elements.map { $0 * Double(count) / trace / (1 + Self.ridge) }
+    for i in 0..<count { elements[i * count + i] += Self.ridge / (1 + Self.ridge) }
+    self.moment = Tensor(shape: moment.shape, elements: elements)
+    root = try self.moment.power(0.5)
+    inverse = try self.moment.power(-0.5)
+  }
+
+  /// The roots that belong to the factors of a pattern: G^(1/2) for one that has all outputs. Where outputs are split into digits, the
+  /// Kronecker product of G's traces over the other digits stands for G.
+  ///
+  /// - Parameter digits: each factor's extent in the output mode.
+  func roots(digits: [Int]) throws -> Roots {
+    let factors = try digits.indices.map { k -> Roots.Factor? in
+      guard digits[k] > 1 else { return nil }
+      guard digits[k] < root.shape[0] else { return .init(root: root, inverse: inverse) }
+      let partial = moment.partialTrace(digits: digits, keeping: k)
+      return .init(root: try partial.power(0.5), inverse: try partial.power(-0.5))
+    }
+    return Roots(digits: digits, factors: factors)
+  }
+
+  struct Roots {
+    struct Factor {
+      let root: Tensor<Double>
+      let inverse: Tensor<Double>
+    }
+
+    fileprivate let digits: [Int]
+    fileprivate let factors: [Factor?]
+
+    /// The Kronecker product of all roots times a kernel.
+    func applied(to kernel: Tensor<Double>) -> Tensor<Double> {
+      var result = kernel
+      for (k, factor) in factors.enumerated() {
+        guard let factor else { continue }
+        let (outer, inner) = (digits[..<k].reduce(1, *), digits[(k + 1)...].reduce(1, *))
+        let rest = kernel.count / (outer * digits[k] * inner)
+        // (outer, own, inner x rest) to (own, all others) and back.
+        let own = result.reshaped([outer, digits[k], inner * rest]).permuted([1, 0, 2])
+        let image = factor.root.times(own.reshaped([digits[k], outer * inner * rest]))
+        result = image.reshaped([digits[k], outer, inner * rest]).permuted([1, 0, 2])
+      }
+      return result.reshaped(kernel.shape)
+    }
+
+    /// The factors of the kernel that the product is applied to, and back.
+    func applied(to factorization: Factorization) -> Factorization { scaled(factorization, \.root) }
+    func undone(_ factorization: Factorization) -> Factorization { scaled(factorization, \.inverse) }
+
+    private func scaled(_ factorization: Factorization, _ side: KeyPath<Factor, Tensor<Double>>) -> Factorization {
+      Factorization(
+        factorization.pattern,
+        factors: factorization.factors.enumerated().map { k, tensor in
+          guard let factor = factors[k] else { return tensor }
+          return factor[keyPath: side].times(tensor.reshaped([digits[k], tensor.count / digits[k]]))
+            .reshaped(tensor.shape)
+        })
+    }
+  }
+}
+
+extension Tensor where Scalar == Double {
+  fileprivate var trace: Double { (0..<shape[0]).reduce(0) { $0 + elements[$1 * shape[1] + $1] } }
+
+  /// A power of a positive definite matrix.
+  fileprivate func power(_ exponent: Double) throws -> Tensor {
+    let eigen = try SymmetricEigendecomposition(self)
+    let largest = eigen.values.max() ?? 0
+    let count = shape[0]
+    // The vectors, each times its value to half the exponent, and their transpose.
+    var scaled = eigen.vectors.elements
+    for i in 0..<count * count {
+      scaled[i] *= Foundation.pow(Swift.max(eigen.values[i / count], largest * 1e-12), exponent / 2)
+    }
+    return Tensor(shape: shape, elements: scaled).gram(ofColumns: true)
+  }
+
+  /// The trace over all digits of the index but one, as a mean.
+  fileprivate func partialTrace(digits: [Int], keeping k: Int) -> Tensor {
+    let own = digits[k]
+    let (outer, inner) = (digits[..<k].reduce(1, *), digits[(k + 1)...].reduce(1, *))
+    let size = shape[0]
+    var sum = [Double](repeating: 0, count: own * own)
+    for o in 0..<outer {
+      for n in 0..<inner {
+        for i in 0..<own {
+          let row = (o * own + i) * inner + n
+          for j in 0..<own { sum[i * own + j] += elements[row * size + (o * own + j) * inner + n] }
+        }
+      }
+    }
+    return Tensor(shape: [own, own], elements: sum.map { $0 / Double(outer * inner) })
+  }
+}
