@@ -83,7 +83,7 @@ extension Checkpoint {
   }
 
   /// In lower case.
-  static func hexadecimalSHA256(of bytes: [UInt8]) -> String {
+  public static func hexadecimalSHA256(of bytes: [UInt8]) -> String {
     hexadecimal(SHA256.hash(data: bytes))
   }
 

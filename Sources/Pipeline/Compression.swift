@@ -64,6 +64,7 @@ public struct ApplyResult: Sendable {
           [
             "name": .string($0.name), "structure": .string($0.structure),
             "discrepancy": .optional($0.discrepancy, JSON.real),
+            "loss": .optional(calibration?.layerLosses[$0.name], JSON.real),
           ]
         }),
       "network": .optional(network) {

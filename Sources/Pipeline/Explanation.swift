@@ -19,8 +19,16 @@ public struct ExplainRequest: Sendable {
   /// The structures to try; empty for all.
   public var structures: [String]
   public var seed: UInt64
+  public var companions: Companions
+  /// Samples of what the network will see; nil compares in the norm of the weights.
+  public var calibration: CalibrationSource?
 
-  public init(checkpoint: String, layer: String, size: Size, structures: [String] = [], seed: UInt64 = 0) {
+  public init(
+    checkpoint: String, layer: String, size: Size, structures: [String] = [], seed: UInt64 = 0,
+    companions: Companions = Companions(), calibration: CalibrationSource? = nil
+  ) {
+    self.companions = companions
+    self.calibration = calibration
     self.checkpoint = checkpoint
     self.layer = layer
     self.size = size
@@ -34,12 +42,16 @@ public struct Explanation: Sendable {
   public let layer: Layer
   /// The most parameters that a candidate may have, its bias aside.
   public let limit: Int
-  /// By ascending discrepancy, one for each structure that has any.
+  /// By ascending discrepancy, of the layer's output where there are samples, one for each structure that has any.
   public let candidates: [Candidate]
   /// Structures without a candidate of this size that the layer can run.
   public let absent: [String]
   /// The best structure's curve by ascending parameters, as the plan's sweep fits it.
   public let curve: [Candidate]
+  /// Whether candidates were compared by what they do to the network's outputs on samples.
+  public let isCalibrated: Bool
+  /// What the user should know about the samples.
+  public let notices: [String]
 
   public var json: JSON {
     [
@@ -52,7 +64,9 @@ public struct Explanation: Sendable {
             "ranks": .integers(candidate.ranks), "parameters": .integer(candidate.parameterCount),
             "macs": .optional(layer.macs(candidate.stages), JSON.integer),
             "macs_per_position": .integer(candidate.macsPerPosition),
-            "discrepancy": .real(candidate.discrepancy), "stages": JSON(stages: candidate.stages),
+            "discrepancy": .real(candidate.discrepancy),
+            "output_discrepancy": isCalibrated ? .real(candidate.outputDiscrepancy) : .null,
+            "stages": JSON(stages: candidate.stages),
           ]
         }),
       "absent": .strings(absent),
@@ -73,7 +87,7 @@ public struct Explanation: Sendable {
 public func explain(
   _ request: ExplainRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Explanation {
-  let checkpoint = try Checkpoint.open(request.checkpoint)
+  let checkpoint = try CheckpointSource(path: request.checkpoint, companions: request.companions).open()
   let layer = try checkpoint.layer(named: request.layer)
   if let refusal = layer.refusal {
     throw Failure(request.checkpoint, "layer '\(layer.name)' has no candidates", refusal)
@@ -89,27 +103,30 @@ public func explain(
       request.checkpoint, "layer '\(layer.name)' cannot have \(limit) parameters",
       "its dense kernel has \(kernel.count)", remedy: "expected at least 1 and fewer than that")
   }
+  let calibration = try request.calibration?.calibration(of: checkpoint, workers: workers)
+  let norm = try calibration?.norms([layer], progress: progress)[layer.name]
   let counter = Counter()
   let structures = try request.structures.map(Structures.named)
   let found = try workers.map(structures) { structure -> Candidate? in
     let search = try PatternSearch(
-      kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+      kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
     ) { checkpoint.refusal(of: $1, for: layer) == nil }
     defer { progress("fit", counter.next(), of: structures.count, structure.name) }
     return try search.best(of: structure, parameters: limit, effort: .thorough)
   }
   let order = found.indices.sorted {
-    (found[$0]?.discrepancy ?? .infinity, $0) < (found[$1]?.discrepancy ?? .infinity, $1)
+    (found[$0]?.outputDiscrepancy ?? .infinity, $0) < (found[$1]?.outputDiscrepancy ?? .infinity, $1)
   }
   let candidates = order.compactMap { found[$0] }
   let curve = try candidates.first.map { best in
     try Sweep(structures: [Structures.named(best.structure)]).candidates(
-      for: kernel, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
+      for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
     ) { checkpoint.refusal(of: $1, for: layer) == nil }
   }
   return Explanation(
     layer: layer, limit: limit, candidates: candidates,
-    absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), curve: curve ?? [])
+    absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), curve: curve ?? [],
+    isCalibrated: norm != nil, notices: checkpoint.notices + (calibration?.notices ?? []))
 }
 
 extension Checkpoint {

@@ -6,12 +6,14 @@ extension PlanDocument {
   /// Writes down what was chosen; nil stands for the dense kernel.
   init(
     _ request: PlanRequest, _ checkpoint: Checkpoint, _ choices: [LayerChoices],
-    chosen: [Candidate?], losses: [Double], couldShrink: [Bool], bytes: Int, solver: Solver
+    chosen: [Candidate?], losses: [Double], couldShrink: [Bool], bytes: Int, solver: Solver,
+    frontier: [Alternative]
   ) {
     self.checkpoint = request.checkpoint
     sha256 = checkpoint.sha256
     budget = Budget(bytes: request.budget)
     self.solver = solver
+    self.frontier = frontier
     options = Options(
       structures: request.structures, keep: request.keep.map(\.pattern),
       seed: request.seed, graph: request.companions.graph, architecture: request.companions.architecture,

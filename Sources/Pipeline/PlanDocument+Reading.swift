@@ -43,7 +43,17 @@ extension PlanDocument {
     layers = try document.array("layers").enumerated().map { position, json in
       try LayerPlan(json, "layer \(position)")
     }
+    frontier = try document.array("frontier").map { try Alternative($0, "a point of the frontier") }
     try document.finish()
+  }
+}
+
+extension PlanDocument.Alternative {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    var reader = try Reader(json, subject)
+    bytes = try reader.integer("bytes")
+    loss = try reader.real("loss")
+    try reader.finish()
   }
 }
 

@@ -13,7 +13,8 @@ public struct PlanDocument: Sendable, Equatable {
     public var ram: Int?
     /// Seconds.
     public var latency: Double?
-    /// The planning objective: the sum over all layers of the squared relative discrepancy of the kernel.
+    /// The planning objective, the sum over all layers: with samples of the loss of the network's outputs when this layer alone is
+    /// changed, else of the squared relative discrepancy of the kernel.
     public var loss: Double
   }
 
@@ -80,6 +81,13 @@ public struct PlanDocument: Sendable, Equatable {
     public var calibration: CalibrationSource?
   }
 
+  /// What another size would cost: a point of the frontier of all plans.
+  public struct Alternative: Sendable, Equatable {
+    /// Of the file, up to the padding between its parts.
+    public var bytes: Int
+    public var loss: Double
+  }
+
   public var checkpoint: String
   public var sha256: String
   public var budget: Budget
@@ -88,6 +96,8 @@ public struct PlanDocument: Sendable, Equatable {
   public var solver: Solver
   public var layers: [LayerPlan]
   public var options: Options
+  /// The frontier of loss against size, the smallest file first.
+  public var frontier: [Alternative]
 }
 
 extension PlanDocument {
@@ -122,6 +132,7 @@ extension PlanDocument {
         "calibration": .optional(options.calibration, \.json),
       ],
       "layers": .array(layers.map(\.json)),
+      "frontier": .array(frontier.map { ["bytes": .integer($0.bytes), "loss": .real($0.loss)] }),
     ]
   }
 }

@@ -21,6 +21,8 @@ public struct PlanRequest: Sendable {
   public var dtype: DType?
   /// Samples of what the network will see; nil plans in the norm of the weights.
   public var calibration: CalibrationSource?
+  /// The folder that keeps what sweeps found, for the next plan of the same network; nil keeps nothing.
+  public var cache: String?
 
   /// The structures that there are.
   public static var knownStructures: [String] { Structures.all.map(\.name) }
@@ -28,7 +30,7 @@ public struct PlanRequest: Sendable {
   public init(
     checkpoint: String, budget: Int, structures: [String] = [], keep: [Glob] = [],
     seed: UInt64 = 0, companions: Companions = Companions(), dtype: DType? = nil,
-    calibration: CalibrationSource? = nil
+    calibration: CalibrationSource? = nil, cache: String? = nil
   ) {
     self.checkpoint = checkpoint
     self.budget = budget
@@ -38,6 +40,7 @@ public struct PlanRequest: Sendable {
     self.companions = companions
     self.dtype = dtype
     self.calibration = calibration
+    self.cache = cache
   }
 }
 
@@ -70,119 +73,19 @@ public func plan(
       remedy: "kcompress inspect lists the layers")
   }
   let calibration = try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) }
-  let norms = try calibration?.norms(checkpoint.layers, progress: progress) ?? [:]
-  let choices = try sweep(checkpoint, request, norms, workers: workers, progress: progress)
-  let sensitivities = try calibration?.sensitivities(choices, workers: workers, progress: progress) ?? [:]
+  let choices = try LayerSweep(checkpoint, request, calibration, workers: workers).choices(progress: progress)
   return (
-    try choose(among: choices, checkpoint, request, sensitivities), checkpoint.notices + (calibration?.notices ?? [])
+    try choose(among: choices, checkpoint, request),
+    checkpoint.notices + (calibration?.notices(on: choices) ?? [])
   )
 }
 
-/// One layer with what may become of it.
-struct LayerChoices: Sendable {
-  let layer: Layer
-  /// Never empty where `refusal` is nil.
-  let candidates: [Candidate]
-  /// Why there are no candidates.
-  let refusal: String?
-  /// The structures that the format cannot express for this layer, and why.
-  var leftOut: String?
-}
-
-/// The candidates of every layer, the largest layers first in time, the result in the checkpoint's order.
-private func sweep(
-  _ checkpoint: Checkpoint, _ request: PlanRequest, _ norms: [String: FitNorm], workers: Workers,
-  progress: Progress
-) throws -> [LayerChoices] {
-  let counter = Counter()
-  let layers = Array(checkpoint.layers.enumerated())
-  let bySize = layers.sorted {
-    ($1.element.convolution.parameterCount, $0.offset) < ($0.element.convolution.parameterCount, $1.offset)
-  }
-  let swept = try workers.map(bySize) { position, layer in
-    let choices = try candidates(for: layer, checkpoint, request, norms[layer.name])
-    progress("sweep", counter.next(), of: layers.count, layer.name)
-    return (position, choices)
-  }
-  return swept.sorted { $0.0 < $1.0 }.map(\.1)
-}
-
-private func candidates(
-  for layer: Layer, _ checkpoint: Checkpoint, _ request: PlanRequest, _ norm: FitNorm?
-) throws -> LayerChoices {
-  func dense(_ reason: String) -> LayerChoices {
-    LayerChoices(layer: layer, candidates: [], refusal: reason)
-  }
-  if let glob = request.keep.first(where: { $0.matches(layer.name) }) {
-    return dense("kept by --keep '\(glob.pattern)'")
-  }
-  if let refusal = layer.refusal { return dense(refusal) }
-  let kernel = try checkpoint.kernel(of: layer)
-  let refusals = Refusals()
-  let structures = try request.structures.map(Structures.named)
-  let candidates = try Sweep(structures: structures).candidates(
-    for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil,
-    seed: request.seed
-  ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
-  guard !candidates.isEmpty else {
-    return dense(refusals.summary ?? "no structure has fewer parameters than the kernel")
-  }
-  return LayerChoices(
-    layer: layer, candidates: norm == nil ? candidates : candidates.undominated, refusal: nil,
-    leftOut: refusals.summary)
-}
-
-extension [Candidate] {
-  /// Those that no other one beats, whatever its structure: calibrated candidates hold their factors.
-  fileprivate var undominated: [Candidate] {
-    let sorted = self.sorted { ($0.parameterCount, $0.outputDiscrepancy) < ($1.parameterCount, $1.outputDiscrepancy) }
-    var least = Double.infinity
-    return sorted.filter { candidate in
-      defer { least = Swift.min(least, candidate.outputDiscrepancy) }
-      return candidate.outputDiscrepancy < least
-    }
-  }
-}
-
-/// Why a writer could not express structures.
-private final class Refusals {
-  private var reasons: [String: String] = [:]
-  private var expressible: Set<String> = []
-
-  /// Whether there was no reason.
-  func note(_ reason: String?, of structure: String) -> Bool {
-    if let reason { reasons[structure] = reasons[structure] ?? reason } else { expressible.insert(structure) }
-    return reason == nil
-  }
-
-  /// One sentence about the structures of which nothing can be expressed; nil where there are none.
-  var summary: String? {
-    let whole = reasons.filter { !expressible.contains($0.key) }
-    guard !whole.isEmpty else { return nil }
-    let byReason = Dictionary(grouping: whole.keys.sorted()) { whole[$0] ?? "" }
-    return byReason.sorted { $0.key < $1.key }
-      .map { "\($0.value.joined(separator: ", ")) cannot be expressed: \($0.key)" }.joined(separator: "; ")
-  }
-}
-
-extension Checkpoint {
-  /// A layer's kernel (out, in / groups, spatial...) in double precision.
-  ///
-  /// - Throws: `Failure` naming the file and the tensor where the kernel holds a NaN or an infinity.
-  func kernel(of layer: Layer) throws -> Tensor<Double> {
-    let kernel: Tensor<Double> = try parameter(layer.kernel)
-    guard let position = kernel.elements.firstIndex(where: { !$0.isFinite }) else { return kernel }
-    throw Failure(
-      path, "tensor '\(layer.kernel.name)' cannot be compressed",
-      "it holds \(kernel.elements[position].isNaN ? "a NaN" : "an infinity")",
-      remedy: "repair the checkpoint, or leave the layer out with --keep '\(layer.name)'")
-  }
-}
+/// The points of the frontier that a plan keeps.
+private let frontierCount = 60
 
 /// Chooses one candidate, or the dense kernel, for each layer.
 private func choose(
-  among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest,
-  _ sensitivities: [String: Sensitivity]
+  among choices: [LayerChoices], _ checkpoint: Checkpoint, _ request: PlanRequest
 ) throws -> PlanOutcome {
   var sizes = try FileSizeModel(checkpoint) { replacements in
     try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
@@ -197,7 +100,7 @@ private func choose(
     options.append(layerOptions)
   }
   func loss(_ choice: LayerChoices, _ candidate: Candidate) -> Double {
-    sensitivities[choice.layer.name]?.loss(candidate.outputDiscrepancy) ?? candidate.discrepancy * candidate.discrepancy
+    choice.sensitivity?.loss(candidate.outputDiscrepancy) ?? candidate.discrepancy * candidate.discrepancy
   }
   let groups = zip(choices, options).map { choice, layerOptions in
     layerOptions.map { option in
@@ -218,7 +121,9 @@ private func choose(
       PlanDocument(
         request, checkpoint, choices, chosen: chosen,
         losses: picks.enumerated().map { groups[$0.offset][$0.element].loss },
-        couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver))
+        couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver,
+        frontier: Frontier(groups: groups).thinned(to: frontierCount)
+          .map { .init(bytes: sizes.denseByteCount + $0.cost, loss: $0.loss) }))
   }
 }
 

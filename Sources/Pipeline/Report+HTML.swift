@@ -20,6 +20,7 @@ extension Report {
     \(result.notices.map { "<p class=\"note\">\(Self.escaped($0))</p>" }.joined(separator: "\n"))
     <h2>Where the bytes went</h2>
     \(bytesPicture)
+    \(lossPictures)
     <h2>Layers</h2>
     \(layerTableHTML)
     </body>

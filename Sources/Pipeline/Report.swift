@@ -48,6 +48,15 @@ struct Report {
       rows.append(
         ("network", "not run: \(result.networkAbsence ?? "there is no graph"); every layer was checked by itself"))
     }
+    if let calibration = result.calibration {
+      rows.append(
+        (
+          "held-out samples",
+          "\(calibration.heldOut) of \(calibration.samples): loss \(calibration.losses.map(Format.number).joined(separator: ", refitted "))"
+            + ", relative discrepancy \(Format.number(calibration.discrepancy))"
+            + (calibration.agreement.map { ", top-1 agreement \(Format.percent($0))" } ?? "")
+        ))
+    }
     rows.append(("SHA-256", result.sha256))
     return rows
   }
@@ -56,7 +65,7 @@ struct Report {
     var table = TextTable([
       ("layer", .left), ("operation", .left), ("kernel", .left), ("structure", .left),
       ("ranks", .left), ("parameters", .right), ("bytes", .right), ("discrepancy", .right),
-      ("measured", .right), ("note", .left),
+      ("measured", .right), ("loss", .right), ("measured loss", .right), ("note", .left),
     ])
     let measured = Dictionary(uniqueKeysWithValues: result.layers.map { ($0.name, $0.discrepancy) })
     for layer in plan.layers {
@@ -64,7 +73,8 @@ struct Report {
         layer.name, layer.operation.replacingOccurrences(of: "_", with: " "), Format.shape(layer.shape),
         layer.structure, layer.ranks.map(String.init).joined(separator: ", "), "\(layer.parameters)",
         "\(layer.bytes)", Format.number(layer.discrepancy),
-        (measured[layer.name] ?? nil).map(Format.number) ?? "", layer.reason ?? "",
+        (measured[layer.name] ?? nil).map(Format.number) ?? "", Format.number(layer.loss),
+        result.calibration?.layerLosses[layer.name].map(Format.number) ?? "", layer.reason ?? "",
       ])
     }
     return table

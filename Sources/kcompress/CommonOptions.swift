@@ -50,6 +50,30 @@ struct SampleOptions: ParsableArguments {
   }
 }
 
+/// Where sweeps are kept for the next plan of the same network.
+struct CacheOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The folder that keeps what was measured, so that another budget is planned in seconds; it may be deleted at any time. $XDG_CACHE_HOME/kcompress or ~/.cache/kcompress unless given.",
+      valueName: "folder"), completion: .directory)
+  var cache: String?
+
+  @Flag(help: "Measure anew and keep nothing.")
+  var noCache = false
+
+  func validate() throws {
+    if noCache, cache != nil { throw ValidationError("--cache and --no-cache exclude each other") }
+  }
+
+  var folder: String? {
+    if noCache { return nil }
+    let environment = ProcessInfo.processInfo.environment
+    let caches =
+      environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? environment["HOME"].map { $0 + "/.cache" }
+    return cache ?? caches.map { $0 + "/kcompress" }
+  }
+}
+
 /// `0.485,0.456,0.406`
 struct NumberList: ExpressibleByArgument {
   let values: [Double]

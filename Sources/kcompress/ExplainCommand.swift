@@ -25,6 +25,14 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: "The seed of everything random.")
   var seed: UInt64 = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "Samples of what the network will see: candidates are then compared by what they do to its outputs.",
+      valueName: "file"), completion: .file())
+  var calibration: String?
+
+  @OptionGroup var samples: SampleOptions
+  @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -37,10 +45,13 @@ struct ExplainCommand: ParsableCommand {
   func run() throws {
     let size = parameters.map { ExplainRequest.Size.parameters($0.value) } ?? .ratio(ratio ?? 3)
     let request = ExplainRequest(
-      checkpoint: checkpoint, layer: layer, size: size, structures: structures?.names ?? [], seed: seed)
+      checkpoint: checkpoint, layer: layer, size: size, structures: structures?.names ?? [], seed: seed,
+      companions: companions.companions,
+      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
     let explanation = try common.terminal.withProgress {
       try Pipeline.explain(request, workers: common.workers, progress: $0)
     }
+    explanation.notices.forEach(common.terminal.notice)
     common.terminal.result(explanation.json, explanation.text)
   }
 }
@@ -68,13 +79,14 @@ extension Explanation {
     ]
     var table = TextTable([
       ("structure", .left), ("shapes of the factors", .left), ("ranks", .left), ("parameters", .right),
-      ("MACs a position", .right), ("discrepancy", .right),
+      ("MACs a position", .right), ("discrepancy", .right), ("of the output", .right),
     ])
     for candidate in candidates {
       table.add([
         candidate.structure, candidate.shapes.map { $0.map(String.init).joined(separator: "x") }.joined(separator: " "),
         candidate.ranks.map(String.init).joined(separator: ", "), "\(candidate.parameterCount)",
         "\(candidate.macsPerPosition)", Format.number(candidate.discrepancy),
+        isCalibrated ? Format.number(candidate.outputDiscrepancy) : "",
       ])
     }
     lines.append(table.text)
@@ -92,9 +104,9 @@ extension Explanation {
     let width = 48.0
     return curve.reversed().map { candidate in
       let ratio = Double(layer.convolution.parameterCount) / Double(max(1, candidate.parameterCount))
-      let bar = String(repeating: "#", count: Int((candidate.discrepancy * width).rounded()))
+      let bar = String(repeating: "#", count: Int((candidate.outputDiscrepancy * width).rounded()))
       let size = String(format: "%6.1fx %8d", ratio, candidate.parameterCount)
-      return "\(size)  \(Format.number(candidate.discrepancy)) \(bar)"
+      return "\(size)  \(Format.number(candidate.outputDiscrepancy)) \(bar)"
     }
   }
 }

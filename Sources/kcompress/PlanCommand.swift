@@ -41,6 +41,7 @@ struct PlanCommand: ParsableCommand {
       valueName: "file"), completion: .file())
   var calibration: String?
 
+  @OptionGroup var cache: CacheOptions
   @OptionGroup var samples: SampleOptions
   @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
@@ -49,7 +50,8 @@ struct PlanCommand: ParsableCommand {
     let request = PlanRequest(
       checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
       seed: seed, companions: companions.companions, dtype: dtype?.type,
-      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
+      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) },
+      cache: cache.folder)
     let path = output ?? CheckpointPath(checkpoint).plan
     try OutputSet([.init(path, option: "-o")])
       .check(inputs: [(checkpoint, "the checkpoint")] + companions.companions.inputs, overwrite: true)

@@ -63,6 +63,10 @@ extension PlanDocument {
       let saves = layers.contains { $0.structure != "dense" }
       if saves, after >= before { totals += ": the plan saves bytes but no time" }
     }
+    if options.calibration == nil, layers.contains(where: { $0.structure != "dense" }) {
+      totals +=
+        "\nplanned on the weights alone; samples of what the network will see keep more accuracy (--calibration)"
+    }
     return "\(table.text)\n\n\(totals)\nplan: \(path)"
   }
 }

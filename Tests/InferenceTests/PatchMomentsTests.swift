@@ -38,31 +38,43 @@ import Testing
   }
 
   private func check(_ convolution: Convolution, _ layout: ChannelLayout, _ shape: [Int]) throws {
-    let (x, y) = (Tensor<Float>(gaussian: shape, seed: 1), Tensor<Float>(gaussian: shape, seed: 2))
+    let x = Tensor<Float>(gaussian: shape, seed: 1)
+    let kernel = Tensor<Float>(gaussian: convolution.kernelShape, seed: 3)
+    let reference = TensorReference("k")
+    let t = try run(
+      .convolution(convolution, layout: layout, kernel: reference, bias: nil), [x], weights: ["k": kernel])
     var moments = PatchMoments(convolution, layout: layout)
     var half = moments
-    try moments.add(x.firstHalf, changed: y.firstHalf)
-    try half.add(x.secondHalf, changed: y.secondHalf)
+    try moments.add(x.firstHalf(2), outputs: t.firstHalf(2))
+    try half.add(x.secondHalf(2), outputs: t.secondHalf(2))
     moments.add(half)
-    let (xs, ys) = (try patches(convolution, layout, x), try patches(convolution, layout, y))
+    let xs = try patches(convolution, layout, x)
     #expect(moments.count == xs.count)
-    let patch = moments.patch
+    let patch = kernel.count / kernel.shape[0]
     for i in 0..<patch {
       let mean = xs.reduce(0) { $0 + $1[i] } / Double(xs.count)
-      #expect(abs(moments.means.input[i] - mean) <= 1e-5)
+      #expect(abs(moments.inputMean[i] - mean) <= 1e-5)
       for j in 0..<patch {
-        let second = ys.reduce(0) { $0 + $1[i] * $1[j] } / Double(xs.count)
-        let cross = zip(xs, ys).reduce(0) { $0 + $1.0[i] * $1.1[j] } / Double(xs.count)
+        let second = xs.reduce(0) { $0 + $1[i] * $1[j] } / Double(xs.count)
         #expect(abs(moments.second.elements[i * patch + j] - second) <= 1e-5)
-        #expect(abs(moments.crossing.elements[i * patch + j] - cross) <= 1e-5)
+      }
+    }
+    // The outputs are the kernel's, so their moments are its products with those of the patches.
+    for output in 0..<kernel.shape[0] {
+      let row = (0..<patch).map { Double(kernel.elements[output * patch + $0]) }
+      let mean = (0..<patch).reduce(0.0) { $0 + row[$1] * moments.inputMean[$1] }
+      #expect(abs(moments.outputMean[output] - mean) <= 1e-4)
+      for j in 0..<patch {
+        let cross = (0..<patch).reduce(0.0) { $0 + row[$1] * moments.second.elements[$1 * patch + j] }
+        #expect(abs(moments.crossing.elements[output * patch + j] - cross) <= 1e-4)
       }
     }
   }
 }
 
 extension Tensor<Float> {
-  fileprivate var firstHalf: Tensor { part(0..<shape[0] / 2) }
-  fileprivate var secondHalf: Tensor { part(shape[0] / 2..<shape[0]) }
+  fileprivate func firstHalf(_ count: Int) -> Tensor { part(0..<count) }
+  fileprivate func secondHalf(_ start: Int) -> Tensor { part(start..<shape[0]) }
 
   private func part(_ range: Range<Int>) -> Tensor {
     let size = shape.dropFirst().reduce(1, *)

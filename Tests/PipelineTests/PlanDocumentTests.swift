@@ -20,7 +20,8 @@ import Testing
         name: "dense \"1\"", operation: "linear", shape: [2, 8], structure: "dense", ranks: [], shapes: [],
         parameters: 18, bytes: 72, macs: nil, loss: 0, discrepancy: 0, reason: "kept by --keep 'dense*'"),
     ],
-    options: .init(structures: ["cp", "svd"], keep: ["dense*"], seed: 7))
+    options: .init(structures: ["cp", "svd"], keep: ["dense*"], seed: 7),
+    frontier: [.init(bytes: 500, loss: 0.5), .init(bytes: 900, loss: 0.0625)])
 
   @Test func comesBackAsItWas() throws {
     let text = Self.plan.json.text(.indented)

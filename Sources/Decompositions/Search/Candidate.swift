@@ -30,15 +30,17 @@ public struct Candidate: Sendable, Equatable {
   ///
   /// - Throws: `Failure` for an unknown structure, and where the structure does not fit the layer's kernel or window.
   public init(
-    structure: String, shapes: [[Int]], ranks: [Int], discrepancy: Double, convolution: Convolution, hasBias: Bool
+    structure: String, shapes: [[Int]], ranks: [Int], discrepancy: Double, outputDiscrepancy: Double? = nil,
+    note: String? = nil, convolution: Convolution, hasBias: Bool
   ) throws {
     let pattern = try Structures.named(structure).pattern(
       shapes: shapes, ranks: ranks, kernelShape: convolution.kernelShapePerGroup)
-    let note =
-      pattern.ranks == ranks ? "" : "the ranks \(ranks) are beyond full rank and were lowered to \(pattern.ranks)"
+    let lowered =
+      pattern.ranks == ranks ? nil : "the ranks \(ranks) are beyond full rank and were lowered to \(pattern.ranks)"
     guard
       let candidate = Candidate(
-        structure: structure, pattern, discrepancy: discrepancy, note: note, convolution: convolution, hasBias: hasBias)
+        structure: structure, pattern, discrepancy: discrepancy, outputDiscrepancy: outputDiscrepancy,
+        note: lowered ?? note ?? "", convolution: convolution, hasBias: hasBias)
     else {
       throw Failure(
         "structure '\(structure)'", "cannot run in place of the layer",

@@ -83,6 +83,16 @@ struct Calibration: Sendable {
     loss = OutputLoss(outputs)
   }
 
+  /// What the user should know of the samples and of layers that they do not reach.
+  func notices(on choices: [LayerChoices]) -> [String] {
+    let plain = choices.filter { !$0.candidates.isEmpty && !isMeasurable($0.layer) }.map { "'\($0.layer.name)'" }
+    guard let first = plain.first else { return notices }
+    return notices + [
+      "\(plain.count == 1 ? "layer \(first) is" : "\(plain.count) layers, \(first) first, are") fitted in the norm of the weights: "
+        + "patches of more than \(Self.widestPatch) elements and groups have no norm of their inputs here"
+    ]
+  }
+
   var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
 
   /// The positions of a layer's nodes; empty for a layer that the graph does not use as a plain convolution.
@@ -95,6 +105,19 @@ struct Calibration: Sendable {
     }
   }
 
+  /// Where a layer is used first, whatever the graph does with it.
+  func firstUse(of layer: Layer) -> Int? {
+    graph.nodes.firstIndex { node in
+      var isUsed = false
+      _ = node.operation.replacingReferences { reference in
+        isUsed = isUsed || reference.name == layer.kernel.name
+        return reference
+      }
+      return isUsed
+    }
+  }
+
+  /// Whether the layer's fits can be in the norm of its inputs.
   func isMeasurable(_ layer: Layer) -> Bool {
     layer.refusal == nil && layer.kernelShape.dropFirst().reduce(1, *) <= Self.widestPatch && !uses(of: layer).isEmpty
   }

@@ -27,7 +27,8 @@ extension Calibration {
   ///   - kernel: the layer's own, to which little data says that it should stay close.
   ///   - isCentered: whether an offset makes up for the means.
   func aim(
-    of node: Int, kernel: Tensor<Double>, original: NetworkState, changed: NetworkState, _ changedWeights: NetworkWeights,
+    of node: Int, kernel: Tensor<Double>, original: NetworkState, changed: NetworkState,
+    _ changedWeights: NetworkWeights,
     isCentered: Bool
   ) throws -> LayerAim {
     let moments = try moments(

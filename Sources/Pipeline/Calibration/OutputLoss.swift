@@ -7,6 +7,7 @@ import TensorCore
 /// else the squared error as a part of the outputs' squared norm; summed over the outputs.
 struct OutputLoss: Sendable {
   private let reference: [Reference]
+  private let outputs: [Tensor<Float>]
 
   private enum Reference: Sendable {
     /// Logarithms of probabilities, samples x classes.
@@ -16,6 +17,7 @@ struct OutputLoss: Sendable {
 
   /// Two axes, the second with two numbers or more: classes, as probabilities where they are positive and sum to 1, else as logits.
   init(_ outputs: [Tensor<Float>]) {
+    self.outputs = outputs
     reference = outputs.map { output in
       guard output.order == 2, output.shape[1] > 1 else {
         return .values(output.elements, squaredNorm: output.elements.reduce(0) { $0 + Double($1) * Double($1) })
@@ -37,6 +39,18 @@ struct OutputLoss: Sendable {
   func callAsFunction(_ outputs: [Tensor<Float>]) -> Double {
     let loss = zip(reference, outputs).reduce(0.0) { $0 + Self.loss($1.0, $1.1.elements) }
     return loss.isFinite ? max(0, loss) : .infinity
+  }
+
+  /// ||y - y_ref|| / ||y_ref|| over all outputs.
+  func discrepancy(_ others: [Tensor<Float>]) -> Double {
+    var (distance, norm) = (0.0, 0.0)
+    for (output, other) in zip(outputs, others) {
+      for (a, b) in zip(output.elements, other.elements) {
+        distance += (Double(a) - Double(b)) * (Double(a) - Double(b))
+        norm += Double(a) * Double(a)
+      }
+    }
+    return norm > 0 ? (distance / norm).squareRoot() : distance.squareRoot()
   }
 
   /// The part of the samples whose largest class is the same, of the first output that has classes.
@@ -66,7 +80,10 @@ struct OutputLoss: Sendable {
         var gradient = logarithms.map(exp)
         for start in stride(from: 0, to: gradient.count, by: count) {
           var left = Float(generator.nextUniform())
-          let drawn = (0..<count).first { left -= gradient[start + $0]; return left <= 0 } ?? count - 1
+          let drawn =
+            (0..<count).first {
+              left -= gradient[start + $0]; return left <= 0
+            } ?? count - 1
           gradient[start + drawn] -= 1
         }
         if areProbabilities {

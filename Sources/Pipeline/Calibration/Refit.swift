@@ -12,6 +12,10 @@ public struct CalibrationOutcome: Sendable, Equatable {
   public var heldOut: Int
   /// The loss after every layer's own fit, then after each pass over the network that lowered it.
   public var losses: [Double]
+  /// What each compressed layer costs alone, by its name.
+  public var layerLosses: [String: Double]
+  /// ||y - y_ref|| / ||y_ref|| of the outputs.
+  public var discrepancy: Double
   /// The part of the samples with the same largest class; nil for networks without classes.
   public var agreement: Double?
   /// What the user should know about the samples.
@@ -20,7 +24,8 @@ public struct CalibrationOutcome: Sendable, Equatable {
   var json: JSON {
     [
       "source": .string(source), "samples": .integer(samples), "held_out": .integer(heldOut),
-      "losses": .array(losses.map(JSON.real)), "agreement": .optional(agreement, JSON.real),
+      "losses": .array(losses.map(JSON.real)), "discrepancy": .real(discrepancy),
+      "agreement": .optional(agreement, JSON.real),
     ]
   }
 }
@@ -61,6 +66,8 @@ extension Calibration {
   /// Passes over the network; each begins where the one before ended.
   private static let passes = 3
   private static let refitSweeps = 6
+  /// A pass that lowers the loss by less than this part was the last.
+  private static let leastGain = 0.02
 
   /// Fits all layers in the norms of their inputs; then front to back on the inputs that the compressed network gives them, towards the
   /// original's outputs, so that each layer makes up for what those before it lose. A pass that does not lower the loss on the samples
@@ -79,8 +86,9 @@ extension Calibration {
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
     }
+    let layerLosses = try losses(of: planned, layers)
     var state = try NetworkState(graph, heldOut, workers: workers)
-    if let first = planned.compactMap({ uses(of: $0.layer).first }).min() { try state.advance(to: first, weights) }
+    if let first = planned.compactMap({ firstUse(of: $0.layer) }).min() { try state.advance(to: first, weights) }
     var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
     for index in planned.indices { network.set(index, layers[index]) }
     // The first fits leave the means to offsets, which a pass without sweeps sets.
@@ -91,16 +99,32 @@ extension Calibration {
       let next = try passed(
         network, kernels, dense, norms, sweeps: Self.refitSweeps, task: "refit \(pass)", progress: progress)
       let nextOutputs = try state.outputs(next.weights)
-      guard loss(nextOutputs) < losses[losses.count - 1] else { break }
+      let (before, after) = (losses[losses.count - 1], loss(nextOutputs))
+      guard after < before else { break }
       (network, outputs) = (next, nextOutputs)
-      losses.append(loss(outputs))
+      losses.append(after)
+      if after > before * (1 - Self.leastGain) { break }
     }
     return (
       network,
       CalibrationOutcome(
-        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses, agreement: loss.agreement(outputs),
+        source: source, samples: sampleCount, heldOut: heldOutCount, losses: losses,
+        layerLosses: layerLosses, discrepancy: loss.discrepancy(outputs), agreement: loss.agreement(outputs),
         notices: notices)
     )
+  }
+
+  /// The loss of the network with one layer changed, for each of them.
+  private func losses(of planned: [PlannedLayer], _ layers: [FittedLayer]) throws -> [String: Double] {
+    var state = try NetworkState(graph, heldOut, workers: workers)
+    let places = planned.indices.compactMap { index in firstUse(of: planned[index].layer).map { ($0, index) } }
+    var result: [String: Double] = [:]
+    for (node, index) in places.sorted(by: { $0.0 < $1.0 }) {
+      try state.advance(to: node, weights)
+      let changed = weights.replacing(planned[index].layer, by: layers[index].reconstruct())
+      result[planned[index].layer.name] = loss(try state.outputs(changed))
+    }
+    return result
   }
 
   /// One pass front to back.

@@ -8,19 +8,38 @@ import TensorCore
 /// curve, and between them a straight line over the logarithms.
 struct Sensitivity: Sendable {
   /// Squared discrepancies of the layer's output with the losses, both ascending.
-  private let points: [(square: Double, loss: Double)]
+  private let points: [Point]
+
+  private struct Point {
+    let square: Double
+    let loss: Double
+  }
 
   /// Where fewer points are measured the loss is taken to grow with the square, as it does to first order.
   private static let leastLoss = 1e-12
 
   init(_ measured: [(discrepancy: Double, loss: Double)]) {
-    var points: [(square: Double, loss: Double)] = []
+    var points: [Point] = []
     for (discrepancy, loss) in measured.sorted(by: { $0.discrepancy < $1.discrepancy }) where discrepancy > 0 {
       // A loss that falls with the discrepancy is noise.
       let loss = max(loss, points.last?.loss ?? 0, Self.leastLoss)
-      points.append((discrepancy * discrepancy, min(loss, 1e6)))
+      points.append(Point(square: discrepancy * discrepancy, loss: min(loss, 1e6)))
     }
     self.points = points
+  }
+
+  var json: JSON { .array(points.map { [.real($0.square), .real($0.loss)] }) }
+
+  /// Nil for what is none.
+  init?(_ json: JSON) {
+    guard let entries = json.array else { return nil }
+    points = entries.compactMap { entry in
+      guard let pair = entry.array, pair.count == 2, let square = pair[0].real, let loss = pair[1].real else {
+        return nil
+      }
+      return Point(square: square, loss: loss)
+    }
+    guard points.count == entries.count else { return nil }
   }
 
   func loss(_ discrepancy: Double) -> Double {
@@ -39,25 +58,18 @@ extension Calibration {
   /// Measurements for one layer.
   private static let pointCount = 8
 
-  /// The sensitivity of every layer that has candidates, by the layer's name.
-  func sensitivities(_ choices: [LayerChoices], workers: Workers, progress: Progress) throws -> [String: Sensitivity] {
-    var state = try NetworkState(graph, heldOut, workers: workers)
-    var result: [String: Sensitivity] = [:]
-    let places = choices.filter { !$0.candidates.isEmpty }.compactMap { choice in
-      uses(of: choice.layer).first.map { ($0, choice) }
-    }.sorted { $0.0 < $1.0 }
-    for (number, (node, choice)) in places.enumerated() {
-      try state.advance(to: node, weights)
-      let standing = state
-      let measured = try workers.map(Self.points(choice.candidates)) { candidate in
-        let kernel = try candidate.approximation(of: checkpoint.kernel(of: choice.layer))
-        let weights = weights.replacing(choice.layer, by: kernel)
-        return (candidate.outputDiscrepancy, loss(try standing.outputs(weights, isParallel: false)))
-      }
-      result[choice.layer.name] = Sensitivity(measured)
-      progress("measure", number + 1, of: places.count, choice.layer.name)
-    }
-    return result
+  /// What a layer's candidates do to the outputs; nil where there are none, or the graph does not use the layer.
+  func sensitivity(of choices: LayerChoices) throws -> Sensitivity? {
+    guard !choices.candidates.isEmpty, let node = firstUse(of: choices.layer) else { return nil }
+    // Layers are measured side by side, each on one thread.
+    var state = try NetworkState(graph, heldOut, workers: Workers(count: 1))
+    try state.advance(to: node, weights)
+    let kernel = try checkpoint.kernel(of: choices.layer)
+    return Sensitivity(
+      try Self.points(choices.candidates).map { candidate in
+        let changed = weights.replacing(choices.layer, by: try candidate.approximation(of: kernel))
+        return (candidate.outputDiscrepancy, loss(try state.outputs(changed)))
+      })
   }
 
   /// Candidates that are spread evenly over the logarithm of the discrepancy.

@@ -1,0 +1,173 @@
+import Basics
+import LinearAlgebra
+import TensorCore
+import Testing
+
+@testable import Decompositions
+
+/// Fits in the norm of the layer's inputs.
+@Suite struct MetricTests {
+  /// A second moment whose inputs are strongly correlated: mostly the span of a few directions.
+  private func secondMoment(_ patch: Int, seed: UInt64) -> Tensor<Double> {
+    let few = gaussian([patch, 3], seed: seed)
+    let most = few.times(few, otherTransposed: true)
+    return Tensor(
+      shape: [patch, patch],
+      elements: most.elements.enumerated().map { $1 + ($0 % (patch + 1) == 0 ? 0.05 : 0) })
+  }
+
+  @Test(arguments: samplePatterns.indices)
+  func theWeightedFitWinsInItsNorm(index: Int) throws {
+    let pattern = try samplePattern(index)
+    let structure = try Structures.named(samplePatterns[index].structure)
+    let kernel = gaussian([12, 8, 3, 3], seed: 4)
+    let weighted = try FitObjective(kernel, norm: FitNorm(secondMoment: secondMoment(72, seed: 5)))
+    let plain = try Fitting(FitObjective(kernel)).fit(pattern, of: structure, effort: .final)
+    // From the plain fit on, and so never above it.
+    let result = AlternatingLeastSquares(sweepLimit: 40).fit(weighted, from: plain.factorization)
+    for (before, after) in zip(result.losses, result.losses.dropFirst()) { #expect(after <= before) }
+    let reached = weighted.discrepancy(of: result.factorization.reconstruct())
+    #expect(reached < 0.9 * weighted.discrepancy(of: plain.factorization.reconstruct()), "\(pattern)")
+    #expect(abs(reached * reached - (result.losses.last ?? .nan)) <= 1e-8)
+  }
+
+  /// Wide enough that no factor's matrix over patch and ranks is formed.
+  @Test func theWeightedFitOfAWideLayerNeedsNoMatrix() throws {
+    let kernel = gaussian([20, 40, 3, 3], seed: 14)
+    let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: secondMoment(360, seed: 15)))
+    let pattern = FactorPattern(
+      shapes: [[20, 1, 1, 1], [1, 40, 1, 1], [1, 1, 3, 3]], ranks: [40], rankAxes: [[0], [0], [0]])
+    let plain = AlternatingLeastSquares(sweepLimit: 30).fit(
+      try FitObjective(kernel), from: gaussianFactors(pattern, seed: 3))
+    let result = AlternatingLeastSquares(sweepLimit: 30).fit(objective, from: plain.factorization)
+    for (before, after) in zip(result.losses, result.losses.dropFirst()) { #expect(after <= before) }
+    let reached = objective.discrepancy(of: result.factorization.reconstruct())
+    // Products in single precision leave the loss good to about 1e-6.
+    #expect(abs(reached * reached - (result.losses.last ?? .nan)) <= 1e-5)
+    #expect(reached < 0.7 * objective.discrepancy(of: plain.factorization.reconstruct()))
+  }
+
+  /// W x is what W E[x y^T] E[y y^T]^-1 makes of y when y is an invertible image of x.
+  @Test func theObjectiveOfOtherInputsFindsTheirKernel() throws {
+    let kernel = gaussian([4, 3, 2, 1], seed: 16)
+    let (moment, map) = (secondMoment(6, seed: 17), gaussian([6, 6], seed: 18))
+    let cross = moment.times(map, otherTransposed: true)
+    let objective = try FitObjective(
+      kernelShape: kernel.shape, norm: FitNorm(secondMoment: map.times(cross)),
+      crossMoment: kernel.reshaped([4, 6]).times(cross))
+    let back = objective.kernel.reshaped([4, 6]).times(map)
+    #expect(back.relativeDiscrepancy(from: kernel.reshaped([4, 6])) <= 1e-8)
+  }
+
+  /// For a low rank over (out) x (patch) the best fit is known: the SVD of W S^(1/2).
+  @Test func theWeightedLowRankIsTheSVDOfTheWhitenedKernel() throws {
+    let kernel = gaussian([10, 6, 3, 1], seed: 6)
+    let moment = secondMoment(18, seed: 7)
+    let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: moment))
+    let pattern = FactorPattern(shapes: [[10, 1, 1, 1], [1, 6, 3, 1]], ranks: [3], rankAxes: [[0], [0]])
+    let fit = AlternatingLeastSquares(sweepLimit: 200, progress: 1e-9).fit(
+      objective, from: gaussianFactors(pattern, seed: 8))
+    // ||W S^(1/2)||'s singular values from W S W^T.
+    let flat = kernel.reshaped([10, 18])
+    let values = try SymmetricEigendecomposition.values(of: flat.times(moment).times(flat, otherTransposed: true))
+    let expected = (values[3...].reduce(0, +) / values.reduce(0, +)).squareRoot()
+    #expect(abs(objective.discrepancy(of: fit.factorization.reconstruct()) - expected) <= 1e-4 * expected)
+  }
+
+  @Test func theIdentityIsNoMetric() throws {
+    let kernel = gaussian([6, 5, 3, 3], seed: 8)
+    let identity = Tensor<Double>(
+      shape: [45, 45], elements: (0..<45 * 45).map { $0 % 46 == 0 ? 2.5 : 0 })
+    let pattern = FactorPattern(
+      shapes: [[6, 1, 1, 1], [1, 5, 1, 1], [1, 1, 3, 3]], ranks: [3], rankAxes: [[0], [0], [0]])
+    let start = gaussianFactors(pattern, seed: 2)
+    let plain = AlternatingLeastSquares(sweepLimit: 8).fit(try FitObjective(kernel), from: start)
+    let metric = AlternatingLeastSquares(sweepLimit: 8).fit(
+      try FitObjective(kernel, norm: FitNorm(secondMoment: identity)), from: start)
+    for (a, b) in zip(plain.losses, metric.losses) { #expect(abs(a - b) <= 1e-9) }
+  }
+
+  /// A second moment of output gradients in which some directions count far more than others.
+  private func outputMoment(_ outputs: Int, seed: UInt64) -> Tensor<Double> { secondMoment(outputs, seed: seed) }
+
+  /// ||G^(1/2) D S^(1/2)||^2 is the trace of G D S D^T.
+  @Test func theOutputNormWeighsErrors() throws {
+    let (kernel, other) = (gaussian([6, 4, 3, 1], seed: 21), gaussian([6, 4, 3, 1], seed: 22))
+    let (inputs, outputs) = (secondMoment(12, seed: 23), try OutputNorm(outputMoment(6, seed: 24)))
+    let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: inputs, output: outputs))
+    let gram = outputs.root.times(outputs.root)
+    func square(_ rows: Tensor<Double>) -> Double {
+      let image = gram.times(rows).times(inputs)
+      return zip(rows.elements, image.elements).reduce(0) { $0 + $1.0 * $1.1 }
+    }
+    let difference = Tensor(shape: [6, 12], elements: zip(kernel.elements, other.elements).map { $0 - $1 })
+    let expected = (square(difference) / square(kernel.reshaped([6, 12]))).squareRoot()
+    #expect(abs(objective.discrepancy(of: other) - expected) <= 1e-10)
+    #expect(abs((0..<6).reduce(0) { $0 + gram.elements[$1 * 7] } - 6) <= 1e-10)
+  }
+
+  /// The best low rank in both norms is the SVD of G^(1/2) W S^(1/2).
+  @Test func theLowRankInBothNormsIsTheSVD() throws {
+    let kernel = gaussian([10, 6, 3, 1], seed: 25)
+    let (inputs, outputs) = (secondMoment(18, seed: 26), try OutputNorm(outputMoment(10, seed: 27)))
+    let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: inputs, output: outputs))
+    let pattern = FactorPattern(shapes: [[10, 1, 1, 1], [1, 6, 3, 1]], ranks: [3], rankAxes: [[0], [0]])
+    let fit = Fitting(objective).improved(gaussianFactors(pattern, seed: 8), sweeps: 100)
+    let flat = outputs.root.times(kernel.reshaped([10, 18]))
+    let values = try SymmetricEigendecomposition.values(of: flat.times(inputs).times(flat, otherTransposed: true))
+    let expected = (values[3...].reduce(0, +) / values.reduce(0, +)).squareRoot()
+    #expect(abs(fit.discrepancy - expected) <= 2e-4 * expected)
+  }
+
+  /// Outputs that are split into digits: where G is a Kronecker product, its roots are those of the digits.
+  @Test func theRootsOfDigitsMakeTheRoot() throws {
+    let (a, b) = (outputMoment(3, seed: 28), outputMoment(4, seed: 29))
+    let product = Tensor<Double>(
+      shape: [12, 12],
+      elements: (0..<144).map { position in
+        let (i, j) = (position / 12, position % 12)
+        return a.elements[i / 4 * 3 + j / 4] * b.elements[i % 4 * 4 + j % 4]
+      })
+    let norm = try OutputNorm(product)
+    let kernel = gaussian([12, 2, 3, 1], seed: 30)
+    let roots = try norm.roots(digits: [3, 1, 4])
+    let whole = norm.root.times(kernel.reshaped([12, 6]))
+    // The ridge on the diagonal of the product is not quite a product of ridges.
+    #expect(roots.applied(to: kernel).reshaped([12, 6]).relativeDiscrepancy(from: whole) <= 0.1)
+    let pattern = FactorPattern(
+      shapes: [[3, 1, 1, 1], [1, 2, 3, 1], [4, 1, 1, 1]], ranks: [5], rankAxes: [[0], [0], [0]])
+    let factors = gaussianFactors(pattern, seed: 31)
+    let back = roots.undone(roots.applied(to: factors)).reconstruct()
+    #expect(back.relativeDiscrepancy(from: factors.reconstruct()) <= 1e-9)
+    let scaled = roots.applied(to: factors).reconstruct()
+    #expect(roots.applied(to: factors.reconstruct()).relativeDiscrepancy(from: scaled) <= 1e-10)
+  }
+
+  /// The fit in the norm of inputs and outputs is never above the fits in either alone, whatever the structure.
+  @Test(arguments: samplePatterns.indices)
+  func theFitInBothNormsWins(index: Int) throws {
+    let pattern = try samplePattern(index)
+    let structure = try Structures.named(samplePatterns[index].structure)
+    let kernel = gaussian([12, 8, 3, 3], seed: 4)
+    let inputs = FitNorm(secondMoment: secondMoment(72, seed: 5))
+    let both = FitNorm(secondMoment: inputs.secondMoment, output: try OutputNorm(outputMoment(12, seed: 6)))
+    let objective = try FitObjective(kernel, norm: both)
+    let first = try Fitting(FitObjective(kernel, norm: inputs)).fit(pattern, of: structure, effort: .final)
+    let next = Fitting(objective).improved(first.factorization, sweeps: 20)
+    let before = objective.discrepancy(of: first.factorization.reconstruct())
+    if pattern.shapes.allSatisfy({ $0[0] == 1 || $0[0] == 12 }) {
+      #expect(next.discrepancy <= before * (1 + 1e-9))
+      #expect(next.discrepancy < 0.95 * before)
+    } else {
+      // The digits' norm stands for the whole one.
+      #expect(next.discrepancy < 1.05 * before)
+    }
+  }
+
+  @Test(arguments: [0, Double.nan, .infinity])
+  func refusesMomentsThatAreNoNorm(value: Double) {
+    let moment = Tensor<Double>(shape: [4, 4], elements: Array(repeating: value, count: 16))
+    #expect(throws: Failure.self) { try FitObjective(gaussian([3, 4]), norm: FitNorm(secondMoment: moment)) }
+    #expect(throws: Failure.self) { try OutputNorm(moment) }
+  }
+}
