@@ -11,7 +11,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FORMATTED := Package.swift Sources Tests Benchmarks/Measure
 
-.PHONY: help deps build demo test bench interop format lint clean
+.PHONY: help deps build demo test bench accuracy interop format lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -40,6 +40,9 @@ interop: build $(VENV)/installed ## check that Keras, tf.keras and safetensors r
 bench: build $(VENV)/benchmarks ## measure speed, memory and accuracy (10 minutes)
 	swift build $(SWIFT_FLAGS) --product kcompress-measure
 	KCOMPRESS=$(KCOMPRESS) KCOMPRESS_MEASURE=$(KCOMPRESS)-measure $(PYTHON) Benchmarks/run.py
+
+accuracy: build $(VENV)/benchmarks ## measure accuracy without training (90 minutes; ARGUMENTS="--help" tells of parts)
+	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/accuracy.py $(ARGUMENTS)
 
 $(VENV)/installed: Tests/Interop/requirements.txt
 	python3 -m venv $(VENV)

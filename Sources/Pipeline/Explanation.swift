@@ -104,7 +104,7 @@ public func explain(
       "its dense kernel has \(kernel.count)", remedy: "expected at least 1 and fewer than that")
   }
   let calibration = try request.calibration?.calibration(of: checkpoint, workers: workers)
-  let norm = try calibration?.norms([layer], progress: progress)[layer.name]
+  let norm = try calibration?.statistics(of: [layer], progress: progress)[layer.name]?.norm
   let counter = Counter()
   let structures = try request.structures.map(Structures.named)
   let found = try workers.map(structures) { structure -> Candidate? in

@@ -45,12 +45,12 @@ struct LayerSweep {
       return (second.convolution.parameterCount, a) < (first.convolution.parameterCount, b)
     }
     guard !missing.isEmpty else { return checkpoint.layers.indices.compactMap { known[$0] } }
-    let norms = try calibration?.norms(missing.map { checkpoint.layers[$0] }, progress: progress) ?? [:]
+    let statistics = try calibration?.statistics(of: missing.map { checkpoint.layers[$0] }, progress: progress) ?? [:]
     let counter = Counter()
     let swept = try workers.map(missing) { position in
       let layer = checkpoint.layers[position]
-      var choices = try candidates(for: layer, norms[layer.name])
-      choices.sensitivity = try calibration?.sensitivity(of: choices)
+      var choices = try candidates(for: layer, statistics[layer.name]?.norm)
+      choices.sensitivity = try calibration?.sensitivity(of: choices, statistics[layer.name])
       cache?.keep(choices)
       progress("sweep", counter.next(), of: missing.count, layer.name)
       return choices

@@ -20,10 +20,10 @@ import Testing
       file: TestPath.fixture("digits.reference.npz"), for: graph, SamplePreparation(maximumCount: 160))
     let workers = Workers(count: 2)
     let calibration = try Calibration(checkpoint, graph, samples, workers: workers)
-    let norms = try calibration.norms(checkpoint.layers, progress: .silent)
+    let statistics = try calibration.statistics(of: checkpoint.layers, progress: .silent)
     var compared = 0
     for layer in checkpoint.layers where calibration.isMeasurable(layer) {
-      let norm = try #require(norms[layer.name])
+      let norm = try #require(statistics[layer.name]).norm
       let node = try #require(calibration.uses(of: layer).first)
       var state = try NetworkState(graph, calibration.heldOut, workers: workers)
       try state.advance(to: node, calibration.weights)
@@ -65,6 +65,7 @@ import Testing
         scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 120))
     let calibration = try source.calibration(of: checkpoint, workers: workers)
     let request = PlanRequest(checkpoint: path, budget: 1_000_000, structures: ["cp"], calibration: source)
+    let statistics = try calibration.statistics(of: checkpoint.layers, progress: .silent)
     let choices = try LayerSweep(checkpoint, request, calibration, workers: workers).choices(progress: .silent)
     let kernels = try choices.map { try checkpoint.kernel(of: $0.layer) }
     let state = try NetworkState(calibration.graph, calibration.heldOut, workers: workers)
@@ -78,7 +79,14 @@ import Testing
         let most = size * (0.7 + 0.6 * generator.nextUniform()) * Double(kernel.count)
         let candidate = choice.candidates.last { Double($0.parameterCount) <= most } ?? choice.candidates[0]
         predicted += try #require(choice.sensitivity).loss(candidate.outputDiscrepancy)
-        weights = weights.replacing(choice.layer, by: try candidate.approximation(of: kernel))
+        let approximation = try candidate.approximation(of: kernel)
+        weights = weights.replacing(choice.layer, by: approximation)
+        if let mean = statistics[choice.layer.name]?.mean,
+          let (offset, values) = try calibration.meanOffset(
+            of: choice.layer, for: approximation, insteadOf: kernel, mean: mean)
+        {
+          weights = weights.replacing(offset.tensor, by: values)
+        }
       }
       pairs.append((predicted, calibration.loss(try state.outputs(weights))))
     }

@@ -5,6 +5,13 @@ import ModelGraph
 import TensorCore
 import Training
 
+/// What a layer's inputs say about its fit.
+struct InputStatistics: Sendable {
+  let norm: FitNorm
+  /// E[x] of the input patches.
+  let mean: [Double]
+}
+
 extension Calibration {
   /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
   private static let momentWork = 6e10
@@ -12,8 +19,8 @@ extension Calibration {
   private static let gradientPiece = 10
   private static let gradientBytes = 96 << 20
 
-  /// The norm of every measurable layer's errors, ready for a fit, by the layer's name.
-  func norms(_ layers: [Layer], progress: Progress) throws -> [String: FitNorm] {
+  /// What the inputs of every measurable layer say, by the layer's name.
+  func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics] {
     let outputs = try outputNorms(progress: progress)
     var moments: [String: PatchMoments] = [:]
     var state = try NetworkState(graph, fitted, workers: workers)
@@ -31,12 +38,14 @@ extension Calibration {
       progress("calibrate", number + 1, of: places.count, layer.name)
     }
     let byName = Dictionary(layers.map { ($0.name, $0) }) { first, _ in first }
-    var result: [String: FitNorm] = [:]
+    var result: [String: InputStatistics] = [:]
     for (name, moment) in moments {
       let isShifted = byName[name].map { offset(of: $0) != nil } ?? false
       let second = isShifted ? moment.second.centered(moment.inputMean, moment.inputMean) : moment.second
       guard second.isFinite, second.trace > 0 else { continue }
-      result[name] = FitNorm(secondMoment: second.addingToDiagonal(ridge(second)), output: outputs[name])
+      result[name] = InputStatistics(
+        norm: FitNorm(secondMoment: second.addingToDiagonal(ridge(second)), output: outputs[name]),
+        mean: moment.inputMean)
     }
     return result
   }

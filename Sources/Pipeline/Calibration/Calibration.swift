@@ -24,6 +24,7 @@ struct Calibration: Sendable {
 
   /// The part of the samples that judges.
   private static let heldOutPart = 0.3
+  private static let mostHeldOut = 300
   /// The widest patch whose second moment is kept whole: 8 bytes times its square.
   private static let widestPatch = 2400
   /// The bytes that all samples' values may take where the network stands between two layers.
@@ -71,7 +72,7 @@ struct Calibration: Sendable {
         "there are few calibration samples, \(count): what they do not show may be lost (a few hundred are enough)")
     }
     self.notices = notices
-    let judges = max(1, Int(Double(count) * Self.heldOutPart))
+    let judges = max(1, min(Self.mostHeldOut, Int(Double(count) * Self.heldOutPart)))
     fitted = samples.inputs.mapValues { $0.samples(0..<count - judges) }
     heldOut = samples.inputs.mapValues { $0.samples(count - judges..<count) }
     let outputs = try NetworkState(graph, heldOut, workers: workers).outputs(weights)

@@ -19,6 +19,33 @@ struct LayerOffset: Sendable {
 }
 
 extension Calibration {
+  /// The network with one layer changed, its offset making up for what that does to the mean of the output on the layer's own inputs.
+  ///
+  /// - Parameter mean: of the input patches; nil leaves the offset.
+  func weights(with kernel: Tensor<Double>, of layer: Layer, insteadOf own: Tensor<Double>, mean: [Double]?) throws
+    -> NetworkWeights
+  {
+    let changed = weights.replacing(layer, by: kernel)
+    guard let mean, let (offset, values) = try meanOffset(of: layer, for: kernel, insteadOf: own, mean: mean) else {
+      return changed
+    }
+    return changed.replacing(offset.tensor, by: values)
+  }
+
+  /// Nil where nothing shifts the layer's output.
+  func meanOffset(
+    of layer: Layer, for kernel: Tensor<Double>, insteadOf own: Tensor<Double>, mean: [Double]
+  ) throws -> (LayerOffset, values: Tensor<Double>)? {
+    guard let offset = offset(of: layer) else { return nil }
+    let patch = mean.count
+    let shortfall = (0..<kernel.shape[0]).map { channel in
+      (0..<patch).reduce(0.0) { sum, i in
+        sum + (own.elements[channel * patch + i] - kernel.elements[channel * patch + i]) * mean[i]
+      }
+    }
+    return (offset, offset.corrected(try weights[offset.tensor], shortfall: shortfall))
+  }
+
   /// Nil where nothing shifts the layer's output, or something that others use too.
   func offset(of layer: Layer) -> LayerOffset? {
     let uses = uses(of: layer)

@@ -77,27 +77,33 @@ extension Calibration {
   func fit(
     _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
   ) throws -> (network: CompressedNetwork, outcome: CalibrationOutcome) {
-    let norms = try norms(planned.map(\.layer) + dense, progress: progress)
+    let statistics = try statistics(of: planned.map(\.layer) + dense, progress: progress)
     let counter = Counter()
     let kernels = try planned.map { try checkpoint.kernel(of: $0.layer) }
     let layers = try workers.map(Array(planned.indices)) { index in
       let item = planned[index]
-      let fitted = try item.candidate.fit(kernels[index], norm: norms[item.layer.name], seed: seed)
+      let fitted = try item.candidate.fit(kernels[index], norm: statistics[item.layer.name]?.norm, seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
     }
-    let layerLosses = try losses(of: planned, layers)
+    let layerLosses = try losses(of: planned, kernels, layers, statistics)
     var state = try NetworkState(graph, heldOut, workers: workers)
     if let first = planned.compactMap({ firstUse(of: $0.layer) }).min() { try state.advance(to: first, weights) }
     var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
-    for index in planned.indices { network.set(index, layers[index]) }
-    // The first fits leave the means to offsets, which a pass without sweeps sets.
-    network = try passed(network, kernels, [], norms, sweeps: 0, task: "shift", progress: progress)
+    for (index, item) in planned.enumerated() {
+      network.set(index, layers[index])
+      if let mean = statistics[item.layer.name]?.mean,
+        let (offset, values) = try meanOffset(
+          of: item.layer, for: layers[index].reconstruct(), insteadOf: kernels[index], mean: mean)
+      {
+        network.set(offset, values)
+      }
+    }
     var outputs = try state.outputs(network.weights)
     var losses = [loss(outputs)]
     for pass in 1...Self.passes {
       let next = try passed(
-        network, kernels, dense, norms, sweeps: Self.refitSweeps, task: "refit \(pass)", progress: progress)
+        network, kernels, dense, statistics, task: "refit \(pass)", progress: progress)
       let nextOutputs = try state.outputs(next.weights)
       let (before, after) = (losses[losses.count - 1], loss(nextOutputs))
       guard after < before else { break }
@@ -115,14 +121,19 @@ extension Calibration {
   }
 
   /// The loss of the network with one layer changed, for each of them.
-  private func losses(of planned: [PlannedLayer], _ layers: [FittedLayer]) throws -> [String: Double] {
+  private func losses(
+    of planned: [PlannedLayer], _ kernels: [Tensor<Double>], _ layers: [FittedLayer],
+    _ statistics: [String: InputStatistics]
+  ) throws -> [String: Double] {
     var state = try NetworkState(graph, heldOut, workers: workers)
     let places = planned.indices.compactMap { index in firstUse(of: planned[index].layer).map { ($0, index) } }
     var result: [String: Double] = [:]
     for (node, index) in places.sorted(by: { $0.0 < $1.0 }) {
+      let layer = planned[index].layer
       try state.advance(to: node, weights)
-      let changed = weights.replacing(planned[index].layer, by: layers[index].reconstruct())
-      result[planned[index].layer.name] = loss(try state.outputs(changed))
+      let changed = try weights(
+        with: layers[index].reconstruct(), of: layer, insteadOf: kernels[index], mean: statistics[layer.name]?.mean)
+      result[layer.name] = loss(try state.outputs(changed))
     }
     return result
   }
@@ -130,7 +141,7 @@ extension Calibration {
   /// One pass front to back.
   private func passed(
     _ network: CompressedNetwork, _ kernels: [Tensor<Double>], _ dense: [Layer],
-    _ norms: [String: FitNorm], sweeps: Int, task: String, progress: Progress
+    _ statistics: [String: InputStatistics], task: String, progress: Progress
   ) throws -> CompressedNetwork {
     var network = network
     var original = try NetworkState(graph, fitted, workers: workers)
@@ -150,16 +161,14 @@ extension Calibration {
         of: node, kernel: kernel, original: original, changed: changed, network.weights, isCentered: offset != nil)
       progress(task, number + 1, of: places.count, item.layer.name)
       var own = network.kernels[item.layer.name] ?? kernel
-      let norm = FitNorm(secondMoment: aim.second, output: norms[item.layer.name]?.output)
+      let norm = FitNorm(secondMoment: aim.second, output: statistics[item.layer.name]?.norm.output)
       // What has no norm, inputs that are all alike say, is left as it is.
-      if sweeps > 0,
-        let objective = try? FitObjective(kernelShape: kernel.shape, norm: norm, crossMoment: aim.cross)
-      {
+      if let objective = try? FitObjective(kernelShape: kernel.shape, norm: norm, crossMoment: aim.cross) {
         if let index = item.index {
           network.set(
             index,
             network.planned[index].candidate.refit(
-              network.layers[index], towards: objective, kernel: kernel, sweeps: sweeps))
+              network.layers[index], towards: objective, kernel: kernel, sweeps: Self.refitSweeps))
         } else {
           own = objective.kernel
           network.set(item.layer, own)

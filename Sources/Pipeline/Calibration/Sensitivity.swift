@@ -59,7 +59,7 @@ extension Calibration {
   private static let pointCount = 8
 
   /// What a layer's candidates do to the outputs; nil where there are none, or the graph does not use the layer.
-  func sensitivity(of choices: LayerChoices) throws -> Sensitivity? {
+  func sensitivity(of choices: LayerChoices, _ statistics: InputStatistics?) throws -> Sensitivity? {
     guard !choices.candidates.isEmpty, let node = firstUse(of: choices.layer) else { return nil }
     // Layers are measured side by side, each on one thread.
     var state = try NetworkState(graph, heldOut, workers: Workers(count: 1))
@@ -67,7 +67,8 @@ extension Calibration {
     let kernel = try checkpoint.kernel(of: choices.layer)
     return Sensitivity(
       try Self.points(choices.candidates).map { candidate in
-        let changed = weights.replacing(choices.layer, by: try candidate.approximation(of: kernel))
+        let changed = try weights(
+          with: candidate.approximation(of: kernel), of: choices.layer, insteadOf: kernel, mean: statistics?.mean)
         return (candidate.outputDiscrepancy, loss(try state.outputs(changed)))
       })
   }
