@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Decompositions
 import Foundation
 import ModelGraph
 import TensorCore
@@ -85,5 +86,50 @@ import Testing
       #expect(calibrated.agreement >= plain.agreement, "\(calibrated.agreement) after \(plain.agreement)")
       #expect(calibrated.agreement >= 0.9)
     }
+  }
+
+  /// The stem of a residual network is disturbed; a layer whose output is added to the disturbed stream brings the sum closer to the
+  /// original than its own kernel does, although its own branch was right but for its inputs.
+  @Test(.enabled(if: TestPath.hasShared("cifar10/calibration.npz"), "skipped: no CIFAR-10 images"))
+  func aLayerAtAJunctionMakesUpForTheOtherBranch() throws {
+    let checkpoint = try Checkpoint.open(try #require(TestPath.shared("cifar_resnet/resnet20.onnx")))
+    let workers = Workers(count: 2)
+    let calibration = try CalibrationSource(
+      path: try #require(TestPath.shared("cifar10/calibration.npz")),
+      preparation: SamplePreparation(
+        scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 40)
+    ).calibration(of: checkpoint, workers: workers)
+    let graph = calibration.graph
+    let stem = try #require(checkpoint.layers.first { $0.name == "conv1" })
+    let layer = try #require(checkpoint.layers.first { $0.name == "layer1.1.conv2" })
+    let node = try #require(calibration.uses(of: layer).first)
+    let normalized = try #require(graph.nodes.first { $0.inputs.contains(graph.nodes[node].name) })
+    let sum = try #require(graph.nodes.first { $0.inputs.contains(normalized.name) })
+
+    let kernel = try checkpoint.kernel(of: stem)
+    var generator = SplitMix64(seed: 5)
+    let noise = Tensor<Double>(gaussian: kernel.shape, using: &generator)
+    let size = 0.1 * kernel.norm / noise.norm
+    let disturbed = calibration.weights.replacing(
+      stem,
+      by: Tensor(
+        shape: kernel.shape, elements: zip(kernel.elements, noise.elements).map { $0 + size * $1 }))
+    var original = try NetworkState(graph, calibration.fitted, workers: workers)
+    var changed = original
+    try original.advance(to: node, calibration.weights)
+    try changed.advance(to: node, disturbed)
+    let own = try checkpoint.kernel(of: layer)
+    let aim = try calibration.aim(
+      of: node, kernel: own, original: original, changed: changed, disturbed, isCentered: false)
+    let objective = try FitObjective(
+      kernelShape: own.shape, norm: FitNorm(secondMoment: aim.second), crossMoment: aim.cross)
+    let wanted = try original.value(sum.name, calibration.weights)
+    func distance(_ weights: NetworkWeights) throws -> Double {
+      let value = try changed.value(sum.name, weights)
+      return zip(value.elements, wanted.elements).reduce(0) { $0 + pow(Double($1.0) - Double($1.1), 2) }.squareRoot()
+    }
+    let before = try distance(disturbed)
+    let after = try distance(disturbed.replacing(layer, by: objective.kernel))
+    #expect(after < 0.8 * before, "\(after) after \(before)")
   }
 }

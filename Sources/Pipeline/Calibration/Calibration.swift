@@ -32,7 +32,8 @@ struct Calibration: Sendable {
 
   /// Fewer tell less than the weights do.
   private static let leastSamples = 8
-  private static let fewSamples = 64
+  /// Fewer must prove themselves against fits to the weights.
+  static let fewSamples = 64
 
   /// - Parameter graph: the checkpoint's.
   /// - Throws: `Failure` where the network cannot be run or gives no numbers on the samples, or these tell nothing.

@@ -10,12 +10,12 @@ struct OutputLoss: Sendable {
   private let outputs: [Tensor<Float>]
 
   private enum Reference: Sendable {
-    /// Logarithms of probabilities, samples x classes.
-    case classes([Float], count: Int, areProbabilities: Bool)
+    /// Logarithms of softened probabilities, samples x classes.
+    case classes([Float], Softening)
     case values([Float], squaredNorm: Double)
   }
 
-  /// Two axes, the second with two numbers or more: classes, as probabilities where they are positive and sum to 1, else as logits.
+  /// Two axes, the second with two numbers or more, are classes.
   init(_ outputs: [Tensor<Float>]) {
     self.outputs = outputs
     reference = outputs.map { output in
@@ -23,10 +23,8 @@ struct OutputLoss: Sendable {
         return .values(output.elements, squaredNorm: output.elements.reduce(0) { $0 + Double($1) * Double($1) })
       }
       let classes = output.shape[1]
-      let areProbabilities =
-        output.elements.allSatisfy { $0 >= 0 && $0 <= 1 } && Self.sumToOne(output.elements, classes)
-      return .classes(
-        Self.logarithms(output.elements, classes, areProbabilities), count: classes, areProbabilities: areProbabilities)
+      let softening = Softening(of: output)
+      return .classes(softening.logarithms(output.elements), softening)
     }
   }
 
@@ -56,7 +54,8 @@ struct OutputLoss: Sendable {
   /// The part of the samples whose largest class is the same, of the first output that has classes.
   func agreement(_ outputs: [Tensor<Float>]) -> Double? {
     for (reference, output) in zip(reference, outputs) {
-      guard case .classes(let logarithms, let count, _) = reference, !logarithms.isEmpty else { continue }
+      guard case .classes(let logarithms, let softening) = reference, !logarithms.isEmpty else { continue }
+      let count = softening.count
       let samples = logarithms.count / count
       let same = (0..<samples).count { sample in
         let range = sample * count..<(sample + 1) * count
@@ -75,9 +74,9 @@ struct OutputLoss: Sendable {
       case .values(_, let squaredNorm):
         let size = Float(squaredNorm > 0 ? 1 / squaredNorm.squareRoot() : 1)
         return output.map { _ in generator.nextUniform() < 0.5 ? -size : size }
-      case .classes(_, let count, let areProbabilities):
-        let logarithms = Self.logarithms(output.elements, count, areProbabilities)
-        var gradient = logarithms.map(exp)
+      case .classes(_, let softening):
+        let count = softening.count
+        var gradient = softening.logarithms(output.elements).map(exp)
         for start in stride(from: 0, to: gradient.count, by: count) {
           var left = Float(generator.nextUniform())
           let drawn =
@@ -86,7 +85,7 @@ struct OutputLoss: Sendable {
             } ?? count - 1
           gradient[start + drawn] -= 1
         }
-        if areProbabilities {
+        if softening.areProbabilities {
           for i in gradient.indices { gradient[i] /= max(output.elements[i], 1e-12) }
         }
         return Tensor(shape: output.shape, elements: gradient)
@@ -100,25 +99,52 @@ struct OutputLoss: Sendable {
       var sum = 0.0
       for i in values.indices { sum += pow(Double(output[i]) - Double(values[i]), 2) }
       return squaredNorm > 0 ? sum / squaredNorm : sum
-    case .classes(let expected, let count, let areProbabilities):
-      let logarithms = logarithms(output, count, areProbabilities)
+    case .classes(let expected, let softening):
+      let logarithms = softening.logarithms(output)
       var sum = 0.0
       for i in expected.indices { sum += exp(Double(expected[i])) * (Double(expected[i]) - Double(logarithms[i])) }
-      return sum / Double(max(1, expected.count / count))
+      return sum / Double(max(1, expected.count / softening.count))
     }
   }
+}
 
-  /// Networks are sure of what they were trained on, and a few samples near a border would decide about all: softened probabilities let
-  /// every sample say how far its outputs moved (Hinton, Vinyals and Dean, 2015).
-  private static let temperature: Float = 4
+/// Makes logarithms of probabilities from an output with classes, softened so that every sample says how far its outputs moved: networks
+/// are sure of what they were trained on, and a few samples near a border would decide about all (Hinton, Vinyals and Dean, 2015).
+private struct Softening: Sendable {
+  /// Of classes.
+  let count: Int
+  let areProbabilities: Bool
+  private var temperature: Float = 1
 
-  private static func sumToOne(_ elements: [Float], _ count: Int) -> Bool {
-    stride(from: 0, to: elements.count, by: count).allSatisfy { start in
-      abs(elements[start..<start + count].reduce(0, +) - 1) < 1e-3
+  /// The mean entropy that softened outputs have, as a part of what it is at most.
+  private static let entropy = 0.2
+  private static let hottest: Float = 16
+
+  /// Two axes, the second the classes: probabilities where they are positive and sum to 1, else logits.
+  init(of output: Tensor<Float>) {
+    let count = output.shape[1]
+    self.count = count
+    areProbabilities =
+      output.elements.allSatisfy { $0 >= 0 && $0 <= 1 }
+      && stride(from: 0, to: output.count, by: count).allSatisfy { start in
+        abs(output.elements[start..<start + count].reduce(0, +) - 1) < 1e-3
+      }
+    // The temperature between 1 and the hottest that gives the entropy, by halving its logarithm.
+    var (low, high) = (Float(1), Self.hottest)
+    for _ in 0..<20 {
+      temperature = (low * high).squareRoot()
+      if entropy(of: output) < Self.entropy { low = temperature } else { high = temperature }
     }
+    temperature = low
   }
 
-  private static func logarithms(_ elements: [Float], _ count: Int, _ areProbabilities: Bool) -> [Float] {
+  private func entropy(of output: Tensor<Float>) -> Double {
+    let logarithms = logarithms(output.elements)
+    let sum = logarithms.reduce(0.0) { $0 - Double(exp($1) * $1) }
+    return sum / (Double(max(1, output.shape[0])) * log(Double(count)))
+  }
+
+  func logarithms(_ elements: [Float]) -> [Float] {
     var result = elements.map { (areProbabilities ? log(max($0, 1e-12)) : $0) / temperature }
     for start in stride(from: 0, to: elements.count, by: count) {
       let row = result[start..<start + count]

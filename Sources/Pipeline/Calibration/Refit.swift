@@ -4,64 +4,6 @@ import Decompositions
 import ModelGraph
 import TensorCore
 
-/// What fits on samples came to, measured on those held out.
-public struct CalibrationOutcome: Sendable, Equatable {
-  /// Where the samples come from.
-  public var source: String
-  public var samples: Int
-  public var heldOut: Int
-  /// The loss after every layer's own fit, then after each pass over the network that lowered it.
-  public var losses: [Double]
-  /// What each compressed layer costs alone, by its name.
-  public var layerLosses: [String: Double]
-  /// ||y - y_ref|| / ||y_ref|| of the outputs.
-  public var discrepancy: Double
-  /// The part of the samples with the same largest class; nil for networks without classes.
-  public var agreement: Double?
-  /// What the user should know about the samples.
-  public var notices: [String] = []
-
-  var json: JSON {
-    [
-      "source": .string(source), "samples": .integer(samples), "held_out": .integer(heldOut),
-      "losses": .array(losses.map(JSON.real)), "discrepancy": .real(discrepancy),
-      "agreement": .optional(agreement, JSON.real),
-    ]
-  }
-}
-
-/// A layer of a plan with what shall become of it.
-struct PlannedLayer: Sendable {
-  let layer: Layer
-  let candidate: Candidate
-}
-
-/// The layers of a plan with their factors, and the network that they make.
-struct CompressedNetwork: Sendable {
-  let planned: [PlannedLayer]
-  var layers: [FittedLayer]
-  /// The kernels of layers that stay dense, fitted to the inputs that they get now, by the layers' names.
-  var kernels: [String: Tensor<Double>] = [:]
-  /// Biases and means that make up for what compression does to the mean of a layer's output, by their references.
-  var offsets: [TensorReference: Tensor<Double>] = [:]
-  var weights: NetworkWeights
-
-  mutating func set(_ index: Int, _ layer: FittedLayer) {
-    layers[index] = layer
-    weights = weights.replacing(planned[index].layer, by: layer.reconstruct())
-  }
-
-  mutating func set(_ layer: Layer, _ kernel: Tensor<Double>) {
-    kernels[layer.name] = kernel
-    weights = weights.replacing(layer, by: kernel)
-  }
-
-  mutating func set(_ offset: LayerOffset, _ values: Tensor<Double>) {
-    offsets[offset.tensor] = values
-    weights = weights.replacing(offset.tensor, by: values)
-  }
-}
-
 extension Calibration {
   /// Passes over the network; each begins where the one before ended.
   private static let passes = 3
@@ -78,28 +20,23 @@ extension Calibration {
     _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
   ) throws -> (network: CompressedNetwork, outcome: CalibrationOutcome) {
     let statistics = try statistics(of: planned.map(\.layer) + dense, progress: progress)
-    let counter = Counter()
     let kernels = try planned.map { try checkpoint.kernel(of: $0.layer) }
-    let layers = try workers.map(Array(planned.indices)) { index in
-      let item = planned[index]
-      let fitted = try item.candidate.fit(kernels[index], norm: statistics[item.layer.name]?.norm, seed: seed)
-      progress("fit", counter.next(), of: planned.count, item.layer.name)
-      return fitted
-    }
+    let layers = try fitted(planned, kernels, seed: seed, progress: progress) { statistics[$0.name]?.norm }
     let layerLosses = try losses(of: planned, kernels, layers, statistics)
     var state = try NetworkState(graph, heldOut, workers: workers)
     if let first = planned.compactMap({ firstUse(of: $0.layer) }).min() { try state.advance(to: first, weights) }
-    var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
-    for (index, item) in planned.enumerated() {
-      network.set(index, layers[index])
-      if let mean = statistics[item.layer.name]?.mean,
-        let (offset, values) = try meanOffset(
-          of: item.layer, for: layers[index].reconstruct(), insteadOf: kernels[index], mean: mean)
-      {
-        network.set(offset, values)
+    var network = try network(of: planned, kernels, layers, statistics)
+    var outputs = try state.outputs(network.weights)
+    var notices = notices
+    if sampleCount < Self.fewSamples {
+      let plain = try self.network(
+        of: planned, kernels, fitted(planned, kernels, seed: seed, progress: progress) { _ in nil }, statistics)
+      let plainOutputs = try state.outputs(plain.weights)
+      if loss(plainOutputs) < loss(outputs) {
+        (network, outputs) = (plain, plainOutputs)
+        notices.append("fits to these samples lost more than fits to the weights, which were taken instead")
       }
     }
-    var outputs = try state.outputs(network.weights)
     var losses = [loss(outputs)]
     for pass in 1...Self.passes {
       let next = try passed(
@@ -118,6 +55,36 @@ extension Calibration {
         layerLosses: layerLosses, discrepancy: loss.discrepancy(outputs), agreement: loss.agreement(outputs),
         notices: notices)
     )
+  }
+
+  private func fitted(
+    _ planned: [PlannedLayer], _ kernels: [Tensor<Double>], seed: UInt64, progress: Progress,
+    norm: @escaping @Sendable (Layer) -> FitNorm?
+  ) throws -> [FittedLayer] {
+    let counter = Counter()
+    return try workers.map(Array(planned.indices)) { index in
+      let item = planned[index]
+      defer { progress("fit", counter.next(), of: planned.count, item.layer.name) }
+      return try item.candidate.fit(kernels[index], norm: norm(item.layer), seed: seed)
+    }
+  }
+
+  /// The network with these layers, its offsets making up for the means on the original inputs.
+  private func network(
+    of planned: [PlannedLayer], _ kernels: [Tensor<Double>], _ layers: [FittedLayer],
+    _ statistics: [String: InputStatistics]
+  ) throws -> CompressedNetwork {
+    var network = CompressedNetwork(planned: planned, layers: layers, weights: weights)
+    for (index, item) in planned.enumerated() {
+      network.set(index, layers[index])
+      if let mean = statistics[item.layer.name]?.mean,
+        let (offset, values) = try meanOffset(
+          of: item.layer, for: layers[index].reconstruct(), insteadOf: kernels[index], mean: mean)
+      {
+        network.set(offset, values)
+      }
+    }
+    return network
   }
 
   /// The loss of the network with one layer changed, for each of them.
