@@ -54,11 +54,16 @@ public struct OutputComparison: Sendable, Equatable {
 }
 
 extension Tensor where Scalar == Float {
+  /// The classes of an output of the form [samples, classes] with two classes or more; nil for others.
+  var classCount: Int? {
+    let classes = shape.dropFirst().reduce(1, *)
+    return shape.filter({ $0 > 1 }).count <= 2 && classes > 1 && order >= 2 ? classes : nil
+  }
+
   /// The index of the largest entry of every sample, for outputs of the form [samples, classes] with two classes or more;
   /// -1 for a sample with a NaN, which agrees with nothing.
   var topOne: [Int]? {
-    let classes = shape.dropFirst().reduce(1, *)
-    guard shape.filter({ $0 > 1 }).count <= 2, classes > 1, order >= 2 else { return nil }
+    guard let classes = classCount else { return nil }
     return (0..<shape[0]).map { sample in
       let scores = elements[sample * classes..<(sample + 1) * classes]
       guard scores.allSatisfy({ !$0.isNaN }), let top = scores.max() else { return -1 }

@@ -67,7 +67,7 @@ extension Verification {
     }
     let before = try originalOutputs(original, samples, workers: workers, progress: progress)
     guard let expected = samples.outputs ?? before else {
-      judgeAgainstData(results, samples, before: nil, request)
+      try judgeAgainstData(results, samples, before: nil, request)
       if accuracy == nil, psnr == nil {
         failures.append(
           "\(request.checkpoint): there is nothing to compare with: neither reference outputs nor the original are at hand"
@@ -83,7 +83,7 @@ extension Verification {
       }
       outputs.append(OutputComparison(name: output.name, results[index], reference: expected[index]))
     }
-    judgeAgainstData(results, samples, before: before ?? samples.outputs, request)
+    try judgeAgainstData(results, samples, before: before ?? samples.outputs, request)
     judgeOutputs(request, record)
   }
 
@@ -98,8 +98,13 @@ extension Verification {
   /// Accuracy and PSNR, of this network and of what it is compared with.
   private mutating func judgeAgainstData(
     _ results: [Tensor<Float>], _ samples: Samples, before: [Tensor<Float>]?, _ request: VerifyRequest
-  ) {
+  ) throws {
     if let labels = samples.labels {
+      if let classes = results.first?.classCount, let wrong = labels.first(where: { $0 >= classes }) {
+        throw Failure(
+          samples.source, "array 'labels' holds \(wrong)", "the network has \(classes) classes",
+          remedy: "expected class indices from 0 to \(classes - 1)")
+      }
       accuracy = results.first?.accuracy(labels: labels)
       originalAccuracy = before?.first?.accuracy(labels: labels)
     }

@@ -4,11 +4,15 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Sweeps of other versions of the program must not count.
+_caches = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = _caches.name
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Fixtures"

@@ -53,3 +53,23 @@ def test_real_models(tmp_path, model, structure):
     assert [(o.domain, o.version) for o in before.opset_import] == [(o.domain, o.version) for o in after.opset_import]
     kept = {node.name for node in before.graph.node} & {node.name for node in after.graph.node}
     assert kept
+
+
+def test_calibrated(tmp_path):
+    """Refitted kernels, dense ones among them, and batch normalisations' means go into the file as the engine has them."""
+    samples = shared("cifar10/calibration.npz")
+    checkpoint = shared("cifar_resnet/resnet20.onnx")
+    prepared = [
+        "--input-scale", "0.00392156862745098", "--input-mean", "0.485,0.456,0.406", "--input-std", "0.229,0.224,0.225"]
+    path, plan = compress(
+        checkpoint, tmp_path, 500_000, "--structures", "cp", "--calibration", samples, "--max-samples", 80, *prepared)
+    assert plan["options"]["calibration"]["max_samples"] == 80
+    before = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(checkpoint).graph.initializer}
+    after = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    moved = [name for name in after if name.endswith("running_mean") and not np.array_equal(before[name], after[name])]
+    assert len(moved) >= sum(layer["structure"] != "dense" for layer in plan["layers"])
+    images = np.load(samples)["inputs"][-8:]
+    images = images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)
+    scaled = (images / 255 - np.array([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)) / np.array(
+        [0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    check(path, scaled.astype(np.float32), tmp_path)

@@ -23,6 +23,10 @@ enum Program {
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    // Sweeps of other versions of the program must not count.
+    process.environment = ProcessInfo.processInfo.environment.merging([
+      "XDG_CACHE_HOME": NSTemporaryDirectory() + "kcompress-tests-\(ProcessInfo.processInfo.processIdentifier)"
+    ]) { $1 }
     let errorsPath = folder + "/.stderr"
     _ = FileManager.default.createFile(atPath: errorsPath, contents: nil)
     let output = Pipe()

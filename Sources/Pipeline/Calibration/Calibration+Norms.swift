@@ -92,7 +92,9 @@ extension Calibration {
     let gradients = try ValueGradients(graph) { try weights[$0] }
     let shapes = try graph.shapes(inputs: fitted.mapValues { [1] + $0.shape.dropFirst() })
     let bytes = 4 * shapes.values.reduce(0) { $0 + $1.reduce(1, *) }
-    let piece = graph.keepsSamplesApart ? max(1, min(Self.gradientPiece, Self.gradientBytes / max(1, bytes))) : 1
+    let piece =
+      graph.fixedBatch
+      ?? (graph.keepsSamplesApart ? max(1, min(Self.gradientPiece, Self.gradientBytes / max(1, bytes))) : 1)
     let count = fitted.values.first?.shape[0] ?? 0
     // Samples too large to stand side by side run one after the other.
     let hands = bytes > Self.gradientBytes ? Workers(count: 1) : workers
