@@ -126,7 +126,7 @@ public func explain(
   return Explanation(
     layer: layer, limit: limit, candidates: candidates,
     absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), curve: curve ?? [],
-    isCalibrated: norm != nil, notices: checkpoint.notices + (calibration?.notices ?? []))
+    isCalibrated: norm != nil, notices: calibration?.notices ?? [])
 }
 
 extension Checkpoint {

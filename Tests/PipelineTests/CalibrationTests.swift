@@ -55,6 +55,23 @@ import Testing
     }
   }
 
+  @Test func refusesLabelsThatAreNoClasses() throws {
+    try withTemporaryFolder { folder in
+      let reference = try DataFile.read(TestPath.fixture("digits.reference.npz"))
+      let inputs = try #require(reference.first { $0.name == "inputs" })
+      let labels = Tensor<Float>(
+        shape: [inputs.shape[0]], elements: (0..<inputs.shape[0]).map { Float($0 == 2 ? 10 : 0) })
+      let path = folder + "/labels.npz"
+      try DataFile.writeNumPyArchive(
+        [inputs, StoredTensor(name: "labels", labels, as: .f32)], to: path, overwrite: false)
+      let failure = #expect(throws: Failure.self) {
+        try verify(
+          VerifyRequest(checkpoint: TestPath.fixture("digits.h5"), reference: path), workers: Workers(count: 1))
+      }
+      #expect(failure.map { "\($0)".contains("holds 10") } ?? false)
+    }
+  }
+
   /// From the README's network: the calibrated file of the same size must agree with the original far more often.
   @Test func calibrationKeepsWhatTheWeightsAloneLose() throws {
     try withTemporaryFolder { folder in

@@ -64,7 +64,7 @@ import Testing
       #expect(
         plan.keys == [
           "schema", "checkpoint", "sha256", "budget", "predicted", "original", "solver", "options", "layers",
-          "frontier", "frontier",
+          "frontier",
         ])
       #expect(plan["budget"]?.object?.keys == ["bytes", "macs", "ram", "latency"])
       #expect(plan["predicted"]?.object?.keys == ["bytes", "macs", "ram", "latency", "loss"])
