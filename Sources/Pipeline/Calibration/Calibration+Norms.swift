@@ -21,7 +21,8 @@ extension Calibration {
 
   /// What the inputs of every measurable layer say, by the layer's name.
   func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics] {
-    let outputs = try outputNorms(progress: progress)
+    // A graph whose nodes cannot run one by one, because shapes follow from values, has no gradients; outputs count alike then.
+    let outputs = (try? outputNorms(progress: progress)) ?? [:]
     var moments: [String: PatchMoments] = [:]
     var state = try NetworkState(graph, fitted, workers: workers)
     let places = layers.filter(isMeasurable).flatMap { layer in uses(of: layer).map { ($0, layer) } }
