@@ -41,7 +41,7 @@ bench: build $(VENV)/benchmarks ## measure speed, memory and accuracy (10 minute
 	swift build $(SWIFT_FLAGS) --product kcompress-measure
 	KCOMPRESS=$(KCOMPRESS) KCOMPRESS_MEASURE=$(KCOMPRESS)-measure $(PYTHON) Benchmarks/run.py
 
-accuracy: build $(VENV)/benchmarks ## measure accuracy without training (90 minutes; ARGUMENTS="--help" tells of parts)
+accuracy: build $(VENV)/benchmarks ## measure accuracy without training (hours; ARGUMENTS="--help" tells of parts)
 	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/accuracy.py $(ARGUMENTS)
 
 $(VENV)/installed: Tests/Interop/requirements.txt

@@ -1,6 +1,6 @@
 """What compression without training costs in accuracy: plan, apply and verify for several sizes, structures and seeds.
 
-    make accuracy                                          the table of docs/benchmarks.md (an hour and a half on 2 processors)
+    make accuracy                                          every network, size, structure, seed and baseline (hours)
     make accuracy ARGUMENTS="--networks resnet32 --ratios 5 --structures all cp --seeds 0 1 2"
     make accuracy ARGUMENTS="--baseline uniform --ratios 3 5"
 

@@ -50,7 +50,7 @@ struct LayerSweep {
     let swept = try workers.map(missing) { position in
       let layer = checkpoint.layers[position]
       var choices = try candidates(for: layer, statistics[layer.name]?.norm)
-      choices.sensitivity = try calibration?.sensitivity(of: choices, statistics[layer.name])
+      choices.sensitivity = try calibration?.sensitivity(of: choices, statistics[layer.name], seed: request.seed)
       cache?.keep(choices)
       progress("sweep", counter.next(), of: missing.count, layer.name)
       return choices

@@ -16,8 +16,7 @@ enum Adjoint: Sendable {
   /// All operands get the gradient times a number of their own.
   case sum([Float])
   case product
-  case average(Pooling)
-  case maximum(Pooling)
+  case pooling(Pooling)
   case globalAverage(ChannelLayout)
   /// Every output element is a copy of one element of the first operand, or a constant.
   case selection
@@ -32,13 +31,8 @@ enum Adjoint: Sendable {
     switch node.operation {
     case .convolution(let convolution, let layout, let kernel, _) where convolution.batch == 1:
       self = .convolution(convolution, layout, kernel: try parameter(kernel))
-    case .batchNormalization(let axis, let epsilon, let gamma, _, _, let variance):
-      let scale = try gamma.map { try parameter($0).elements }
-      self = .channelScale(
-        axis: axis,
-        try parameter(variance).elements.enumerated().map {
-          (scale?[$0] ?? 1) / ($1 + Float(epsilon)).squareRoot()
-        })
+    case .batchNormalization(let axis, _, _, _, _, _):
+      self = try node.operation.normalizationScale(parameter).map { .channelScale(axis: axis, $0) } ?? .unknown
     case .scaling(let scale, _): self = .channelScale(axis: -1, scale)
     case .bias, .identity: self = .sum([1])
     case .activation(.softmax(let axis)): self = axis == -1 ? .softmax : .unknown
@@ -52,7 +46,7 @@ enum Adjoint: Sendable {
     case .array(.elementwise(.add)) where constantOperands == 0: self = .sum([1, 1])
     case .array(.elementwise(.subtract)) where constantOperands == 0: self = .sum([1, -1])
     case .array(.elementwise(.multiply)) where constantOperands == 0: self = .product
-    case .pooling(let pooling): self = pooling.kind == .average ? .average(pooling) : .maximum(pooling)
+    case .pooling(let pooling): self = .pooling(pooling)
     case .globalPooling(.average, let layout, _): self = .globalAverage(layout)
     case .padding, .cropping, .reshape, .permutation, .channelPermutation, .repetition: self = .selection
     case .upsampling(_, .nearest, _): self = .selection
@@ -72,7 +66,9 @@ enum Adjoint: Sendable {
     switch self {
     case .convolution(let convolution, let layout, let kernel):
       return try Self.transposed(convolution, layout, kernel, gradient, inputShape: operands[0].shape).map { [$0] }
-    case .channelScale(let axis, let scale): return [gradient.scaled(along: axis, by: scale)]
+    case .channelScale(let axis, let scale):
+      if scale.count == 1, let only = scale.first { return [gradient.map { $0 * only }] }
+      return [gradient.combined(with: scale, along: axis) { $0 * $1 }]
     case .elementwise:
       let steps = operands[0].map { Self.step * max(1, abs($0)) }
       let above = try run([operands[0].adding(steps)])
@@ -91,7 +87,7 @@ enum Adjoint: Sendable {
     case .product:
       guard operands.count == 2, operands.allSatisfy({ $0.shape == gradient.shape }) else { return nil }
       return [gradient.multiplied(by: operands[1]), gradient.multiplied(by: operands[0])]
-    case .average(let pooling), .maximum(let pooling):
+    case .pooling(let pooling):
       return [PoolingAdjoint(pooling, input: operands[0], output: output).apply(gradient)]
     case .globalAverage(let layout): return [gradient.spread(over: operands[0].shape, layout)]
     case .selection: return try Self.scattered(gradient, operands[0].shape, run).map { [$0] }
@@ -185,24 +181,6 @@ extension ArrayOperation {
 }
 
 extension Tensor where Scalar == Float {
-  fileprivate func scaled(along axis: Int, by scale: [Float]) -> Tensor {
-    guard scale.count > 1 else { return map { $0 * (scale.first ?? 1) } }
-    let axis = (axis + order) % order
-    let inner = shape[(axis + 1)...].reduce(1, *)
-    var result = elements
-    var target = result.mutableSpan
-    var position = 0
-    while position < target.count {
-      for channel in 0..<scale.count {
-        for _ in 0..<inner {
-          target[position] *= scale[channel]
-          position += 1
-        }
-      }
-    }
-    return Tensor(shape: shape, elements: result)
-  }
-
   /// p * (g - sum(p * g)) along the last axis.
   fileprivate func throughSoftmax(_ output: Tensor) -> Tensor {
     let count = shape.last ?? 1

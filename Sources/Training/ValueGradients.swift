@@ -107,13 +107,3 @@ private struct GradientState {
 
   mutating func take(_ name: String) -> Tensor<Float>? { gradients.removeValue(forKey: name) }
 }
-
-extension Tensor where Scalar == Float {
-  func adding(_ other: Tensor) -> Tensor {
-    Tensor(shape: shape, elements: zip(elements, other.elements).map { $0 + $1 })
-  }
-
-  func multiplied(by other: Tensor) -> Tensor {
-    Tensor(shape: shape, elements: zip(elements, other.elements).map { $0 * $1 })
-  }
-}

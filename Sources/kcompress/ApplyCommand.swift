@@ -7,7 +7,8 @@ struct ApplyCommand: ParsableCommand {
     abstract: "Write the compressed checkpoint that a plan describes, and a report.",
     discussion: """
       Writes model.compressed.h5 beside the checkpoint, with model.report.html, .md and .json, reads it back
-      and measures what became of the layers and of the network.
+      and measures what became of the layers and of the network. --calibration takes the place of the
+      samples that the plan was made with.
       """)
 
   @Argument(help: "A plan that kcompress plan wrote.", completion: .file(extensions: ["json"]))
@@ -28,21 +29,16 @@ struct ApplyCommand: ParsableCommand {
       """)
   var dense = false
 
-  @Option(
-    help: ArgumentHelp("Calibration samples in place of those that the plan was made with.", valueName: "file"),
-    completion: .file())
-  var calibration: String?
-
   @Flag(help: "Replace files that exist.")
   var overwrite = false
 
-  @OptionGroup var samples: SampleOptions
+  @OptionGroup var calibration: CalibrationOptions
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     let request = ApplyRequest(
       plan: plan, output: output, report: report, overwrite: overwrite, dense: dense,
-      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
+      calibration: calibration.source)
     let result = try common.terminal.withProgress {
       try Pipeline.apply(request, workers: common.workers, progress: $0)
     }

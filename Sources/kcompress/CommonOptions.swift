@@ -50,6 +50,21 @@ struct SampleOptions: ParsableArguments {
   }
 }
 
+/// Samples that compression is calibrated on.
+struct CalibrationOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Samples of what the network will see (.npz, .npy, .safetensors, .h5; no labels needed): what compression does to the outputs then counts, not to the weights.",
+      valueName: "file"), completion: .file())
+  var calibration: String?
+
+  @OptionGroup var samples: SampleOptions
+
+  var source: CalibrationSource? {
+    calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) }
+  }
+}
+
 /// Where sweeps are kept for the next plan of the same network.
 struct CacheOptions: ParsableArguments {
   @Option(

@@ -25,13 +25,7 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: "The seed of everything random.")
   var seed: UInt64 = 0
 
-  @Option(
-    help: ArgumentHelp(
-      "Samples of what the network will see: candidates are then compared by what they do to its outputs.",
-      valueName: "file"), completion: .file())
-  var calibration: String?
-
-  @OptionGroup var samples: SampleOptions
+  @OptionGroup var calibration: CalibrationOptions
   @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
 
@@ -47,7 +41,7 @@ struct ExplainCommand: ParsableCommand {
     let request = ExplainRequest(
       checkpoint: checkpoint, layer: layer, size: size, structures: structures?.names ?? [], seed: seed,
       companions: companions.companions,
-      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) })
+      calibration: calibration.source)
     let explanation = try common.terminal.withProgress {
       try Pipeline.explain(request, workers: common.workers, progress: $0)
     }

@@ -35,14 +35,8 @@ struct PlanCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Where the plan goes.", valueName: "file"), completion: .file())
   var output: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "Samples of what the network will see (.npz, .npy, .safetensors, .h5; no labels needed): the plan then minimises what compression does to the outputs.",
-      valueName: "file"), completion: .file())
-  var calibration: String?
-
   @OptionGroup var cache: CacheOptions
-  @OptionGroup var samples: SampleOptions
+  @OptionGroup var calibration: CalibrationOptions
   @OptionGroup var companions: CompanionOptions
   @OptionGroup var common: CommonOptions
 
@@ -50,7 +44,7 @@ struct PlanCommand: ParsableCommand {
     let request = PlanRequest(
       checkpoint: checkpoint, budget: budget.bytes, structures: structures?.names ?? [], keep: keep,
       seed: seed, companions: companions.companions, dtype: dtype?.type,
-      calibration: calibration.map { CalibrationSource(path: $0, preparation: samples.preparation) },
+      calibration: calibration.source,
       cache: cache.folder)
     let path = output ?? CheckpointPath(checkpoint).plan
     try OutputSet([.init(path, option: "-o")])

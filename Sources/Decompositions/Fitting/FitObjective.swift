@@ -46,7 +46,7 @@ public struct FitObjective: Sendable {
     let secondMoment = norm.secondMoment
     let patch = kernel.shape.dropFirst().reduce(1, *)
     precondition(secondMoment.shape == [patch, patch], "\(secondMoment.shape) is no metric for \(kernel.shape)")
-    let trace = (0..<patch).reduce(0) { $0 + secondMoment.elements[$1 * patch + $1] }
+    let trace = secondMoment.trace
     guard secondMoment.isFinite, trace > 0, trace.isFinite else {
       throw Failure(
         "second moment", "gives no norm", "it is zero or holds NaN or infinity",
@@ -86,9 +86,7 @@ public struct FitObjective: Sendable {
   /// ||G^(1/2) (W - What) S^(1/2)|| / ||G^(1/2) W S^(1/2)||; 0 where both are zero.
   public func discrepancy(of approximation: Tensor<Double>) -> Double {
     guard let metric else { return approximation.relativeDiscrepancy(from: kernel) }
-    let difference = Tensor(
-      shape: [kernel.shape[0], metric.shape[0]],
-      elements: zip(kernel.elements, approximation.elements).map { $0 - $1 })
+    let difference = kernel.subtracting(approximation).reshaped([kernel.shape[0], metric.shape[0]])
     let distance = Self.norm(of: difference, metric, outputNorm)
     return norm > 0 ? distance / norm : (distance == 0 ? 0 : .infinity)
   }

@@ -25,9 +25,8 @@ public struct OutputNorm: Sendable {
     guard moment.isFinite, trace > 0, trace.isFinite else {
       throw Failure("output norm", "counts nothing", "it is zero or holds NaN or infinity")
     }
-    var elements = moment.elements.map { $0 * Double(count) / trace / (1 + Self.ridge) }
-    for i in 0..<count { elements[i * count + i] += Self.ridge / (1 + Self.ridge) }
-    self.moment = Tensor(shape: moment.shape, elements: elements)
+    let scale = Double(count) / trace / (1 + Self.ridge)
+    self.moment = moment.map { $0 * scale }.addingToDiagonal(Self.ridge / (1 + Self.ridge))
     root = try self.moment.power(0.5)
     inverse = try self.moment.power(-0.5)
   }
@@ -87,8 +86,6 @@ public struct OutputNorm: Sendable {
 }
 
 extension Tensor where Scalar == Double {
-  fileprivate var trace: Double { (0..<shape[0]).reduce(0) { $0 + elements[$1 * shape[1] + $1] } }
-
   /// A power of a positive definite matrix.
   fileprivate func power(_ exponent: Double) throws -> Tensor {
     let eigen = try SymmetricEigendecomposition(self)

@@ -146,12 +146,4 @@ extension Tensor where Scalar == Double {
     return Tensor(
       shape: shape, elements: elements.enumerated().map { $1 - rowMeans[$0 / columns] * columnMeans[$0 % columns] })
   }
-
-  var trace: Double { (0..<shape[0]).reduce(0) { $0 + elements[$1 * shape[1] + $1] } }
-
-  func addingToDiagonal(_ value: Double) -> Tensor {
-    var elements = elements
-    for i in 0..<shape[0] { elements[i * shape[1] + i] += value }
-    return Tensor(shape: shape, elements: elements)
-  }
 }

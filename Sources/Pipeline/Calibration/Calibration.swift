@@ -108,11 +108,14 @@ struct Calibration: Sendable {
   }
 
   /// Where a layer is used first, whatever the graph does with it.
-  func firstUse(of layer: Layer) -> Int? {
-    graph.nodes.firstIndex { node in
+  func firstUse(of layer: Layer) -> Int? { nodes(using: layer.kernel).first }
+
+  /// The positions of the nodes that refer to a tensor of the checkpoint.
+  func nodes(using tensor: TensorReference) -> [Int] {
+    graph.nodes.indices.filter { index in
       var isUsed = false
-      _ = node.operation.replacingReferences { reference in
-        isUsed = isUsed || reference.name == layer.kernel.name
+      _ = graph.nodes[index].operation.replacingReferences { reference in
+        isUsed = isUsed || reference.name == tensor.name
         return reference
       }
       return isUsed

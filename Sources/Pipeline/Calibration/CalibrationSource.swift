@@ -6,7 +6,7 @@ public struct CalibrationSource: Sendable, Equatable {
   public var path: String
   public var preparation: SamplePreparation
 
-  /// More samples than this say nothing new.
+  /// More samples help less and less, and take time and memory in proportion.
   private static let usualCount = 2000
 
   public init(path: String, preparation: SamplePreparation = SamplePreparation()) {

@@ -53,14 +53,15 @@ extension Calibration {
     }
     var wanted = try original.value(graph.nodes[node].name, weights)
     let axis = convolution.spatialOrder == 0 ? wanted.order - 1 : layout.channelAxis(rank: wanted.order)
-    if let bias { wanted = wanted.adding(try weights[bias].elements.map(-), along: axis) }
-    guard let junction = try junction(behind: node, channels: convolution.outputChannels, axis: axis) else {
+    if let bias { wanted = wanted.combined(with: try weights[bias].elements, along: axis) { $0 - $1 } }
+    guard let junction = try junction(behind: node, channels: convolution.outputChannels, axis: axis, of: wanted.order)
+    else {
       return wanted
     }
     for other in junction.others {
       let (here, there) = (try original.value(other, weights), try changed.value(other, changedWeights))
       guard here.shape == wanted.shape else { return wanted }
-      wanted = wanted.adding(here.subtracting(there).divided(by: junction.scale, along: axis))
+      wanted = wanted.adding(here.subtracting(there).combined(with: junction.scale, along: axis) { $0 / $1 })
     }
     return wanted
   }
@@ -75,18 +76,18 @@ extension Calibration {
   /// Channels that hardly reach the junction cannot make up for anything there.
   private static let leastScale: Float = 0.05
 
-  private func junction(behind node: Int, channels: Int, axis: Int) throws -> Junction? {
+  private func junction(behind node: Int, channels: Int, axis: Int, of order: Int) throws -> Junction? {
     var (name, scale) = (graph.nodes[node].name, [Float](repeating: 1, count: channels))
     while true {
       let readers = graph.nodes.filter { $0.inputs.contains(name) }
       guard readers.count == 1, !graph.outputs.contains(where: { $0.value == name }) else { return nil }
       let reader = readers[0]
       switch reader.operation {
-      case .batchNormalization(let place, let epsilon, let gamma, _, _, let variance):
-        let variances = try weights[variance].elements
-        guard variances.count == channels, place == axis || place == -1 else { return nil }
-        let gammas = try gamma.map { try weights[$0].elements }
-        for i in scale.indices { scale[i] *= (gammas?[i] ?? 1) / (variances[i] + Float(epsilon)).squareRoot() }
+      case .batchNormalization(let place, _, _, _, _, _):
+        guard (place + order) % order == axis,
+          let own = try reader.operation.normalizationScale({ try weights[$0] }), own.count == channels
+        else { return nil }
+        for i in scale.indices { scale[i] *= own[i] }
       case .identity, .bias, .activation(.linear): break
       case .merge(.add), .array(.elementwise(.add)):
         let others = reader.inputs.filter { $0 != name }
@@ -98,25 +99,5 @@ extension Calibration {
       }
       name = reader.name
     }
-  }
-}
-
-extension Tensor where Scalar == Float {
-  fileprivate func adding(_ other: Tensor) -> Tensor {
-    Tensor(shape: shape, elements: zip(elements, other.elements).map { $0 + $1 })
-  }
-
-  fileprivate func subtracting(_ other: Tensor) -> Tensor {
-    Tensor(shape: shape, elements: zip(elements, other.elements).map { $0 - $1 })
-  }
-
-  fileprivate func adding(_ values: [Float], along axis: Int) -> Tensor { combined(values, axis) { $0 + $1 } }
-  fileprivate func divided(by values: [Float], along axis: Int) -> Tensor { combined(values, axis) { $0 / $1 } }
-
-  private func combined(_ values: [Float], _ axis: Int, _ combine: (Float, Float) -> Float) -> Tensor {
-    let inner = shape[(axis + 1)...].reduce(1, *)
-    var result = elements
-    for i in result.indices { result[i] = combine(result[i], values[i / inner % values.count]) }
-    return Tensor(shape: shape, elements: result)
   }
 }

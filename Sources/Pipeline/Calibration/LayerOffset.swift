@@ -63,21 +63,11 @@ extension Calibration {
       let channels = layout == .channelsFirst && convolution.spatialOrder > 0 ? 1 : rank - 1
       if (axis + rank) % rank == channels { offset = LayerOffset(tensor: mean, isMean: true) }
     }
-    guard let offset, isUsedOnce(offset.tensor), (try? weights[offset.tensor].count) == convolution.outputChannels
+    guard let offset, nodes(using: offset.tensor).count == 1,
+      (try? weights[offset.tensor].count) == convolution.outputChannels
     else {
       return nil
     }
     return offset
-  }
-
-  private func isUsedOnce(_ tensor: TensorReference) -> Bool {
-    var count = 0
-    for node in graph.nodes {
-      _ = node.operation.replacingReferences { reference in
-        if reference.name == tensor.name { count += 1 }
-        return reference
-      }
-    }
-    return count == 1
   }
 }

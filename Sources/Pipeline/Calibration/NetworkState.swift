@@ -80,8 +80,8 @@ struct NetworkState: Sendable {
   }
 
   /// What the network gives from here on.
-  func outputs(_ weights: NetworkWeights, isParallel: Bool = true) throws -> [Tensor<Float>] {
-    try run(graph.segment(place..<graph.nodes.count, shapes: shapes), weights, isParallel: isParallel)
+  func outputs(_ weights: NetworkWeights) throws -> [Tensor<Float>] {
+    try run(graph.segment(place..<graph.nodes.count, shapes: shapes), weights)
   }
 
   /// The value of one name, run up to it where it lies behind the place.
@@ -93,8 +93,7 @@ struct NetworkState: Sendable {
     return try run(segment, weights)[0]
   }
 
-  private func run(_ segment: ModelGraph, _ weights: NetworkWeights, isParallel: Bool = true) throws -> [Tensor<Float>]
-  {
+  private func run(_ segment: ModelGraph, _ weights: NetworkWeights) throws -> [Tensor<Float>] {
     let engine = try Engine(segment) { try weights[$0] }
     let inputs = values.filter { name, _ in segment.inputs.contains { $0.name == name } }
     let size = graph.fixedBatch ?? (graph.keepsSamplesApart ? Self.piece : sampleCount)
@@ -102,7 +101,7 @@ struct NetworkState: Sendable {
     @Sendable func run(_ start: Int) throws -> [Tensor<Float>] {
       try engine.run(inputs.mapValues { $0.samples(start..<min(start + size, $0.shape[0])) })
     }
-    let pieces = try isParallel ? workers.map(starts, run) : starts.map(run)
+    let pieces = try workers.map(starts, run)
     return segment.outputs.indices.map { output in Tensor(concatenatingSamples: pieces.map { $0[output] }) }
   }
 }

@@ -59,7 +59,7 @@ extension Calibration {
   private static let pointCount = 8
 
   /// What a layer's candidates do to the outputs; nil where there are none, or the graph does not use the layer.
-  func sensitivity(of choices: LayerChoices, _ statistics: InputStatistics?) throws -> Sensitivity? {
+  func sensitivity(of choices: LayerChoices, _ statistics: InputStatistics?, seed: UInt64) throws -> Sensitivity? {
     guard !choices.candidates.isEmpty, let node = firstUse(of: choices.layer) else { return nil }
     // Layers are measured side by side, each on one thread.
     var state = try NetworkState(graph, heldOut, workers: Workers(count: 1))
@@ -68,7 +68,8 @@ extension Calibration {
     return Sensitivity(
       try Self.points(choices.candidates).map { candidate in
         let changed = try weights(
-          with: candidate.approximation(of: kernel), of: choices.layer, insteadOf: kernel, mean: statistics?.mean)
+          with: candidate.approximation(of: kernel, seed: seed), of: choices.layer, insteadOf: kernel,
+          mean: statistics?.mean)
         return (candidate.outputDiscrepancy, loss(try state.outputs(changed)))
       })
   }
