@@ -18,11 +18,7 @@ extension PlanDocument {
   ///
   /// - Throws: `Failure` where the path leads to a file that is no plan.
   public static func checkReplaceable(_ path: String) throws {
-    guard let bytes = try? InputFile.read(path) else { return }
-    guard let schema = (try? JSON(parsing: bytes))?["schema"]?.string, schema.hasPrefix("kcompress.plan/") else {
-      throw Failure(
-        path, "is not overwritten", "it exists already and is no plan", remedy: "choose another path with -o")
-    }
+    try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
   }
 
   init(json: JSON) throws {
@@ -140,59 +136,10 @@ extension PlanDocument.LayerPlan {
   }
 }
 
-/// Reads an object key by key and refuses what was not asked for, so that a misspelt key is not passed over in silence.
-private struct Reader {
-  let object: JSONObject
-  let subject: String
-  private var known: Set<String> = []
+private typealias Reader = JSONReader
 
-  init(_ json: JSON, _ subject: String) throws {
-    guard let object = json.object else {
-      throw Failure(subject, "is malformed", "an object is expected")
-    }
-    self.object = object
-    self.subject = subject
-  }
-
-  mutating func value(_ key: String) throws -> JSON {
-    known.insert(key)
-    guard let value = object[key] else {
-      throw Failure(
-        subject, "has no key '\(key)'", "the schema '\(PlanDocument.schema)' requires it",
-        remedy: "make the plan anew with kcompress plan")
-    }
-    return value
-  }
-
-  mutating func required<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T {
-    guard let value = read(try value(key)) else {
-      throw Failure(subject, "'\(key)' is malformed", "\(expected) is expected")
-    }
-    return value
-  }
-
-  mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
-    try value(key).isNull ? nil : try required(key, read, expected)
-  }
-
-  mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
-  mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
-  mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
-  mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
-  mutating func integers(_ key: String) throws -> [Int] {
-    try required(key, \.integers, "a list of whole numbers")
-  }
-  mutating func strings(_ key: String) throws -> [String] {
-    try required(
-      key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
-      "a list of texts")
-  }
-
-  func finish() throws {
-    if let unknown = object.keys.first(where: { !known.contains($0) }) {
-      throw Failure(
-        subject, "has the unknown key '\(unknown)'",
-        "the schema '\(PlanDocument.schema)' does not define it", remedy: "remove the key")
-    }
+extension JSONReader {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    try self.init(json, subject, schema: PlanDocument.schema, remedy: "make the plan anew with kcompress plan")
   }
 }
