@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+import latency
 import structures
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -172,7 +173,7 @@ def compare_with_onnxruntime(name, checkpoint, session, inputs, repetitions, rou
         theirs.append(statistics.median(times[1:]))
         done = subprocess.run(
             [PROGRAM, "bench", str(checkpoint), "--batch", str(len(inputs)), "--threads", str(THREADS), "--repetitions",
-             str(repetitions), "--input-shape", "x".join(map(str, inputs.shape[1:])), "--json"],
+             str(repetitions), "--input-shape", "x".join(map(str, inputs.shape[1:])), "--no-profile", "--json"],
             capture_output=True, text=True, check=True)
         ours.append(json.loads(done.stdout)["median"])
     ratios = [t / o for t, o in zip(theirs, ours)]
@@ -190,3 +191,4 @@ if __name__ == "__main__":
     onnx_against_onnxruntime("cifar_resnet/resnet20.onnx", (64, 3, 32, 32))
     onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)
+    latency.run(PROGRAM, SHARED)

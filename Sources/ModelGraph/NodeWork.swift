@@ -4,12 +4,16 @@ public enum OperationKind: String, Sendable, CaseIterable {
   case pointwiseConvolution = "pointwise_convolution"
   case depthwiseConvolution = "depthwise_convolution"
   case groupedConvolution = "grouped_convolution"
+  /// With a stride above 1, and with a dilation above 1.
+  case stridedConvolution = "strided_convolution"
   case dilatedConvolution = "dilated_convolution"
   case transposedConvolution = "transposed_convolution"
   /// A linear layer and any other matrix product.
   case linear
-  /// Elements move and nothing is computed: transposes, gathers, concatenations, borders.
+  /// Elements come in another order: transposes, gathers.
   case permutation
+  /// Elements move in runs: borders, concatenations, slices.
+  case copy
   case pooling
   /// One element from the elements at its place: activations, normalisations, sums.
   case elementwise
@@ -17,7 +21,7 @@ public enum OperationKind: String, Sendable, CaseIterable {
   /// Whether it multiplies and accumulates.
   public var hasProducts: Bool {
     switch self {
-    case .permutation, .pooling, .elementwise: false
+    case .permutation, .copy, .pooling, .elementwise: false
     default: true
     }
   }
@@ -36,15 +40,14 @@ public struct NodeWork: Sendable, Equatable {
   public var read: Int
   /// The elements of the result.
   public var written: Int
-  /// A convolution is this many products that share nothing; each makes `width` channels of `depth` inputs at every position.
-  public var products: Int
-  /// The channels that one product makes. 1 where there is no product.
+  /// The channels that are made side by side at every position: those of one group, or all of a depthwise convolution. 1 where there is no
+  /// product.
   public var width: Int
-  /// The inputs of one output: channels and taps of one product. 1 where there is no product.
+  /// The inputs of one output, channels and taps. 1 where there is no product.
   public var depth: Int
 
   public init(
-    _ kind: OperationKind, macs: Int = 0, weights: Int = 0, read: Int, written: Int, products: Int = 1, width: Int = 1,
+    _ kind: OperationKind, macs: Int = 0, weights: Int = 0, read: Int, written: Int, width: Int = 1,
     depth: Int = 1
   ) {
     self.kind = kind
@@ -52,7 +55,6 @@ public struct NodeWork: Sendable, Equatable {
     self.weights = weights
     self.read = read
     self.written = written
-    self.products = products
     self.width = width
     self.depth = depth
   }
@@ -64,12 +66,17 @@ extension Convolution {
   /// A weight that is shared over blocks of channels needs the dilation with which Keras files write it.
   public var kinds: [OperationKind] {
     guard spatialOrder > 0 || groups > 1 else { return [.linear] }
-    let isDilated =
-      window.dilation.contains { $0 > 1 } || batch > 1 && (spatialExtents.last ?? 1) > 1
-    let dilated: [OperationKind] = isDilated ? [.dilatedConvolution] : []
-    if groups > 1 { return [kernelShape[1] == 1 ? .depthwiseConvolution : .groupedConvolution] + dilated }
-    return dilated + [spatialExtents.allSatisfy { $0 == 1 } ? .pointwiseConvolution : .convolution]
+    let isDilated = window.dilation.contains { $0 > 1 } || batch > 1 && (spatialExtents.last ?? 1) > 1
+    let steps: [OperationKind] =
+      (window.stride.contains { $0 > 1 } ? [.stridedConvolution] : []) + (isDilated ? [.dilatedConvolution] : [])
+    if groups > 1 { return [isDepthwise ? .depthwiseConvolution : .groupedConvolution] + steps }
+    return steps + [spatialExtents.allSatisfy { $0 == 1 } ? .pointwiseConvolution : .convolution]
   }
+
+  private var isDepthwise: Bool { groups > 1 && kernelShape[1] == 1 }
+
+  /// See `NodeWork.width`.
+  fileprivate var width: Int { isDepthwise ? outputChannels : kernelShape[0] / groups }
 
   /// Whether a bias, a normalisation or an activation behind it runs as its end. Files write a weight that is shared over blocks
   /// of channels between two reshapings, and these keep apart what follows.
@@ -86,24 +93,23 @@ extension Node {
   public func work(inputs: [[Int]], output: [Int]) -> [NodeWork] {
     let read = inputs.reduce(0) { $0 + $1.reduce(1, *) }
     let written = output.reduce(1, *)
-    func work(_ kind: OperationKind, weights: Int = 0, products: Int = 1, width: Int = 1, depth: Int = 1) -> NodeWork {
+    func work(_ kind: OperationKind, weights: Int = 0, width: Int = 1, depth: Int = 1) -> NodeWork {
       NodeWork(
         kind, macs: macs(inputs: inputs.map { $0.map(Int?.some) }) ?? 0, weights: weights, read: read, written: written,
-        products: products, width: width, depth: depth)
+        width: width, depth: depth)
     }
     switch operation {
     case .convolution(let convolution, _, _, let bias):
       let channels = bias == nil ? 0 : convolution.outputChannels
       let product = work(
-        convolution.kinds[0], weights: convolution.parameterCount + channels,
-        products: convolution.batch * convolution.groups, width: convolution.kernelShape[0] / convolution.groups,
+        convolution.kinds[0], weights: convolution.parameterCount + channels, width: convolution.width,
         depth: convolution.kernelShape.dropFirst().reduce(1, *))
       return bias == nil || convolution.takesFinish
         ? [product] : [product, NodeWork(.elementwise, read: written, written: written)]
     case .transposedConvolution(let convolution):
       return [
         work(
-          .transposedConvolution, weights: convolution.kernelShape.reduce(1, *), products: convolution.groups,
+          .transposedConvolution, weights: convolution.kernelShape.reduce(1, *),
           width: convolution.kernelShape.dropFirst().reduce(1, *),
           depth: convolution.kernelShape[0] / convolution.groups)
       ]
@@ -111,8 +117,10 @@ extension Node {
       return [work(.linear, width: output.last ?? 1, depth: inputs.first?.last ?? 1)]
     case .pooling, .globalPooling, .array(.reduce), .array(.extremum):
       return [work(.pooling)]
-    case .padding, .cropping, .upsampling, .permutation, .channelPermutation, .repetition, .merge(.concatenate):
+    case .permutation, .channelPermutation:
       return [work(.permutation)]
+    case .padding, .cropping, .upsampling, .repetition, .merge(.concatenate):
+      return [work(.copy)]
     case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .merge, .scaling, .normalization,
       .bias:
       return [work(.elementwise)]
@@ -130,8 +138,8 @@ extension ArrayOperation {
     switch self {
     case .constant, .parameter, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .filled, .range: nil
     case .elementwise, .function, .trailingSoftmax: .elementwise
-    case .transpose, .expand, .tile, .slice, .gather, .concatenate, .part, .pad, .depthToSpace, .spaceToDepth, .resize:
-      .permutation
+    case .transpose, .gather, .depthToSpace, .spaceToDepth: .permutation
+    case .expand, .tile, .slice, .concatenate, .part, .pad, .resize: .copy
     case .reduce, .extremum: .pooling
     case .matrixProduct, .recurrent: .linear
     }

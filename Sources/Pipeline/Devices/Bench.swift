@@ -79,7 +79,9 @@ extension NetworkTiming {
         nodes.map { node in
           [
             "layer": .string(node.layer), "operation": .string(node.work[0].kind.rawValue),
-            "macs": .integer(node.macs), "seconds": .real(node.seconds),
+            "macs": .integer(node.macs), "weights": .integer(node.work[0].weights), "read": .integer(node.work[0].read),
+            "written": .integer(node.work[0].written), "width": .integer(node.work[0].width),
+            "depth": .integer(node.work[0].depth), "seconds": .real(node.seconds),
             "predicted": .optional(device.map(node.predicted)) { .real($0) },
           ]
         }),

@@ -10,7 +10,7 @@ extension DeviceProfile {
   init(host networks: [NetworkTiming]) {
     // Two things in one time tell of neither.
     let times = networks.flatMap(\.nodes).compactMap { node in
-      node.work.count == 1 ? OperationTime(node.work[0], seconds: node.seconds) : nil
+      node.work.count == 1 && node.seconds > 0 ? OperationTime(node.work[0], seconds: node.seconds) : nil
     }
     self.init(
       name: Self.hostName,

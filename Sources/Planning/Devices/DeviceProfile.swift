@@ -27,7 +27,7 @@ public struct DeviceProfile: Sendable, Equatable {
     /// In place of the device's own; nil where it is that.
     public var bandwidth: Double?
     public var overhead: Double?
-    /// The width of a product, and its depth, at which half the speed is reached: Hockney's n_1/2 (R. W. Hockney and C. R. Jesshope,
+    /// The width of a product (`NodeWork`), and its depth, at which half the speed is reached: Hockney's n_1/2 (R. W. Hockney and C. R. Jesshope,
     /// Parallel Computers 2, 1988). 0 where the speed does not depend on it.
     public var halfWidth: Double
     public var halfDepth: Double

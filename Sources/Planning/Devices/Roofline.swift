@@ -1,3 +1,4 @@
+import Foundation
 import ModelGraph
 import TensorCore
 
@@ -22,21 +23,10 @@ struct Roofline: Sendable, Equatable {
   }
 }
 
-/// How long one operation took.
-public struct OperationTime: Sendable {
-  public let work: NodeWork
-  public let seconds: Double
-
-  public init(_ work: NodeWork, seconds: Double) {
-    self.work = work
-    self.seconds = seconds
-  }
-}
-
 extension Roofline {
   /// The figures with the least sum of absolute errors, which a few runs that something disturbed do not move. Found by direct search (R. Hooke
   /// and T. A. Jeeves, JACM 8(2), 1961) over the logarithms of the figures: from the fastest and the least that was seen each figure in turn
-  /// goes up and down as long as that helps, then by smaller steps.
+  /// goes up and down as long as that helps, then by smaller steps. The best of three starts counts: short products that are slow, or not.
   ///
   /// - Parameter times: of operations of one kind, at least one; positive.
   init(fitting times: [OperationTime], elementBytes: Double) {
@@ -47,28 +37,54 @@ extension Roofline {
       times.reduce(0) { Swift.max($0, Double(amount($1.work)) / $1.seconds) }
     }
     let hasProducts = times.contains { $0.work.macs > 0 }
-    var best = Roofline(
-      rate: hasProducts ? highest(\.macs) : .infinity,
-      bandwidth: elementBytes * highest { $0.read + $0.written + $0.weights },
-      overhead: times.map(\.seconds).min() ?? 0, halfWidth: hasProducts ? 4 : 0, halfDepth: hasProducts ? 4 : 0)
-    var least = error(best)
+    let starts = (hasProducts ? [0.25, 4, 32] : [0]).map { half in
+      Roofline(
+        rate: hasProducts ? highest(\.macs) : .infinity,
+        bandwidth: elementBytes * highest { $0.read + $0.written + $0.weights },
+        overhead: times.map(\.seconds).min() ?? 0, halfWidth: half, halfDepth: half)
+    }
     let figures: [WritableKeyPath<Roofline, Double>] =
       (hasProducts ? [\.rate, \.halfWidth, \.halfDepth] : []) + [\.bandwidth, \.overhead]
-    var step = 4.0
-    while step > 1.001 {
-      var improved = false
-      for figure in figures {
-        for factor in [step, 1 / step] {
-          var next = best
-          next[keyPath: figure] *= factor
-          let nextError = error(next)
-          guard nextError < least else { continue }
-          (best, least, improved) = (next, nextError, true)
+    let found = starts.map { start in
+      var (best, least, step) = (start, error(start), 4.0)
+      while step > 1.001 {
+        let before = least
+        for figure in figures {
+          for factor in [step, 1 / step] {
+            var next = best
+            next[keyPath: figure] *= factor
+            let nextError = error(next)
+            if nextError < least { (best, least) = (next, nextError) }
+          }
         }
+        if least == before { step = step.squareRoot() }
       }
-      if !improved { step = step.squareRoot() }
+      return (roofline: best, error: least)
     }
-    self = best
+    self = (found.min { $0.error < $1.error } ?? found[0]).roofline.rounded
+  }
+
+  /// To four digits, without what is too small to matter: a nanosecond, a hundredth of a channel.
+  private var rounded: Roofline {
+    func rounded(_ value: Double, atLeast threshold: Double = 0) -> Double {
+      guard value > 0, value.isFinite, value >= threshold else { return value.isFinite ? 0 : value }
+      let unit = pow(10, (log10(value)).rounded(.down) - 3)
+      return (value / unit).rounded() * unit
+    }
+    return Roofline(
+      rate: rounded(rate), bandwidth: rounded(bandwidth), overhead: rounded(overhead, atLeast: 1e-9),
+      halfWidth: rounded(halfWidth, atLeast: 0.01), halfDepth: rounded(halfDepth, atLeast: 0.01))
+  }
+}
+
+/// How long one operation took.
+public struct OperationTime: Sendable {
+  public let work: NodeWork
+  public let seconds: Double
+
+  public init(_ work: NodeWork, seconds: Double) {
+    self.work = work
+    self.seconds = seconds
   }
 }
 
