@@ -22,7 +22,7 @@ enum BudgetedSelection {
     groups: [[KnapsackItem]], budget: Int, dense: Int, measure: ([Int]) throws -> Int
   ) throws {
     let smallestPicks = groups.map { group in
-      group.indices.min { group[$0].cost < group[$1].cost } ?? 0
+      group.indices.min { group[$0].costs[0] < group[$1].costs[0] } ?? 0
     }
     let smallest = try measure(smallestPicks)
     guard smallest <= budget else {

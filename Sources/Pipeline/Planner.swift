@@ -123,7 +123,7 @@ private func choose(
         losses: picks.enumerated().map { groups[$0.offset][$0.element].loss },
         couldShrink: options.map { $0.count > 1 }, bytes: bytes, solver: solver,
         frontier: Frontier(groups: groups).thinned(to: frontierCount)
-          .map { .init(bytes: sizes.denseByteCount + $0.cost, loss: $0.loss) }))
+          .map { .init(bytes: sizes.denseByteCount + Int($0.cost), loss: $0.loss) }))
   }
 }
 
