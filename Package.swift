@@ -43,7 +43,7 @@ let package = Package(
     module("TensorCore", ["Basics"]),
     module("LinearAlgebra", ["TensorCore", "COpenBLAS"]),
     module("ModelGraph", ["TensorCore"]),
-    module("Planning", ["Basics"]),
+    module("Planning", ["ModelGraph"]),
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("Training", ["Inference"]),
