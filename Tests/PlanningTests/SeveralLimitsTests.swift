@@ -97,7 +97,7 @@ import Testing
     for (layers, candidates) in [(57, 120), (200, 200)] {
       let groups = network(layers: layers, candidates: candidates, &generator)
       let least = groups.reduce(CostVector.zero) { sum, group in
-        group.reduce(sum) { pointwiseMin($0, sum + $1.costs) }
+        sum + group.reduce(.zero) { pointwiseMin($0, $1.costs) }
       }
       let solution = try #require(Knapsack(groups: groups, limits: least * CostVector(0.7, 0.6, 0.55, 0)).solve())
       let costs = zip(groups, solution.choices).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }

@@ -89,10 +89,6 @@ public struct Latency: Sendable {
   }
 }
 
-extension [Stage] {
-  fileprivate var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
-}
-
 extension [String] {
   /// The shapes of these values, or nil where one is unknown or open.
   fileprivate func known(in shapes: [String: [Int?]]) -> [[Int]]? {

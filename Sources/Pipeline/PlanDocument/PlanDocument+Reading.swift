@@ -39,10 +39,12 @@ extension PlanDocument {
     predicted = try Costs(&document)
     original = try Original(&document)
     solver = try Solver(&document)
+    prices = try Prices(&document)
     options = try Options(&document)
     layers = try document.array("layers").enumerated().map { position, json in
       try LayerPlan(json, "layer \(position)")
     }
+    kept = try document.array("kept").map { try KeptTensor($0, "a kept tensor") }
     frontier = try document.array("frontier").map { try Alternative($0, "a point of the frontier") }
     try document.finish()
   }
@@ -53,6 +55,29 @@ extension PlanDocument.Alternative {
     var reader = try Reader(json, subject)
     bytes = try reader.integer("bytes")
     loss = try reader.real("loss")
+    macs = try reader.optional("macs", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
+    isKnee = try reader.required("knee", \.bool, "true or false")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.KeptTensor {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    var reader = try Reader(json, subject)
+    name = try reader.string("name")
+    bytes = try reader.integer("bytes")
+    reason = try reader.string("reason")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Prices {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("shadow_prices"), "shadow_prices")
+    bytes = try reader.real("bytes")
+    macs = try reader.real("macs")
+    latency = try reader.real("latency")
     try reader.finish()
   }
 }
@@ -60,7 +85,7 @@ extension PlanDocument.Alternative {
 extension PlanDocument.Budget {
   fileprivate init(_ document: inout Reader) throws {
     var reader = try Reader(document.value("budget"), "budget")
-    bytes = try reader.integer("bytes")
+    bytes = try reader.optional("bytes", \.integer, "a count")
     macs = try reader.optional("macs", \.integer, "a count")
     ram = try reader.optional("ram", \.integer, "a count")
     latency = try reader.optional("latency", \.real, "a number")
@@ -86,6 +111,8 @@ extension PlanDocument.Original {
     bytes = try reader.integer("bytes")
     parameters = try reader.integer("parameters")
     macs = try reader.optional("macs", \.integer, "a count")
+    ram = try reader.optional("ram", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
     try reader.finish()
   }
 }
@@ -112,6 +139,9 @@ extension PlanDocument.Options {
     calibration = try reader.optional(
       "calibration", { CalibrationSource($0) }, "a file and how its samples are prepared")
     dtype = try reader.optional("dtype", { $0.string.flatMap { DType(rawValue: $0.uppercased()) } }, "f16, bf16 or f32")
+    device = try reader.optional("device", \.string, "a name")
+    rankMultiple = try reader.integer("round_to")
+    rules = try reader.array("rules").map { try Recipe.Rule(plan: $0) }
     try reader.finish()
   }
 }
@@ -140,59 +170,10 @@ extension PlanDocument.LayerPlan {
   }
 }
 
-/// Reads an object key by key and refuses what was not asked for, so that a misspelt key is not passed over in silence.
-private struct Reader {
-  let object: JSONObject
-  let subject: String
-  private var known: Set<String> = []
+private typealias Reader = JSONReader
 
-  init(_ json: JSON, _ subject: String) throws {
-    guard let object = json.object else {
-      throw Failure(subject, "is malformed", "an object is expected")
-    }
-    self.object = object
-    self.subject = subject
-  }
-
-  mutating func value(_ key: String) throws -> JSON {
-    known.insert(key)
-    guard let value = object[key] else {
-      throw Failure(
-        subject, "has no key '\(key)'", "the schema '\(PlanDocument.schema)' requires it",
-        remedy: "make the plan anew with kcompress plan")
-    }
-    return value
-  }
-
-  mutating func required<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T {
-    guard let value = read(try value(key)) else {
-      throw Failure(subject, "'\(key)' is malformed", "\(expected) is expected")
-    }
-    return value
-  }
-
-  mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
-    try value(key).isNull ? nil : try required(key, read, expected)
-  }
-
-  mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
-  mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
-  mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
-  mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
-  mutating func integers(_ key: String) throws -> [Int] {
-    try required(key, \.integers, "a list of whole numbers")
-  }
-  mutating func strings(_ key: String) throws -> [String] {
-    try required(
-      key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
-      "a list of texts")
-  }
-
-  func finish() throws {
-    if let unknown = object.keys.first(where: { !known.contains($0) }) {
-      throw Failure(
-        subject, "has the unknown key '\(unknown)'",
-        "the schema '\(PlanDocument.schema)' does not define it", remedy: "remove the key")
-    }
+extension JSONReader {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    try self.init(json, subject, schema: PlanDocument.schema, remedy: "make the plan anew with kcompress plan")
   }
 }
