@@ -55,7 +55,9 @@ let package = Package(
     module(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Pipeline", ["Checkpoints", "Training", "Decompositions", "Planning"]),
+    .target(
+      name: "Pipeline", dependencies: ["Checkpoints", "Training", "Decompositions", "Planning"],
+      resources: [.embedInCode("Resources/devices")], swiftSettings: strict),
     .executableTarget(
       name: "kcompress",
       dependencies: [

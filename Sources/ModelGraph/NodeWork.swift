@@ -14,6 +14,14 @@ public enum OperationKind: String, Sendable, CaseIterable {
   /// One element from the elements at its place: activations, normalisations, sums.
   case elementwise
 
+  /// Whether it multiplies and accumulates.
+  public var hasProducts: Bool {
+    switch self {
+    case .permutation, .pooling, .elementwise: false
+    default: true
+    }
+  }
+
   /// For messages.
   public var words: String { rawValue.split(separator: "_").joined(separator: " ") }
 }

@@ -18,11 +18,7 @@ extension PlanDocument {
   ///
   /// - Throws: `Failure` where the path leads to a file that is no plan.
   public static func checkReplaceable(_ path: String) throws {
-    guard let bytes = try? InputFile.read(path) else { return }
-    guard let schema = (try? JSON(parsing: bytes))?["schema"]?.string, schema.hasPrefix("kcompress.plan/") else {
-      throw Failure(
-        path, "is not overwritten", "it exists already and is no plan", remedy: "choose another path with -o")
-    }
+    try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
   }
 
   init(json: JSON) throws {

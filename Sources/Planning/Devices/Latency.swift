@@ -29,28 +29,26 @@ public struct Latency: Sendable {
     self.profile = profile
     self.dtype = dtype
     let shapes = try graph.shapes(batch: 1)
+    guard let work = graph.work(shapes: shapes) else { return nil }
     let fused = graph.fusedNodes(shapes: shapes)
     var total = 0.0
     var uses: [String: [Use]] = [:]
     for (index, node) in graph.nodes.enumerated() {
-      guard let inputs = node.inputs.known(in: shapes), let output = [node.name].known(in: shapes)?.first else {
-        return nil
-      }
-      let work = fused.contains(node.name) ? [] : node.work(inputs: inputs, output: output)
-      if let missing = work.first(where: { profile.operations[$0.kind] == nil }) {
+      if let missing = work[index].first(where: { profile.operations[$0.kind] == nil }) {
         throw Failure(
           "device '\(profile.name)'", "cannot run layer '\(node.layer)'",
           "its runtime has no operation '\(missing.kind.words)'")
       }
-      let seconds = work.reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
+      let seconds = work[index].reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
       total += seconds
-      if case .convolution(_, let layout, _, _) = node.operation {
-        let follower = graph.nodes[(index + 1)...].first { fused.contains($0.name) && $0.inputs == [node.name] }
-        uses[node.layer, default: []].append(
-          Use(
-            layout: layout, input: inputs[0], dense: seconds,
-            follower: follower?.work(inputs: [output], output: output) ?? []))
-      }
+      guard case .convolution(_, let layout, _, _) = node.operation, let input = shapes[node.inputs[0]]?.known,
+        let output = shapes[node.name]?.known
+      else { continue }
+      let follower = graph.nodes[(index + 1)...].first { fused.contains($0.name) && $0.inputs == [node.name] }
+      uses[node.layer, default: []].append(
+        Use(
+          layout: layout, input: input, dense: seconds,
+          follower: follower?.work(inputs: [output], output: output) ?? []))
     }
     self.total = total
     self.uses = uses
@@ -82,21 +80,13 @@ public struct Latency: Sendable {
       }
       work += node.work(inputs: [shape], output: output)
       takesFinish =
-        if case .convolution(let convolution, _, _, _) = node.operation { convolution.takesFinish } else { false }
+        switch node.operation {
+        case .convolution(let convolution, _, _, _): convolution.takesFinish
+        case .bias: true
+        default: false
+        }
       shape = output
     }
     return (work + (takesFinish ? [] : use.follower)).reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
-  }
-}
-
-extension [String] {
-  /// The shapes of these values, or nil where one is unknown or open.
-  fileprivate func known(in shapes: [String: [Int?]]) -> [[Int]]? {
-    let known = compactMap { name -> [Int]? in
-      guard let shape = shapes[name] else { return nil }
-      let extents = shape.compactMap(\.self)
-      return extents.count == shape.count ? extents : nil
-    }
-    return known.count == count ? known : nil
   }
 }
