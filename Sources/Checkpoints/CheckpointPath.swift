@@ -22,6 +22,8 @@ public struct CheckpointPath: Sendable {
   public var compressed: String { stem + ".compressed" + suffix }
   /// `model.dense.h5`
   public var dense: String { stem + ".dense" + suffix }
+  /// `model.tuned.h5`
+  public var tuned: String { stem + ".tuned" + suffix }
   /// `model.report.html`
   public var report: String { stem + ".report.html" }
   /// `model.json`: the architecture of weights that come without one.
