@@ -112,13 +112,13 @@ struct TuneStateFile {
       let epochs = document["epochs"]?.array?.compactMap(TuneEpoch.init),
       !epochs.isEmpty, let factor = document["factor"]?.real, let waited = document["waited"]?.integer
     else { throw damaged("its progress") }
-    func tensors(_ prefix: String) -> [StoredTensor] {
+    func part(_ prefix: String) -> [StoredTensor] {
       tensors.filter { $0.name.hasPrefix(prefix) }.map { $0.renamed(String($0.name.dropFirst(prefix.count))) }
     }
     do {
       try state.weights.restore(tensors)
-      try state.best.restore(tensors("best/"))
-      try state.optimizer.restore(tensors("optimizer/"), for: state.weights.parameters)
+      try state.best.restore(part("best/"))
+      try state.optimizer.restore(part("optimizer/"), for: state.weights.parameters)
     } catch let failure as Failure {
       throw failure.within(path)
     }
