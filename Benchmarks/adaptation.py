@@ -1,7 +1,6 @@
 """A trained network meets data that it was not trained for: full training, LoRA and ROSA side by side.
 
-    make adaptation                                        the MNIST network on images turned by 90 degrees and inverted
-
+The MNIST network on images turned by 90 degrees and inverted, with equal ranks for LoRA and ROSA.
 Accuracy is that on 2,000 images that were neither learned from nor judged by; memory is the peak of the whole process.
 """
 

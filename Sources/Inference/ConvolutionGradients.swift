@@ -161,8 +161,8 @@ public struct ConvolutionGradients: Sendable {
     let grid = PaddedPlane(g)
     let (outputs, groups, taps) = (convolution.outputsPerCopy, convolution.groups, convolution.tapCount)
     let multiplier = outputs / groups
-    var plane = [Float](repeating: 0, count: grid.count)
-    var spread = [Float](repeating: 0, count: grid.spreadCount)
+    var plane = grid.empty
+    var spread = grid.emptyOutputs
     let shifts = grid.shifts
     for image in 0..<gradient.shape[0] {
       for channel in 0..<groups {
@@ -172,7 +172,7 @@ public struct ConvolutionGradients: Sendable {
           var spreadSpan = spread.mutableSpan
           grid.spread(&spreadSpan, from: gradient.elements.span, at: (image * outputs + output) * g.output.count)
           for tap in 0..<taps {
-            result[output * taps + tap] += product(spread.span, plane.span, at: shifts[tap], count: grid.spreadCount)
+            result[output * taps + tap] += grid.product(spread.span, plane.span, at: shifts[tap])
           }
         }
       }
@@ -198,79 +198,4 @@ public struct ConvolutionGradients: Sendable {
     return value.reshaped([shape[0], shape[rank - 1]] + shape[1..<rank - 1])
       .permuted([0] + Array(2..<rank) + [1])
   }
-}
-
-/// A plane of an image with its border, line after line; the outputs' places lie on the same grid.
-private struct PaddedPlane {
-  private let g: Geometry
-  private let height: Int
-  private let width: Int
-  private let depth: Int
-
-  init(_ g: Geometry) {
-    self.g = g
-    func extent(_ output: Int, _ stride: Int, _ kernel: Int, _ dilation: Int) -> Int {
-      (output - 1) * stride + (kernel - 1) * dilation + 1
-    }
-    depth = extent(g.output.depth, g.stride.depth, g.kernel.depth, g.dilation.depth)
-    height = extent(g.output.height, g.stride.height, g.kernel.height, g.dilation.height)
-    width = extent(g.output.width, g.stride.width, g.kernel.width, g.dilation.width)
-  }
-
-  var count: Int { depth * height * width }
-
-  /// From the first output's place to the last one's.
-  var spreadCount: Int {
-    place(
-      (g.output.depth - 1) * g.stride.depth, (g.output.height - 1) * g.stride.height,
-      (g.output.width - 1) * g.stride.width) + 1
-  }
-
-  /// Where each tap sees the first output's place.
-  var shifts: [Int] {
-    (0..<g.kernel.depth).flatMap { d in
-      (0..<g.kernel.height).flatMap { h in
-        (0..<g.kernel.width).map { place(d * g.dilation.depth, h * g.dilation.height, $0 * g.dilation.width) }
-      }
-    }
-  }
-
-  private func place(_ depth: Int, _ row: Int, _ column: Int) -> Int { (depth * height + row) * width + column }
-
-  /// The border is zero already and stays so.
-  func fill(_ target: inout MutableSpan<Float>, from source: Span<Float>, at offset: Int) {
-    let columns = (g.before.width..<g.before.width + g.input.width).clamped(to: 0..<width)
-    for slice in (g.before.depth..<g.before.depth + g.input.depth).clamped(to: 0..<depth) {
-      for row in (g.before.height..<g.before.height + g.input.height).clamped(to: 0..<height) {
-        let line = ((slice - g.before.depth) * g.input.height + row - g.before.height) * g.input.width
-        copyRun(
-          source, at: offset + line + columns.lowerBound - g.before.width, to: &target,
-          at: place(slice, row, columns.lowerBound), count: columns.count)
-      }
-    }
-  }
-
-  /// What lies between the outputs is zero already and stays so.
-  func spread(_ target: inout MutableSpan<Float>, from source: Span<Float>, at offset: Int) {
-    var from = offset
-    for slice in 0..<g.output.depth {
-      for row in 0..<g.output.height {
-        let start = place(slice * g.stride.depth, row * g.stride.height, 0)
-        if g.stride.width == 1 {
-          copyRun(source, at: from, to: &target, at: start, count: g.output.width)
-        } else {
-          for column in 0..<g.output.width { target[start + column * g.stride.width] = source[from + column] }
-        }
-        from += g.output.width
-      }
-    }
-  }
-}
-
-/// The sum of the products of two lines, the second from `offset` on; sixteen sums side by side.
-private func product(_ a: Span<Float>, _ b: Span<Float>, at offset: Int, count: Int) -> Float {
-  var sums = SIMD16<Float>.zero
-  let whole = count & ~15
-  for i in stride(from: 0, to: whole, by: 16) { sums += a.sixteen(at: i) * b.sixteen(at: offset + i) }
-  return (whole..<count).reduce(sums.sum()) { $0 + a[$1] * b[offset + $1] }
 }

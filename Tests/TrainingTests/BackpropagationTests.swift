@@ -21,7 +21,7 @@ import Training
         + zip(others, test.others).map { .init(name: $0, shape: $1.map { $0 }) },
       nodes: constants + [
         Node(name: "value", layer: "value", operation: .scaling(scale: [1], offset: [0]), inputs: ["x"]),
-        Node(name: "half", layer: "half", operation: .scaling(scale: [0.5], offset: [0]), inputs: ["value"]),
+        Node(name: "half", layer: "half", operation: .scaling(scale: [-0.25], offset: [0]), inputs: ["value"]),
         Node(name: "sum", layer: "sum", operation: .merge(.add), inputs: ["value", "half"]),
       ]
         + others.map {

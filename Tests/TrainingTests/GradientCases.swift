@@ -122,7 +122,7 @@ struct GradientCase: Sendable, CustomStringConvertible {
     + [
       ElementFunction.negate, .absolute, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine,
       .tangent,
-      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .clip(minimum: 0.6, maximum: 1.4),
+      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .clip(minimum: 0.3, maximum: 0.7), .arcSine, .arcCosine,
       .hardSigmoid(slope: 0.3, offset: 0.2), .floor, .sign,
     ].map { GradientCase("\($0)", [2, 4, 3], .array(.function($0)), isPositive: true) }
 
@@ -182,7 +182,7 @@ struct GradientCase: Sendable, CustomStringConvertible {
     GradientCase("gather", [2, 5, 4], .array(.gather(axis: 1)), constants: [Literal([3, 1, 1])]),
     GradientCase("part", [2, 6, 4], .array(.part(axis: 1, index: 1, count: 2))),
     GradientCase(
-      "pad", [2, 4, 3], .array(.pad(.reflect, value: 0)), constants: [Literal([0, 2, 0]), Literal([0, 1, 1])]),
+      "pad", [2, 4, 3], .array(.pad(.reflect, value: 0)), constants: [Literal([0, 2, 0, 0, 1, 1])]),
     GradientCase("expand", [2, 1, 3], .array(.expand), constants: [Literal([2, 4, 3])]),
     GradientCase("tile", [2, 2, 3], .array(.tile), constants: [Literal([1, 2, 2])]),
     GradientCase("depth to space", [2, 8, 2, 3], .array(.depthToSpace(block: 2, columnsFirst: true))),

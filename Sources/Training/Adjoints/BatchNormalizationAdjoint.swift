@@ -1,3 +1,4 @@
+import Inference
 import ModelGraph
 import TensorCore
 
@@ -14,16 +15,8 @@ public struct BatchStatistics: Sendable {
     let channels = input.shape[axis]
     count = input.count / max(1, channels)
     let part = 1 / Double(max(1, count))
-    var sums = [Double](repeating: 0, count: channels)
-    input.addChannels(axis, to: &sums) { x, _, _ in x }
-    mean = sums.map { $0 * part }
-    let centers = mean.map { Float($0) }
-    var squares = [Double](repeating: 0, count: channels)
-    input.addChannels(axis, to: &squares) { x, _, channel in
-      let distance = x - centers[channel]
-      return distance * distance
-    }
-    variance = squares.map { $0 * part }
+    mean = input.channelSums(axis).map { $0 * part }
+    variance = input.channelSquares(axis, around: mean.map { Float($0) }).map { $0 * part }
   }
 
   private init(mean: [Double], variance: [Double], count: Int) {
@@ -86,11 +79,11 @@ struct BatchNormalizationAdjoint: Adjoint {
       scales = try pass.weight(variance).elements.map { Float(1 / (Double($0) + epsilon).squareRoot()) }
     }
     var result = AdjointResult(operands: [nil])
-    let sums = gradient.channelSums(axis)
+    let sums = Tensor<Float>(sums: gradient.channelSums(axis))
     // sum(g x^), x^ the normalised input.
     let products = pass.operands.first.map { input -> [Float] in
-      let raw = gradient.channelSums(axis, with: input).elements
-      return raw.indices.map { (raw[$0] - means[$0] * sums.elements[$0]) * scales[$0] }
+      let raw = gradient.channelSums(axis, with: input)
+      return raw.indices.map { (Float(raw[$0]) - means[$0] * sums.elements[$0]) * scales[$0] }
     }
     if let beta, pass.isTrained(beta) { result.weights.append((beta, sums)) }
     if let gamma, let products, pass.isTrained(gamma) {

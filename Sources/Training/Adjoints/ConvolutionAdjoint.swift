@@ -23,7 +23,7 @@ struct ConvolutionAdjoint: Adjoint {
     if let bias, pass.isTrained(bias) {
       let rank = pass.gradient.order
       let axis = convolution.spatialOrder == 0 ? rank - 1 : layout.channelAxis(rank: rank)
-      result.weights.append((bias, pass.gradient.channelSums(axis)))
+      result.weights.append((bias, Tensor(sums: pass.gradient.channelSums(axis))))
     }
     return result
   }
@@ -52,7 +52,8 @@ struct TransposedConvolutionAdjoint: Adjoint {
         (convolution.kernel, ConvolutionGradients(forwards, layout).ofKernel(pass.operands[0], input: pass.gradient)))
     }
     if let bias = convolution.bias, pass.isTrained(bias) {
-      result.weights.append((bias, pass.gradient.channelSums(layout.channelAxis(rank: pass.gradient.order))))
+      result.weights.append(
+        (bias, Tensor(sums: pass.gradient.channelSums(layout.channelAxis(rank: pass.gradient.order)))))
     }
     return result
   }
@@ -67,7 +68,7 @@ struct BiasAdjoint: Adjoint {
     if pass.isTrained(bias) {
       // As the engine reads it: the last axis, or the second.
       let axis = layout == .channelsLast ? pass.gradient.order - 1 : 1
-      result.weights.append((bias, pass.gradient.channelSums(axis)))
+      result.weights.append((bias, Tensor(sums: pass.gradient.channelSums(axis))))
     }
     return result
   }

@@ -1,3 +1,4 @@
+import Inference
 import LinearAlgebra
 import ModelGraph
 import TensorCore
