@@ -41,7 +41,7 @@ struct AdaptationTask {
   struct Outcome {
     /// The mean squared error of a number of the output, on samples that were not learned from.
     let error: Double
-    /// The rank of W - W0 before the second draw, before the third, and so on: at most R, 2 R, ...
+    /// The rank of W - W0 before the second draw, before the third, and so on: at most 2 R, 4 R, ...
     let changeRanks: [Int]
     let seconds: Double
   }
