@@ -15,7 +15,10 @@ import subprocess
 import tempfile
 import time
 
+import adaptation
+import rosa
 import structures
+import training
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -190,3 +193,6 @@ if __name__ == "__main__":
     onnx_against_onnxruntime("cifar_resnet/resnet20.onnx", (64, 3, 32, 32))
     onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)
+    rosa.run()
+    training.run(PROGRAM, SHARED)
+    adaptation.adapt()
