@@ -18,7 +18,9 @@ import Training
     try FileManager.default.copyItem(atPath: TestPath.fixture("digits.h5"), toPath: checkpoint)
     let workers = Workers(count: 2)
     guard
-      case .plan(let plan) = try plan(PlanRequest(checkpoint: checkpoint, budget: 60_000, cache: nil), workers: workers)
+      case .plan(let plan) = try Planner(
+        PlanRequest(checkpoint: checkpoint, budget: .init(bytes: 60_000)), workers: workers
+      ).plan()
         .0
     else { throw Failure("digits.h5", "has no plan", "60 kB are too few") }
     let path = folder + "/digits.plan.json"
