@@ -21,7 +21,6 @@ import Training
       case .plan(let plan) = try Planner(
         PlanRequest(checkpoint: checkpoint, budget: .init(bytes: 60_000)), workers: workers
       ).plan()
-        .0
     else { throw Failure("digits.h5", "has no plan", "60 kB are too few") }
     let path = folder + "/digits.plan.json"
     try OutputFile.write(plan.json.text().utf8, to: path, overwrite: true)
