@@ -17,6 +17,7 @@ import time
 
 import adaptation
 import rosa
+import planning
 import structures
 import training
 
@@ -193,6 +194,7 @@ if __name__ == "__main__":
     onnx_against_onnxruntime("cifar_resnet/resnet20.onnx", (64, 3, 32, 32))
     onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)
+    planning.run(SHARED)
     rosa.run()
     training.run(PROGRAM, SHARED)
     adaptation.adapt()
