@@ -15,8 +15,12 @@ import subprocess
 import tempfile
 import time
 
+import adaptation
 import latency
+import planning
+import rosa
 import structures
+import training
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -192,3 +196,7 @@ if __name__ == "__main__":
     onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)
     latency.run(PROGRAM, SHARED)
+    planning.run(SHARED)
+    rosa.run()
+    training.run(PROGRAM, SHARED)
+    adaptation.adapt()

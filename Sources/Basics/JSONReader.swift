@@ -48,6 +48,11 @@ public struct JSONReader {
     try value(key).isNull ? nil : try required(key, read, expected)
   }
 
+  /// Nil where the key is not there or its value is null.
+  public mutating func ifPresent<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
+    present(key).map(\.isNull) ?? true ? nil : try required(key, read, expected)
+  }
+
   public mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
   public mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
   public mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
@@ -56,9 +61,7 @@ public struct JSONReader {
     try required(key, \.integers, "a list of whole numbers")
   }
   public mutating func strings(_ key: String) throws -> [String] {
-    try required(
-      key, { $0.array.flatMap { $0.allSatisfy { $0.string != nil } ? $0.compactMap(\.string) : nil } },
-      "a list of texts")
+    try required(key, \.strings, "a list of texts")
   }
 
   /// - Throws: `Failure` where the object has a key that nobody asked for.

@@ -90,7 +90,3 @@ public struct Latency: Sendable {
     return (work + (takesFinish ? [] : use.follower)).reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
   }
 }
-
-extension [Stage] {
-  fileprivate var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
-}

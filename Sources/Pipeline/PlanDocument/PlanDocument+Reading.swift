@@ -35,10 +35,12 @@ extension PlanDocument {
     predicted = try Costs(&document)
     original = try Original(&document)
     solver = try Solver(&document)
+    prices = try Prices(&document)
     options = try Options(&document)
     layers = try document.array("layers").enumerated().map { position, json in
       try LayerPlan(json, "layer \(position)")
     }
+    kept = try document.array("kept").map { try KeptTensor($0, "a kept tensor") }
     frontier = try document.array("frontier").map { try Alternative($0, "a point of the frontier") }
     try document.finish()
   }
@@ -49,6 +51,29 @@ extension PlanDocument.Alternative {
     var reader = try Reader(json, subject)
     bytes = try reader.integer("bytes")
     loss = try reader.real("loss")
+    macs = try reader.optional("macs", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
+    isKnee = try reader.required("knee", \.bool, "true or false")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.KeptTensor {
+  fileprivate init(_ json: JSON, _ subject: String) throws {
+    var reader = try Reader(json, subject)
+    name = try reader.string("name")
+    bytes = try reader.integer("bytes")
+    reason = try reader.string("reason")
+    try reader.finish()
+  }
+}
+
+extension PlanDocument.Prices {
+  fileprivate init(_ document: inout Reader) throws {
+    var reader = try Reader(document.value("shadow_prices"), "shadow_prices")
+    bytes = try reader.real("bytes")
+    macs = try reader.real("macs")
+    latency = try reader.real("latency")
     try reader.finish()
   }
 }
@@ -56,7 +81,7 @@ extension PlanDocument.Alternative {
 extension PlanDocument.Budget {
   fileprivate init(_ document: inout Reader) throws {
     var reader = try Reader(document.value("budget"), "budget")
-    bytes = try reader.integer("bytes")
+    bytes = try reader.optional("bytes", \.integer, "a count")
     macs = try reader.optional("macs", \.integer, "a count")
     ram = try reader.optional("ram", \.integer, "a count")
     latency = try reader.optional("latency", \.real, "a number")
@@ -82,6 +107,8 @@ extension PlanDocument.Original {
     bytes = try reader.integer("bytes")
     parameters = try reader.integer("parameters")
     macs = try reader.optional("macs", \.integer, "a count")
+    ram = try reader.optional("ram", \.integer, "a count")
+    latency = try reader.optional("latency", \.real, "a number")
     try reader.finish()
   }
 }
@@ -108,6 +135,9 @@ extension PlanDocument.Options {
     calibration = try reader.optional(
       "calibration", { CalibrationSource($0) }, "a file and how its samples are prepared")
     dtype = try reader.optional("dtype", { $0.string.flatMap { DType(rawValue: $0.uppercased()) } }, "f16, bf16 or f32")
+    device = try reader.optional("device", \.string, "a name")
+    rankMultiple = try reader.integer("round_to")
+    rules = try reader.array("rules").map { try Recipe.Rule(plan: $0) }
     try reader.finish()
   }
 }

@@ -18,8 +18,8 @@ struct SweepCache: Sendable {
   init(folder: String, _ checkpoint: Checkpoint, _ request: PlanRequest) throws {
     self.folder = folder
     var parts = [
-      "sweep \(Self.version)", checkpoint.sha256, request.structures.joined(separator: ","), "\(request.seed)",
-      request.dtype?.rawValue ?? "",
+      "sweep \(Self.version)", checkpoint.sha256, request.recipe.structures.joined(separator: ","), "\(request.seed)",
+      request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
     ]
     for path in [request.companions.graph, request.companions.architecture].compactMap(\.self) {
       parts.append(Checkpoint.hexadecimalSHA256(of: try InputFile.read(path)))

@@ -1,4 +1,3 @@
-import Basics
 import TensorCore
 
 /// A plan as `plan` writes it and `apply` reads it: what is to become of every layer, what it will cost, and how far from the
@@ -20,12 +19,20 @@ public struct PlanDocument: Sendable, Equatable {
 
   public struct Budget: Sendable, Equatable {
     /// The bytes that the written file may have at most.
-    public var bytes: Int
+    public var bytes: Int?
+    /// Multiply-accumulates for one sample.
     public var macs: Int?
+    /// Bytes of activations that may be alive at once.
     public var ram: Int?
+    /// Seconds for one sample.
     public var latency: Double?
 
-    public init(bytes: Int) { self.bytes = bytes }
+    public init(bytes: Int? = nil, macs: Int? = nil, ram: Int? = nil, latency: Double? = nil) {
+      self.bytes = bytes
+      self.macs = macs
+      self.ram = ram
+      self.latency = latency
+    }
   }
 
   /// The uncompressed checkpoint.
@@ -33,6 +40,9 @@ public struct PlanDocument: Sendable, Equatable {
     public var bytes: Int
     public var parameters: Int
     public var macs: Int?
+    public var ram: Int?
+    /// Seconds on the device.
+    public var latency: Double?
   }
 
   /// What the solver proved.
@@ -43,6 +53,24 @@ public struct PlanDocument: Sendable, Equatable {
     /// (loss - lowerBound) / loss.
     public var gap: Double
     public var optimal: Bool
+  }
+
+  /// What one unit of each limit more would take off the loss, as far as the relaxation tells; 0 for limits that do not bind.
+  public struct Prices: Sendable, Equatable {
+    /// For each byte.
+    public var bytes: Double
+    /// For each multiply-accumulate.
+    public var macs: Double
+    /// For each second.
+    public var latency: Double
+  }
+
+  /// A tensor that is no layer's kernel.
+  public struct KeptTensor: Sendable, Equatable {
+    public var name: String
+    public var bytes: Int
+    /// Why it stays as it is.
+    public var reason: String
   }
 
   public struct LayerPlan: Sendable, Equatable {
@@ -79,6 +107,12 @@ public struct PlanDocument: Sendable, Equatable {
     public var dtype: DType?
     /// The samples that the plan was made with.
     public var calibration: CalibrationSource?
+    /// The device's name.
+    public var device: String?
+    /// Ranks above 1 are multiples of this.
+    public var rankMultiple: Int
+    /// What was asked of single layers.
+    public var rules: [Recipe.Rule]
   }
 
   /// What another size would cost: a point of the frontier of all plans.
@@ -86,6 +120,11 @@ public struct PlanDocument: Sendable, Equatable {
     /// Of the file, up to the padding between its parts.
     public var bytes: Int
     public var loss: Double
+    public var macs: Int?
+    /// Seconds on the device.
+    public var latency: Double?
+    /// Whether a smaller file costs much more loss from here on.
+    public var isKnee: Bool
   }
 
   public var checkpoint: String
@@ -94,57 +133,10 @@ public struct PlanDocument: Sendable, Equatable {
   public var predicted: Costs
   public var original: Original
   public var solver: Solver
+  public var prices: Prices
   public var layers: [LayerPlan]
+  public var kept: [KeptTensor]
   public var options: Options
   /// The frontier of loss against size, the smallest file first.
   public var frontier: [Alternative]
-}
-
-extension PlanDocument {
-  /// The document's JSON form; the same plan gives the same text.
-  public var json: JSON {
-    [
-      "schema": .string(Self.schema),
-      "checkpoint": .string(checkpoint),
-      "sha256": .string(sha256),
-      "budget": [
-        "bytes": .integer(budget.bytes), "macs": .optional(budget.macs, JSON.integer),
-        "ram": .optional(budget.ram, JSON.integer), "latency": .optional(budget.latency, JSON.real),
-      ],
-      "predicted": [
-        "bytes": .integer(predicted.bytes), "macs": .optional(predicted.macs, JSON.integer),
-        "ram": .optional(predicted.ram, JSON.integer),
-        "latency": .optional(predicted.latency, JSON.real), "loss": .real(predicted.loss),
-      ],
-      "original": [
-        "bytes": .integer(original.bytes), "parameters": .integer(original.parameters),
-        "macs": .optional(original.macs, JSON.integer),
-      ],
-      "solver": [
-        "loss": .real(solver.loss), "lower_bound": .real(solver.lowerBound),
-        "gap": .real(solver.gap), "optimal": .bool(solver.optimal),
-      ],
-      "options": [
-        "structures": .strings(options.structures), "keep": .strings(options.keep),
-        "seed": .number(String(options.seed)), "graph": .optional(options.graph, JSON.string),
-        "architecture": .optional(options.architecture, JSON.string),
-        "dtype": .optional(options.dtype) { .string($0.rawValue.lowercased()) },
-        "calibration": .optional(options.calibration, \.json),
-      ],
-      "layers": .array(layers.map(\.json)),
-      "frontier": .array(frontier.map { ["bytes": .integer($0.bytes), "loss": .real($0.loss)] }),
-    ]
-  }
-}
-
-extension PlanDocument.LayerPlan {
-  fileprivate var json: JSON {
-    [
-      "name": .string(name), "operation": .string(operation), "shape": .integers(shape),
-      "structure": .string(structure), "ranks": .integers(ranks),
-      "shapes": .array(shapes.map { .integers($0) }), "parameters": .integer(parameters),
-      "bytes": .integer(bytes), "macs": .optional(macs, JSON.integer), "loss": .real(loss),
-      "discrepancy": .real(discrepancy), "reason": .optional(reason, JSON.string),
-    ]
-  }
 }

@@ -61,15 +61,14 @@ struct LayerSweep {
 
   /// A layer that stays dense without a search; nil for others.
   private func refused(_ layer: Layer) -> LayerChoices? {
-    let kept = request.keep.first { $0.matches(layer.name) }.map { "kept by --keep '\($0.pattern)'" }
-    return (kept ?? layer.refusal).map { LayerChoices(layer: layer, candidates: [], refusal: $0) }
+    (request.recipe.refusal(of: layer.name) ?? layer.refusal).map { LayerChoices(layer: layer, candidates: [], refusal: $0) }
   }
 
   private func candidates(for layer: Layer, _ norm: FitNorm?) throws -> LayerChoices {
     let kernel = try checkpoint.kernel(of: layer)
     let refusals = Refusals()
-    let structures = try request.structures.map(Structures.named)
-    let candidates = try Sweep(structures: structures).candidates(
+    let structures = try request.recipe.structures.map(Structures.named)
+    let candidates = try Sweep(structures: structures, rankMultiple: request.rankMultiple).candidates(
       for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
     ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
     guard !candidates.isEmpty else {
