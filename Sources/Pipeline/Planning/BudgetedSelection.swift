@@ -36,7 +36,7 @@ struct BudgetedSelection {
     prices = solution?.multipliers ?? .zero
     // Each round lowers the capacity, so this ends; the first plan that fits is the best that this capacity allows.
     for _ in 0..<64 {
-      guard let current = solution else { return nil }
+      guard let current = solution else { break }
       let growth = try measure(current.choices)
       if !limitsFile || Double(growth) <= limits[0] {
         picks = current.choices
@@ -46,11 +46,24 @@ struct BudgetedSelection {
           loss: current.loss, lowerBound: lowerBound, gap: gap, optimal: current.loss <= lowerBound)
         return
       }
-      guard current.costs[0] > smallest else { return nil }
+      guard current.costs[0] > smallest else { break }
       capacity[0] = max(smallest, current.costs[0] - max(1, min(Double(growth) - limits[0], slack)))
       solution = Knapsack(groups: groups, limits: capacity).solve()
     }
-    return nil
+    // What is smallest in sum, which the rounds may have stepped over.
+    let least = groups.map { group in
+      group.indices.min { (group[$0].costs[0], group[$0].loss) < (group[$1].costs[0], group[$1].loss) } ?? 0
+    }
+    let costs = zip(groups, least).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }
+    let loss = zip(groups, least).reduce(0) { $0 + $1.0[$1.1].loss }
+    growth = try measure(least)
+    guard limitsFile, Double(growth) <= limits[0], (1..<4).allSatisfy({ costs[$0] <= finite[$0] }), loss < .infinity else {
+      return nil
+    }
+    picks = least
+    solver = PlanDocument.Solver(
+      loss: loss, lowerBound: min(lowerBound, loss), gap: loss > 0 ? max(0, loss - lowerBound) / loss : 0,
+      optimal: loss <= lowerBound)
   }
 
   /// Costs that nobody limits are none.

@@ -7,7 +7,7 @@ import TensorCore
 /// What the file costs in bytes: exactly for a whole plan, and layer by layer for the solver, which needs costs that add up.
 ///
 /// The bytes of a replaced layer are its weights plus the headers of the layers that take its place. The headers are measured
-/// once for each form (the sequence of stages, whatever their extents) by asking the writer for the size of a file with that one
+/// once for each form (the sequence of stages, and how long their numbers are) by asking the writer for the size of a file with that one
 /// replacement. What does not add up between layers (digits, padding) is left to the caller, who measures the whole plan.
 struct FileSizeModel {
   let checkpoint: Checkpoint
@@ -48,13 +48,27 @@ struct FileSizeModel {
 }
 
 extension Stage {
-  /// What decides about the headers that a stage needs: not its extents, but which layers express it.
+  /// What decides about the headers that a stage needs: which layers express it, and how long its numbers are as text and in bytes. The
+  /// weights themselves are counted apart, but not the constants by which formats express permutations.
   fileprivate var form: String {
     switch self {
     case .convolution(let convolution):
-      "convolution \(convolution.batch > 1) \(convolution.groups > 1) \(convolution.window.stride.contains { $0 > 1 }) \(convolution.window.dilation.contains { $0 > 1 }) \(convolution.window.padding == .valid) \(convolution.spatialExtents.contains { $0 > 1 })"
-    case .permutation(let axes, _): "permutation \(axes.count)"
-    case .bias: "bias"
+      let window = convolution.window
+      let flags = [
+        convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 }, window.dilation.contains { $0 > 1 },
+        window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
+      ]
+      let numbers =
+        convolution.kernelShape + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
+        + window.dilation
+      return "convolution \(flags) \(numbers.map(\.lengths))"
+    case .permutation(let axes, let order): return "permutation \(axes) \(order)"
+    case .bias: return "bias"
     }
   }
+}
+
+extension Int {
+  /// Of the number as decimal digits, and in groups of seven bits.
+  fileprivate var lengths: [Int] { [String(self).utf8.count, (bitWidth - leadingZeroBitCount + 6) / 7] }
 }

@@ -181,16 +181,20 @@ public struct Planner {
         fitting = layers
       }
     }
-    for (limit, allowed) in [
-      (Infeasibility.Shortfall.Limit.bytes, limits.bytes.map(Double.init)), (.macs, limits.macs.map(Double.init)),
-      (.latency, limits.latency),
-    ] {
-      guard let allowed else { continue }
-      let reachable = try least(fitting, limit, limits)
-      guard reachable.map({ $0 > allowed }) ?? true else { continue }
-      shortfalls.append(.init(limit: limit, allowed: allowed, reachable: reachable))
-      if limit == .bytes { heldUpBy += largestTensors() }
+    let asked: [(Infeasibility.Shortfall.Limit, Double?)] = [
+      (.bytes, limits.bytes.map(Double.init)), (.macs, limits.macs.map(Double.init)), (.latency, limits.latency),
+    ]
+    func missing(beside others: PlanDocument.Budget) throws -> [Infeasibility.Shortfall] {
+      try asked.compactMap { limit, allowed in
+        guard let allowed else { return nil }
+        let reachable = try least(fitting, limit, others)
+        return reachable.map { $0 > allowed } ?? true ? .init(limit: limit, allowed: allowed, reachable: reachable) : nil
+      }
     }
+    // What cannot be kept by itself is to blame before what cannot be kept together.
+    let alone = try missing(beside: .init())
+    shortfalls += try alone.isEmpty && shortfalls.isEmpty ? missing(beside: limits) : alone
+    if shortfalls.contains(where: { $0.limit == .bytes }) { heldUpBy += largestTensors() }
     return Infeasibility(shortfalls: shortfalls, heldUpBy: heldUpBy.map { $0.hasPrefix("'") ? $0 : "'\($0)'" })
   }
 
