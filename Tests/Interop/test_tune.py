@@ -84,7 +84,8 @@ def test_steps_are_pytorchs(tmp_path, statistics, optimizer):
         "--epochs", epochs, "--batch", learned, "--held-out", held / (learned + held), "--optimizer", optimizer, "--rate", rate,
         "--schedule", "constant", "--temperature", temperature, "--clip", 0, "--statistics", statistics, "--decay", 0.01,
         "-o", tmp_path / "tuned.onnx")
-    assert result["best_epoch"] == epochs
+    best = result["best_epoch"]
+    assert best > 0
 
     student.train(statistics == "batch")
     vectors = [p for p in student.parameters() if p.dim() < 2]
@@ -102,12 +103,15 @@ def test_steps_are_pytorchs(tmp_path, statistics, optimizer):
         assert result["epochs"][epoch + 1]["loss"] == pytest.approx(loss.item(), rel=1e-3)
         loss.backward()
         steps.step()
+        if epoch + 1 == best:
+            kept = {name: tensor.clone() for name, tensor in student.state_dict().items() if "num_batches" not in name}
 
     tuned = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "tuned.onnx").graph.initializer}
-    for name, tensor in student.state_dict().items():
-        if "num_batches" not in name:
-            # Adam divides by the root of the squared gradient, which is rounded where it is small.
-            np.testing.assert_allclose(tuned[name], tensor.numpy(), rtol=2e-3, atol=2e-4, err_msg=name)
+    for name, tensor in kept.items():
+        # The batch's mean takes this bias away: its gradient is rounding, of which Adam makes whole steps.
+        if name == "conv1.bias" and statistics == "batch" and optimizer == "adamw":
+            continue
+        np.testing.assert_allclose(tuned[name], tensor.numpy(), rtol=2e-3, atol=2e-4, err_msg=name)
 
 
 class Plain(nn.Module):
