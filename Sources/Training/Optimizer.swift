@@ -1,0 +1,148 @@
+import Basics
+import TensorCore
+
+/// Turns gradients into steps of parameters, which are arrays with names.
+///
+/// What it remembers of a parameter begins at that parameter's first gradient. Equal calls give equal parameters, whatever the order of
+/// the dictionaries.
+public struct Optimizer: Sendable, Equatable {
+  public enum Rule: Sendable, Equatable {
+    /// v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead, else p - rate v (Sutskever et al., 2013).
+    case descent(momentum: Float, nesterov: Bool)
+    /// Adam with decay apart from the gradient (Loshchilov and Hutter, 2019).
+    case adamW(first: Float, second: Float, epsilon: Float)
+
+    /// Nesterov momentum as it is used most.
+    public static let nesterov = Rule.descent(momentum: 0.9, nesterov: true)
+    public static let adamW = Rule.adamW(first: 0.9, second: 0.999, epsilon: 1e-8)
+
+    /// Numbers that are remembered for each number of a parameter.
+    public var momentCount: Int {
+      switch self {
+      case .descent(let momentum, _): momentum == 0 ? 0 : 1
+      case .adamW: 2
+      }
+    }
+  }
+
+  /// What is remembered of one parameter.
+  struct Memory: Sendable, Equatable {
+    var steps = 0
+    /// As many as the rule says, each of the parameter's count.
+    var moments: [[Float]]
+  }
+
+  public let rule: Rule
+  /// Added to the gradient as a part of the parameter; with AdamW the parameter shrinks by it times the rate instead.
+  public let decay: Float
+  /// Parameters that do not decay: biases and normalisations, say.
+  public let undecayed: Set<String>
+  var memories: [String: Memory] = [:]
+
+  public init(_ rule: Rule, decay: Float = 0, undecayed: Set<String> = []) {
+    self.rule = rule
+    self.decay = decay
+    self.undecayed = undecayed
+  }
+
+  /// Takes one step.
+  ///
+  /// - Parameters:
+  ///   - parameters: those without a gradient stay.
+  ///   - gradients: each of its parameter's shape.
+  ///   - rate: the length of the step.
+  /// - Precondition: every gradient has its parameter.
+  public mutating func step(
+    _ parameters: inout [String: Tensor<Float>], _ gradients: [String: Tensor<Float>], rate: Float
+  ) {
+    for (name, gradient) in gradients {
+      guard let parameter = parameters[name] else { preconditionFailure("there is no parameter '\(name)'") }
+      precondition(parameter.shape == gradient.shape, "\(gradient.shape) is no gradient of \(parameter.shape)")
+      // Taken out of the dictionary, arrays change in place.
+      var memory =
+        memories.removeValue(forKey: name)
+        ?? Memory(moments: Array(repeating: Array(repeating: 0, count: parameter.count), count: rule.momentCount))
+      var values = parameter.elements
+      parameters[name] = nil
+      memory.steps += 1
+      let decay = undecayed.contains(name) ? 0 : decay
+      switch rule {
+      case .descent(let momentum, let nesterov):
+        Self.descend(&values, gradient.elements, &memory, momentum, nesterov, decay: decay, rate: rate)
+      case .adamW(let first, let second, let epsilon):
+        Self.adapt(&values, gradient.elements, &memory, first, second, epsilon, decay: decay, rate: rate)
+      }
+      parameters[name] = Tensor(shape: gradient.shape, elements: values)
+      memories[name] = memory
+    }
+  }
+
+  /// Forgets what is remembered of some parameters, which have become others.
+  public mutating func forget(_ names: some Sequence<String>) {
+    for name in names { memories[name] = nil }
+  }
+
+  private static func descend(
+    _ values: inout [Float], _ gradient: [Float], _ memory: inout Memory, _ momentum: Float, _ nesterov: Bool,
+    decay: Float, rate: Float
+  ) {
+    guard momentum != 0 else {
+      for i in values.indices { values[i] -= rate * (gradient[i] + decay * values[i]) }
+      return
+    }
+    for i in values.indices {
+      let slope = gradient[i] + decay * values[i]
+      let velocity = momentum * memory.moments[0][i] + slope
+      memory.moments[0][i] = velocity
+      values[i] -= rate * (nesterov ? slope + momentum * velocity : velocity)
+    }
+  }
+
+  private static func adapt(
+    _ values: inout [Float], _ gradient: [Float], _ memory: inout Memory, _ first: Float, _ second: Float,
+    _ epsilon: Float, decay: Float, rate: Float
+  ) {
+    // The moments begin at 0; these corrections make up for it.
+    let meanPart = 1 - power(first, memory.steps)
+    let squarePart = (1 - power(second, memory.steps)).squareRoot()
+    let length = rate / meanPart
+    for i in values.indices {
+      let slope = gradient[i]
+      let mean = first * memory.moments[0][i] + (1 - first) * slope
+      let square = second * memory.moments[1][i] + (1 - second) * slope * slope
+      memory.moments[0][i] = mean
+      memory.moments[1][i] = square
+      values[i] -= rate * decay * values[i] + length * mean / (square.squareRoot() / squarePart + epsilon)
+    }
+  }
+
+  private static func power(_ base: Float, _ exponent: Int) -> Float {
+    var (result, square, rest) = (1.0, Double(base), exponent)
+    while rest > 0 {
+      if rest & 1 == 1 { result *= square }
+      square *= square
+      rest >>= 1
+    }
+    return Float(result)
+  }
+}
+
+extension [String: Tensor<Float>] {
+  /// The Euclidean norm of all arrays together; the same whatever the order of the dictionary.
+  public var jointNorm: Double {
+    keys.sorted().reduce(0.0) { $0 + (self[$1]?.squaredNorm ?? 0) }.squareRoot()
+  }
+
+  /// The same direction with a joint norm of at most `limit`.
+  public func clipped(to limit: Double) -> [String: Tensor<Float>] {
+    let norm = jointNorm
+    guard norm > limit else { return self }
+    let part = Float(limit / norm)
+    return mapValues { $0.map { $0 * part } }
+  }
+
+  /// Adds arrays that have the same names and shapes.
+  public mutating func add(_ others: [String: Tensor<Float>]) {
+    for (name, other) in others { self[name] = removeValue(forKey: name)?.adding(other) ?? other }
+  }
+}
