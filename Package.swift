@@ -47,6 +47,7 @@ let package = Package(
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("Training", ["Inference"]),
+    module("Recurrent", ["Training"]),
     module("HDF5", ["Basics", "CHDF5"]),
     // Generated: protoc --swift_opt=Visibility=Public --swift_out=. onnx.proto
     .target(
@@ -55,7 +56,7 @@ let package = Package(
     module(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Pipeline", ["Checkpoints", "Training", "Decompositions", "Planning"]),
+    module("Pipeline", ["Checkpoints", "Training", "Recurrent", "Decompositions", "Planning"]),
     .executableTarget(
       name: "kcompress",
       dependencies: [
@@ -79,6 +80,7 @@ let package = Package(
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
     tests(of: "Training"),
+    tests(of: "Recurrent"),
     tests(of: "HDF5"),
     tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
     tests(of: "Pipeline"),
