@@ -72,8 +72,11 @@ public func plan(
       "--keep '\(glob.pattern)'", "matches no layer", "'\(request.checkpoint)' has none of such a name",
       remedy: "kcompress inspect lists the layers")
   }
-  let calibration = try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) }
-  let choices = try LayerSweep(checkpoint, request, calibration, workers: workers).choices(progress: progress)
+  let norms = try request.calibration?.recurrentNorms(of: checkpoint, workers: workers)
+  let calibration =
+    norms == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
+  let choices = try LayerSweep(checkpoint, request, calibration, norms: norms ?? [:], workers: workers)
+    .choices(progress: progress)
   return (
     try choose(among: choices, checkpoint, request),
     checkpoint.notices + (calibration?.notices(on: choices) ?? [])
@@ -100,7 +103,7 @@ private func choose(
     options.append(layerOptions)
   }
   func loss(_ choice: LayerChoices, _ candidate: Candidate) -> Double {
-    choice.sensitivity?.loss(candidate.outputDiscrepancy) ?? candidate.discrepancy * candidate.discrepancy
+    choice.sensitivity?.loss(candidate.outputDiscrepancy) ?? candidate.outputDiscrepancy * candidate.outputDiscrepancy
   }
   let groups = zip(choices, options).map { choice, layerOptions in
     layerOptions.map { option in
