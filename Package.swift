@@ -47,6 +47,7 @@ let package = Package(
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("Training", ["Inference"]),
+    module("Recurrent", ["Training"]),
     module("HDF5", ["Basics", "CHDF5"]),
     // Generated: protoc --swift_opt=Visibility=Public --swift_out=. onnx.proto
     .target(
@@ -56,7 +57,7 @@ let package = Package(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
     .target(
-      name: "Pipeline", dependencies: ["Checkpoints", "Training", "Decompositions", "Planning"],
+      name: "Pipeline", dependencies: ["Checkpoints", "Training", "Recurrent", "Decompositions", "Planning"],
       resources: [.embedInCode("Resources/devices")], swiftSettings: strict),
     .executableTarget(
       name: "kcompress",
@@ -81,6 +82,7 @@ let package = Package(
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
     tests(of: "Training"),
+    tests(of: "Recurrent"),
     tests(of: "HDF5"),
     tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
     tests(of: "Pipeline"),

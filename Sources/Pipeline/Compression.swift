@@ -116,7 +116,7 @@ public func apply(
   var record = try Record(
     replacing: replacements, in: checkpoint, architecture: plan.options.architecture, plan: plan)
   // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
-  if fitted.outcome != nil {
+  if calibration != nil {
     record.promise(
       Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
   }
@@ -176,7 +176,8 @@ private func fit(
   var offsets: [TensorReference: Tensor<Double>] = [:]
   var kernels: [String: Tensor<Double>] = [:]
   let layers: [FittedLayer]
-  if let calibration, !planned.isEmpty {
+  let norms = try calibration?.recurrentNorms(of: checkpoint, workers: workers)
+  if let calibration, norms == nil, !planned.isEmpty {
     let names = Set(planned.map(\.layer.name))
     let dense = checkpoint.layers.filter { layer in
       layer.refusal == nil && !names.contains(layer.name) && !keep.contains { $0.matches(layer.name) }
@@ -188,7 +189,8 @@ private func fit(
   } else {
     let counter = Counter()
     layers = try workers.map(planned) { item in
-      let fitted = try item.candidate.fit(try checkpoint.kernel(of: item.layer), seed: seed)
+      let fitted = try item.candidate.fit(
+        try checkpoint.kernel(of: item.layer), norm: norms?[item.layer.name], seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
     }
@@ -231,6 +233,14 @@ private func measure(
   var result = Measurement(layers: [])
   result.layers = try record.checkLayers(
     in: compressed, original: original, seed: seed, workers: workers, progress: progress)
+  if original.isRecurrent {
+    let sequences = Sequences(seed: seed, symbols: try RecurrentFile(original).model.shape.inputs)
+    let comparison = sequences.compare(try RecurrentFile(compressed).model, try RecurrentFile(original).model)
+    (result.samples, result.network) = (sequences.source, comparison)
+    record.network = Record.NetworkRecord(
+      samples: sequences.segment.rows, seed: seed, relativeDiscrepancy: comparison.relativeDiscrepancy)
+    return result
+  }
   do {
     let before = try Network(original, workers: workers)
     let after = try Network(compressed, workers: workers)

@@ -52,6 +52,26 @@ extension Record.LayerRecord {
   ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
   func check(in compressed: Checkpoint, original: Checkpoint?, seed: UInt64) throws -> LayerCheck {
+    let (shaped, composed) = try weightsAndKernel(in: compressed)
+    var discrepancy: Double?
+    if let original, let originalLayer = original.layers.first(where: { $0.name == name }),
+      originalLayer.kernelShape == convolution.kernelShape
+    {
+      discrepancy = composed.relativeDiscrepancy(from: try original.kernel(of: originalLayer))
+    }
+    return LayerCheck(
+      name: name, structure: structure, discrepancy: discrepancy, promised: promised,
+      execution: try Self.execution(stages, shaped, composed: composed, convolution, seed: seed))
+  }
+
+  /// The kernel that the parts in a compressed checkpoint stand for.
+  ///
+  /// - Throws: as `check`.
+  func composed(in compressed: Checkpoint) throws -> Tensor<Double> { try weightsAndKernel(in: compressed).kernel }
+
+  private func weightsAndKernel(
+    in compressed: Checkpoint
+  ) throws -> (weights: [Tensor<Double>], kernel: Tensor<Double>) {
     func damaged(_ reason: String) -> Failure {
       Failure(
         compressed.path, "layer '\(name)' cannot be checked", reason,
@@ -71,15 +91,7 @@ extension Record.LayerRecord {
     guard let composed = ComposedKernel.compose(stages, weights: shaped, layer: convolution) else {
       throw damaged("its stages do not compose to a kernel of shape \(convolution.kernelShape)")
     }
-    var discrepancy: Double?
-    if let original, let originalLayer = original.layers.first(where: { $0.name == name }),
-      originalLayer.kernelShape == convolution.kernelShape
-    {
-      discrepancy = composed.relativeDiscrepancy(from: try original.kernel(of: originalLayer))
-    }
-    return LayerCheck(
-      name: name, structure: structure, discrepancy: discrepancy, promised: promised,
-      execution: try Self.execution(stages, shaped, composed: composed, convolution, seed: seed))
+    return (shaped, composed)
   }
 
   /// The engine's output for the stages against its output for the dense convolution, on seeded random inputs.

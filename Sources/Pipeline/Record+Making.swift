@@ -26,7 +26,7 @@ extension Record {
         promised: planned[replacement.layer]?.discrepancy ?? 0)
     }
     network =
-      checkpoint.isRunnable
+      checkpoint.isRunnable || checkpoint.isRecurrent
       ? NetworkRecord(samples: randomSampleCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil
   }
 

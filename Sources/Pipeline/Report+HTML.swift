@@ -3,26 +3,35 @@ import Foundation
 extension Report {
   /// One page without any outside resource: it opens from a disk and prints.
   var html: String {
+    Self.page(
+      title,
+      """
+      <dl>
+      \(totals.map { "<dt>\(Self.escaped($0.0))</dt><dd>\(Self.escaped($0.1))</dd>" }.joined(separator: "\n"))
+      </dl>
+      \(result.notices.map { "<p class=\"note\">\(Self.escaped($0))</p>" }.joined(separator: "\n"))
+      <h2>Where the bytes went</h2>
+      \(bytesPicture)
+      \(lossPictures)
+      <h2>Layers</h2>
+      \(layerTable.html)
+      """)
+  }
+
+  /// - Parameter content: HTML below the title.
+  static func page(_ title: String, _ content: String) -> String {
     """
     <!DOCTYPE html>
     <html lang="en">
     <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>\(Self.escaped(title))</title>
-    <style>\(Self.style)</style>
+    <title>\(escaped(title))</title>
+    <style>\(style)</style>
     </head>
     <body>
-    <h1>\(Self.escaped(title))</h1>
-    <dl>
-    \(totals.map { "<dt>\(Self.escaped($0.0))</dt><dd>\(Self.escaped($0.1))</dd>" }.joined(separator: "\n"))
-    </dl>
-    \(result.notices.map { "<p class=\"note\">\(Self.escaped($0))</p>" }.joined(separator: "\n"))
-    <h2>Where the bytes went</h2>
-    \(bytesPicture)
-    \(lossPictures)
-    <h2>Layers</h2>
-    \(layerTableHTML)
+    <h1>\(escaped(title))</h1>
+    \(content)
     </body>
     </html>
 
@@ -41,27 +50,28 @@ extension Report {
     svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; }
     """
 
-  private var layerTableHTML: String {
-    let table = layerTable
+  static func escaped(_ text: String) -> String {
+    text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+      .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
+  }
+}
+
+extension TextTable {
+  var html: String {
     func row(_ cells: [String], _ tag: String) -> String {
       let contents = cells.indices.map { column in
-        let isNumber = table.headings[column].alignment == .right
-        return "<\(tag)\(isNumber ? " class=\"number\"" : "")>\(Self.escaped(cells[column]))</\(tag)>"
+        let isNumber = headings[column].alignment == .right
+        return "<\(tag)\(isNumber ? " class=\"number\"" : "")>\(Report.escaped(cells[column]))</\(tag)>"
       }
       return "<tr>\(contents.joined())</tr>"
     }
     return """
       <table>
-      <thead>\(row(table.headings.map(\.title), "th"))</thead>
+      <thead>\(row(headings.map(\.title), "th"))</thead>
       <tbody>
-      \(table.rows.map { row($0, "td") }.joined(separator: "\n"))
+      \(rows.map { row($0, "td") }.joined(separator: "\n"))
       </tbody>
       </table>
       """
-  }
-
-  static func escaped(_ text: String) -> String {
-    text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-      .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
   }
 }

@@ -7,9 +7,9 @@ extension Report {
     let frontier = plan.frontier.filter { $0.loss > 0 }.map { (x: Double($0.bytes), y: $0.loss) }
     if frontier.count > 1 {
       text += "<h2>Loss against size</h2>\n"
-      text += Plot(xTitle: "bytes of the file", yTitle: "loss", hasLogarithmicX: false)
+      text += Plot(xTitle: "bytes of the file", yTitle: "loss", xScale: .bytes)
         .svg(
-          line: frontier, marks: [(Double(plan.predicted.bytes), plan.predicted.loss, "this plan")],
+          lines: [frontier], marks: [(Double(plan.predicted.bytes), plan.predicted.loss, "this plan")],
           label: "The least loss for every size of the file, and this plan")
     }
     let losses = result.calibration?.layerLosses ?? [:]
@@ -20,30 +20,32 @@ extension Report {
       let ends = pairs.flatMap { [$0.x, $0.y] }
       let (low, high) = (ends.min() ?? 1, ends.max() ?? 1)
       text += "<h2>Predicted and measured loss of every layer alone</h2>\n"
-      text += Plot(xTitle: "predicted", yTitle: "measured", hasLogarithmicX: true)
+      text += Plot(xTitle: "predicted", yTitle: "measured")
         .svg(
-          line: [(low, low), (high, high)], marks: pairs.map { ($0.x, $0.y, $0.name) }, isLabelled: false,
+          lines: [[(low, low), (high, high)]], marks: pairs.map { ($0.x, $0.y, $0.name) }, isLabelled: false,
           label: "Predicted against measured loss, one mark for each layer; on the line they are equal")
     }
     return text
   }
 }
 
-/// A line and marks over axes with a few numbers; the vertical axis is logarithmic.
-private struct Plot {
+/// Lines and marks over axes with a few numbers.
+struct Plot {
   let xTitle: String
   let yTitle: String
-  let hasLogarithmicX: Bool
+  var xScale = Axis.Scale.logarithmic
+  var yScale = Axis.Scale.logarithmic
 
   private static let (width, height) = (1000.0, 420.0)
   private static let (left, right, top, bottom) = (90.0, 30.0, 14.0, 52.0)
 
   func svg(
-    line: [(x: Double, y: Double)], marks: [(x: Double, y: Double, name: String)], isLabelled: Bool = true,
+    lines: [[(x: Double, y: Double)]], marks: [(x: Double, y: Double, name: String)], isLabelled: Bool = true,
     label: String
   ) -> String {
-    let x = Axis(line.map(\.x) + marks.map(\.x), isLogarithmic: hasLogarithmicX)
-    let y = Axis((line.map(\.y) + marks.map(\.y)).filter { $0 > 0 }, isLogarithmic: true)
+    let points = Array(lines.joined())
+    let x = Axis(points.map(\.x) + marks.map(\.x), xScale)
+    let y = Axis((points.map(\.y) + marks.map(\.y)).filter { $0 > 0 }, yScale)
     func place(_ px: Double, _ py: Double) -> (x: String, y: String) {
       let across = Self.left + x.part(px) * (Self.width - Self.left - Self.right)
       let down = Self.height - Self.bottom - y.part(py) * (Self.height - Self.top - Self.bottom)
@@ -61,8 +63,10 @@ private struct Plot {
         "<line x1=\"\(end.x)\" x2=\"\(Self.text(Self.width - Self.right))\" y1=\"\(end.y)\" y2=\"\(end.y)\" stroke=\"#e2e8ee\"/>"
         + "<text x=\"\(Self.text(Self.left - 8))\" y=\"\(end.y)\" text-anchor=\"end\" dominant-baseline=\"middle\" fill=\"#5b6b7c\">\(y.label(tick))</text>\n"
     }
-    let path = line.map { place($0.x, $0.y) }.map { "\($0.x),\($0.y)" }.joined(separator: " ")
-    shapes += "<polyline points=\"\(path)\" fill=\"none\" stroke=\"#8a9bab\" stroke-width=\"2\"/>\n"
+    for line in lines {
+      let path = line.map { place($0.x, $0.y) }.map { "\($0.x),\($0.y)" }.joined(separator: " ")
+      shapes += "<polyline points=\"\(path)\" fill=\"none\" stroke=\"#8a9bab\" stroke-width=\"2\"/>\n"
+    }
     for mark in marks {
       let center = place(mark.x, mark.y)
       let name = Report.escaped(mark.name)
@@ -84,32 +88,50 @@ private struct Plot {
 }
 
 /// The extent of one axis and the numbers that it shows.
-private struct Axis {
+struct Axis {
+  enum Scale {
+    /// From 0, shown in their unit.
+    case bytes
+    /// Whole powers of 10.
+    case logarithmic
+    /// Just what the values need.
+    case tight
+  }
+
   let low: Double
   let high: Double
-  let isLogarithmic: Bool
+  private let scale: Scale
 
-  init(_ values: [Double], isLogarithmic: Bool) {
-    self.isLogarithmic = isLogarithmic
+  init(_ values: [Double], _ scale: Scale) {
+    self.scale = scale
     let (least, most) = (values.min() ?? 1, values.max() ?? 1)
-    if isLogarithmic {
+    switch scale {
+    case .logarithmic:
       (low, high) = (pow(10, floor(log10(least))), pow(10, max(floor(log10(least)) + 1, ceil(log10(most)))))
-    } else {
-      (low, high) = (0, most > 0 ? most : 1)
+    case .bytes: (low, high) = (0, most > 0 ? most : 1)
+    case .tight:
+      let margin = most > least ? 0.05 * (most - least) : 0.05 * max(1, abs(most))
+      (low, high) = (least - margin, most + margin)
     }
   }
 
   /// From 0 at the beginning to 1 at the end.
   func part(_ value: Double) -> Double {
-    isLogarithmic ? log(max(value, low) / low) / log(high / low) : (value - low) / (high - low)
+    scale == .logarithmic ? log(max(value, low) / low) / log(high / low) : (value - low) / (high - low)
   }
 
   var ticks: [Double] {
-    guard isLogarithmic else { return (0...5).map { low + (high - low) * Double($0) / 5 } }
+    guard scale == .logarithmic else { return (0...5).map { low + (high - low) * Double($0) / 5 } }
     let (first, last) = (Int(log10(low).rounded()), Int(log10(high).rounded()))
     let step = max(1, (last - first + 7) / 8)
     return stride(from: first, through: last, by: step).map { pow(10, Double($0)) }
   }
 
-  func label(_ tick: Double) -> String { isLogarithmic ? String(format: "%g", tick) : Format.bytes(Int(tick)) }
+  func label(_ tick: Double) -> String {
+    switch scale {
+    case .bytes: Format.bytes(Int(tick))
+    case .logarithmic: String(format: "%g", tick)
+    case .tight: Format.number(tick)
+    }
+  }
 }

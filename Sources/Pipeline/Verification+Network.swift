@@ -123,7 +123,7 @@ extension Verification {
     }
   }
 
-  private mutating func judgeOutputs(_ request: VerifyRequest, _ record: Record?) {
+  mutating func judgeOutputs(_ request: VerifyRequest, _ record: Record?) {
     if let minimum = request.minimumAgreement, outputs.allSatisfy({ $0.topOneAgreement == nil }) {
       failures.append("top-1 agreement: no output has classes, and at least \(minimum) is asked for")
     }

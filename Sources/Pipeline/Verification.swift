@@ -16,13 +16,15 @@ public struct VerifyRequest: Sendable {
   public var minimumAccuracy: Double?
   public var preparation: SamplePreparation
   public var seed: UInt64?
+  /// For a character model: what its bits per character are measured on.
+  public var text: String?
   public var companions: Companions
 
   public init(
     checkpoint: String, reference: String? = nil, original: String? = nil,
     maximumDiscrepancy: Double? = nil, minimumAgreement: Double? = nil,
     minimumAccuracy: Double? = nil, preparation: SamplePreparation = SamplePreparation(),
-    seed: UInt64? = nil, companions: Companions = Companions()
+    seed: UInt64? = nil, text: String? = nil, companions: Companions = Companions()
   ) {
     self.checkpoint = checkpoint
     self.reference = reference
@@ -32,6 +34,7 @@ public struct VerifyRequest: Sendable {
     self.minimumAccuracy = minimumAccuracy
     self.preparation = preparation
     self.seed = seed
+    self.text = text
     self.companions = companions
   }
 }
@@ -47,6 +50,8 @@ public struct Verification: Sendable {
   public internal(set) var originalAccuracy: Double?
   public internal(set) var psnr: Double?
   public internal(set) var originalPSNR: Double?
+  public internal(set) var bitsPerCharacter: Double?
+  public internal(set) var originalBitsPerCharacter: Double?
   public internal(set) var layers: [LayerCheck] = []
   /// One sentence for each thing that does not hold; the verdict is positive when there is none.
   public internal(set) var failures: [String] = []
@@ -58,7 +63,10 @@ public struct Verification: Sendable {
       "source": .optional(source, JSON.string),
       "outputs": .array(outputs.map(\.json)), "accuracy": .optional(accuracy, JSON.real),
       "original_accuracy": .optional(originalAccuracy, JSON.real), "psnr": .optional(psnr, JSON.real),
-      "original_psnr": .optional(originalPSNR, JSON.real), "layers": .array(layers.map(\.json)),
+      "original_psnr": .optional(originalPSNR, JSON.real),
+      "bits_per_character": .optional(bitsPerCharacter, JSON.real),
+      "original_bits_per_character": .optional(originalBitsPerCharacter, JSON.real),
+      "layers": .array(layers.map(\.json)),
       "failures": .strings(failures), "notices": .strings(notices),
     ]
   }
@@ -90,7 +98,17 @@ public func verify(
       in: checkpoint, original: original.checkpoint, seed: request.seed ?? 0, workers: workers,
       progress: progress)
     verification.judgeLayers(
-      record, checkpoint, maximumDiscrepancy: checkpoint.graph == nil ? request.maximumDiscrepancy : nil)
+      record, checkpoint,
+      maximumDiscrepancy: checkpoint.graph == nil && !checkpoint.isRecurrent ? request.maximumDiscrepancy : nil)
+  }
+  if checkpoint.isRecurrent {
+    try verification.runRecurrent(checkpoint, record, original.checkpoint, request, workers: workers)
+    verification.passed = verification.failures.isEmpty
+    return verification
+  }
+  if request.text != nil {
+    throw Failure(
+      request.checkpoint, "has no bits per character", "it holds no character model", remedy: "leave --text out")
   }
   if checkpoint.graph != nil, record != nil, !checkpoint.isRunnable, request.networkOption == nil {
     verification.notices.append(

@@ -53,6 +53,6 @@ struct KCompress: ParsableCommand {
     subcommands: [
       InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self, ExplainCommand.self,
       TuneCommand.self, RosaCommand.self, DiffCommand.self, BenchCommand.self, DevicesCommand.self,
-      LoaderCommand.self,
+      LoaderCommand.self, RnnCommand.self,
     ])
 }

@@ -162,6 +162,11 @@ extension Verification {
       lines.append(
         "PSNR \(Format.number(psnr)) dB" + (originalPSNR.map { " (original \(Format.number($0)) dB)" } ?? ""))
     }
+    if let bitsPerCharacter {
+      lines.append(
+        "bits per character \(Format.number(bitsPerCharacter))"
+          + (originalBitsPerCharacter.map { " (original \(Format.number($0)))" } ?? ""))
+    }
     if !layers.isEmpty {
       let compared = layers.filter { $0.discrepancy != nil }.count
       lines.append("\(layers.count) compressed layers run as their kernels say, \(compared) compared with the original")

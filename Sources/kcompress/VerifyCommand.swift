@@ -36,6 +36,11 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "The seed of random inputs.")
   var seed: UInt64?
 
+  @Option(
+    help: ArgumentHelp("For a character model: the text on which bits per character are measured.", valueName: "file"),
+    completion: .file())
+  var text: String?
+
   @OptionGroup var companions: CompanionOptions
   @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
@@ -55,7 +60,8 @@ struct VerifyCommand: ParsableCommand {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,
       maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement,
-      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, companions: companions.companions)
+      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, text: text,
+      companions: companions.companions)
     let verification = try common.terminal.withProgress {
       try Pipeline.verify(request, workers: common.workers, progress: $0)
     }

@@ -30,7 +30,7 @@ struct LayerOptions: Sendable {
     let layer = choices.layer
     func option(_ candidate: Candidate?, growth: Int) -> Option {
       let stages = candidate?.stages ?? layer.denseStages
-      let loss = candidate.map { choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.discrepancy * $0.discrepancy }
+      let loss = candidate.map { choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy }
       return Option(
         candidate: candidate, growth: growth, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))

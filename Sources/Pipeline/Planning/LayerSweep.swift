@@ -22,10 +22,16 @@ struct LayerSweep {
   private let checkpoint: Checkpoint
   private let request: PlanRequest
   private let calibration: Calibration?
+  /// Of layers that no calibration measures, by name.
+  private let norms: [String: FitNorm]
   private let cache: SweepCache?
   private let workers: Workers
 
-  init(_ checkpoint: Checkpoint, _ request: PlanRequest, _ calibration: Calibration?, workers: Workers) throws {
+  init(
+    _ checkpoint: Checkpoint, _ request: PlanRequest, _ calibration: Calibration?, norms: [String: FitNorm] = [:],
+    workers: Workers
+  ) throws {
+    self.norms = norms
     self.checkpoint = checkpoint
     self.request = request
     self.calibration = calibration
@@ -49,7 +55,7 @@ struct LayerSweep {
     let counter = Counter()
     let swept = try workers.map(missing) { position in
       let layer = checkpoint.layers[position]
-      var choices = try candidates(for: layer, statistics[layer.name]?.norm)
+      var choices = try candidates(for: layer, statistics[layer.name]?.norm ?? norms[layer.name])
       choices.sensitivity = try calibration?.sensitivity(of: choices, statistics[layer.name], seed: request.seed)
       cache?.keep(choices)
       progress("sweep", counter.next(), of: missing.count, layer.name)

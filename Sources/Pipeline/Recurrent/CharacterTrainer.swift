@@ -1,0 +1,130 @@
+import Basics
+import Foundation
+import Recurrent
+import TensorCore
+import Training
+
+/// Trains a character model by truncated back-propagation through time: Adam, its rate halved on plateaus of the validation loss.
+///
+/// Everything random follows from the seed and the number of the epoch, and all else is in the properties: an epoch that begins from
+/// stored ones is the epoch that would have followed.
+struct CharacterTrainer: Sendable {
+  struct Settings: Sendable, Equatable {
+    /// The characters of a segment; gradients do not reach further back.
+    var steps = 50
+    /// Segments that run together.
+    var batch = 128
+    var rate = 1e-3
+    var state = CharacterLoss.State.reset
+    var seed: UInt64 = 0
+  }
+
+  struct Epoch: Sendable, Equatable {
+    /// Bits per character, on average over the epoch.
+    let training: Double
+    /// Bits per character after the epoch.
+    let validation: Double
+    /// Of the steps in the epoch.
+    let rate: Double
+  }
+
+  let settings: Settings
+  private(set) var model: RecurrentModel
+  /// After the epoch with the least validation loss.
+  private(set) var best: RecurrentModel
+  private(set) var optimizer: Optimizer
+  private(set) var plateau: PlateauHalving
+  private(set) var epochs: [Epoch] = []
+
+  /// The parts into which a batch is divided, whatever the number of threads.
+  private static let parts = 2
+  private static let plateauPatience = 1
+
+  init(_ model: RecurrentModel, _ settings: Settings) {
+    (self.model, best, self.settings) = (model, model, settings)
+    optimizer = Optimizer(.adamW)
+    plateau = PlateauHalving(patience: Self.plateauPatience)
+  }
+
+  /// Goes on where another one was.
+  init(
+    _ model: RecurrentModel, best: RecurrentModel, _ settings: Settings, _ optimizer: Optimizer,
+    plateau: (factor: Double, best: Double, waited: Int), _ epochs: [Epoch]
+  ) {
+    (self.model, self.best, self.settings, self.optimizer, self.epochs) = (model, best, settings, optimizer, epochs)
+    self.plateau = PlateauHalving(
+      patience: Self.plateauPatience, factor: plateau.factor, best: plateau.best, waited: plateau.waited)
+  }
+
+  /// The epoch, counted from 1, with the least validation loss; nil before the first.
+  var bestEpoch: Int? {
+    epochs.indices.min { (epochs[$0].validation, $0) < (epochs[$1].validation, $1) }.map { $0 + 1 }
+  }
+
+  /// Runs one epoch and observes the validation loss.
+  ///
+  /// - Throws: `Failure` where a loss is no number; the trainer is then not to be used again.
+  mutating func run(_ training: [Int], validation: [Int], workers: Workers, progress: Progress) throws {
+    let rate = settings.rate * plateau.factor
+    let batches = batches(training.count)
+    let passes = (0..<Self.parts).map { _ in RecurrentPass(model.shape) }
+    var states = Array(repeating: [Float](), count: Self.parts)
+    var (loss, count) = (0.0, 0)
+    for (number, starts) in batches.enumerated() {
+      let middle = (starts.count + 1) / Self.parts
+      let rows = [starts[..<middle], starts[middle...]].filter { !$0.isEmpty }
+      let weights = RecurrentWeights(model)
+      let predicted = starts.count * settings.steps
+      let (steps, before) = (settings.steps, states)
+      let results = try workers.map(Array(rows.indices)) { part in
+        passes[part].run(
+          weights, Segment(training, starts: Array(rows[part]), steps: steps, states: before[part]),
+          gradientScale: 1 / Float(predicted))
+      }
+      let batchLoss = results.reduce(0) { $0 + $1.loss }
+      guard batchLoss.isFinite else { throw diverged(batch: number + 1, of: batches.count) }
+      var gradients = results[0].gradients
+      for result in results.dropFirst() { gradients.add(result.gradients) }
+      optimizer.step(&model.parameters, gradients, rate: Float(rate))
+      if settings.state == .carried {
+        for (part, result) in results.enumerated() { states[part] = result.states }
+      }
+      (loss, count) = (loss + batchLoss, count + predicted)
+      progress(
+        "epoch \(epochs.count + 1)", number + 1, of: batches.count,
+        "\(Format.number(loss / Double(count) / log(2))) bits per character")
+    }
+    let judged = try CharacterLoss.bitsPerCharacter(
+      model, validation, steps: settings.steps, settings.state, workers: workers)
+    guard judged.isFinite else { throw diverged(batch: batches.count, of: batches.count) }
+    if judged < epochs.map(\.validation).min() ?? .infinity { best = model }
+    epochs.append(Epoch(training: loss / Double(count) / log(2), validation: judged, rate: rate))
+    plateau.observe(judged)
+  }
+
+  /// Where the segments of every batch begin: all over the text in random order, or one after the other in as many places as a batch has
+  /// rows.
+  private func batches(_ length: Int) -> [[Int]] {
+    let (steps, predicted) = (settings.steps, length - 1)
+    switch settings.state {
+    case .reset:
+      var generator = SplitMix64(seed: settings.seed &+ UInt64(epochs.count + 1) &* 0x9E37_79B9_7F4A_7C15)
+      let starts = Array(stride(from: 0, through: predicted - steps, by: steps)).shuffled(using: &generator)
+      return stride(from: 0, to: starts.count, by: settings.batch).map { first in
+        Array(starts[first..<min(first + settings.batch, starts.count)])
+      }
+    case .carried:
+      let streams = max(1, min(settings.batch, predicted / steps))
+      let size = predicted / streams
+      return stride(from: 0, through: size - steps, by: steps).map { place in
+        (0..<streams).map { $0 * size + place }
+      }
+    }
+  }
+
+  private func diverged(batch: Int, of count: Int) -> Failure {
+    Failure(
+      "training", "has diverged", "the loss of batch \(batch) of \(count) in epoch \(epochs.count + 1) is no number",
+      remedy: bestEpoch.map { "the model of epoch \($0) is kept; go on with a lower --rate" } ?? "try a lower --rate")
+  }
+}

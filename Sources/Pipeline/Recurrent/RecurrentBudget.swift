@@ -1,0 +1,169 @@
+import Basics
+import Foundation
+import Recurrent
+
+/// The networks that a budget of parameters allows.
+public enum RecurrentBudget {
+  /// The parts of the parameters that a canonical term's factors take; the first is what is trained.
+  private static let parts = [0.5, 0.125, 0.25, 0.75]
+
+  /// The largest network of a kind with at most so many parameters; none where even the smallest has more. A kind with a rank has several
+  /// choices of state and rank, the most balanced first.
+  public static func choices(_ kind: RecurrentShape.Kind, inputs: Int, parameters: Int) -> [RecurrentShape] {
+    guard kind.hasRank else {
+      return [RecurrentShape.largest(kind, inputs: inputs, parameters: parameters)].compactMap(\.self)
+    }
+    var shapes: [RecurrentShape] = []
+    for part in parts {
+      // All but the factors first: what a network of this kind has beside them does not depend on the rank.
+      let others = Int((1 - part) * Double(parameters))
+      func beside(_ hidden: Int) -> Int {
+        let shape = RecurrentShape(kind, hidden: hidden, inputs: inputs, rank: 1)
+        return shape.parameterCount - (2 * hidden + inputs)
+      }
+      guard beside(1) <= others else { continue }
+      var hidden = 1
+      while beside(hidden + 1) <= others { hidden += 1 }
+      let rank = (parameters - beside(hidden)) / (2 * hidden + inputs)
+      guard rank >= 1 else { continue }
+      let shape = RecurrentShape(kind, hidden: hidden, inputs: inputs, rank: rank)
+      if !shapes.contains(shape) { shapes.append(shape) }
+    }
+    return shapes
+  }
+}
+
+/// What the user asks `rnn budget` to train.
+public struct RecurrentContestRequest: Sendable {
+  /// The kinds that the paper compares.
+  public static let kinds: [RecurrentShape.Kind] = [.rnn, .mirnn, .secondOrder, .cprnn]
+
+  public var budgets: [Int]
+  public var text: String
+  public var validation: String?
+  /// What the models are compared on; nil takes the validation text.
+  public var test: String?
+  public var seeds: Int
+  /// Steps, batch, rate and state as in `RecurrentTrainingRequest`.
+  public var epochs: Int
+  public var patience: Int
+  public var steps: Int
+  public var batch: Int
+  public var rate: Double
+  public var carriesState: Bool
+  /// The HTML form.
+  public var report: String
+  public var overwrite: Bool
+
+  public init(
+    budgets: [Int], text: String, validation: String? = nil, test: String? = nil, seeds: Int = 3, epochs: Int,
+    patience: Int = 5, steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false,
+    report: String, overwrite: Bool = false
+  ) {
+    (self.budgets, self.text, self.validation, self.test, self.seeds) = (budgets, text, validation, test, seeds)
+    (self.epochs, self.patience, self.steps, self.batch, self.rate) = (epochs, patience, steps, batch, rate)
+    (self.carriesState, self.report, self.overwrite) = (carriesState, report, overwrite)
+  }
+}
+
+/// Models of different kinds with equal budgets, trained side by side.
+public struct RecurrentContest: Sendable {
+  public struct Entry: Sendable {
+    public let budget: Int
+    public let shape: RecurrentShape
+    /// Bits per character on the test text, for each seed.
+    public let bits: [Double]
+
+    public var mean: Double { bits.reduce(0, +) / Double(max(1, bits.count)) }
+    /// The standard deviation over the seeds; 0 for one.
+    public var spread: Double {
+      let squares = bits.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      return bits.count > 1 ? (squares / Double(bits.count - 1)).squareRoot() : 0
+    }
+  }
+
+  public let entries: [Entry]
+  public let text: String
+  public let test: String
+  public let epochs: Int
+  public let seconds: Double
+  public let notices: [String]
+
+  public var json: JSON {
+    [
+      "text": .string(text), "test": .string(test), "epochs": .integer(epochs), "seconds": .real(seconds.rounded()),
+      "models": .array(
+        entries.map {
+          [
+            "budget": .integer($0.budget), "model": .string($0.shape.kind.rawValue),
+            "hidden": .integer($0.shape.hidden),
+            "rank": .integer($0.shape.rank), "parameters": .integer($0.shape.parameterCount),
+            "bits_per_character": .array($0.bits.map(JSON.real)), "mean": .real($0.mean), "spread": .real($0.spread),
+          ]
+        }), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// Trains the kinds that the paper compares under every budget with several seeds, and writes a report. Trainings run side by side, each
+/// on one thread.
+///
+/// - Throws: `Failure` where a text does not serve, a budget has no network, or a training diverges.
+public func contestRecurrent(
+  _ request: RecurrentContestRequest, workers: Workers, progress: Progress = .silent
+) throws -> RecurrentContest {
+  let start = ContinuousClock.now
+  let paths = ReportPaths(html: request.report)
+  let texts = [
+    (request.text, "the text"), (request.validation, "the text that judges"), (request.test, "the test text"),
+  ]
+  .compactMap { path, role in path.map { ($0, role) } }
+  try OutputSet(paths.all.map { .init($0, option: "--report") }).check(inputs: texts, overwrite: request.overwrite)
+  let settings = CharacterTrainer.Settings(
+    steps: request.steps, batch: request.batch, rate: request.rate, state: request.carriesState ? .carried : .reset)
+  let split = try TrainingTexts(request.text, validation: request.validation)
+  let vocabulary = Vocabulary(of: split.training + split.validation)
+  let training = CharacterText(path: request.text, split.training, vocabulary)
+  let validation = CharacterText(path: request.validation ?? request.text, split.validation, vocabulary)
+  let test = try request.test.map { try CharacterText(path: $0, vocabulary) } ?? validation
+  try training.require(steps: request.steps)
+  for text in [validation, test] { try text.require(steps: 1) }
+  let contestants = try request.budgets.flatMap { budget in
+    try RecurrentContestRequest.kinds.map { kind in
+      guard let shape = RecurrentBudget.choices(kind, inputs: vocabulary.count, parameters: budget).first else {
+        throw Failure(
+          "budget \(budget)", "allows no \(kind.rawValue)", "the text has \(vocabulary.count - 1) characters",
+          remedy: "give more parameters")
+      }
+      return (budget: budget, shape: shape)
+    }
+  }
+  let runs = contestants.indices.flatMap { contestant in
+    (0..<request.seeds).map { (contestant: contestant, seed: UInt64($0)) }
+  }
+  let counter = Counter()
+  let bits = try workers.map(runs) { run in
+    var settings = settings
+    settings.seed = run.seed
+    let shape = contestants[run.contestant].shape
+    let one = Workers(count: 1)
+    var trainer = CharacterTrainer(RecurrentModel(shape, vocabulary, seed: run.seed), settings)
+    repeat {
+      try trainer.run(training.tokens, validation: validation.tokens, workers: one, progress: .silent)
+    } while trainer.epochs.count < request.epochs
+      && trainer.bestEpoch.map { trainer.epochs.count - $0 <= request.patience } ?? true
+    progress("train", counter.next(), of: runs.count, "\(shape.kind.rawValue) \(run.seed)")
+    return try CharacterLoss.bitsPerCharacter(
+      trainer.best, test.tokens, steps: settings.steps, settings.state, workers: one)
+  }
+  let contest = RecurrentContest(
+    entries: contestants.enumerated().map { index, contestant in
+      RecurrentContest.Entry(
+        budget: contestant.budget, shape: contestant.shape,
+        bits: zip(runs, bits).filter { $0.0.contestant == index }.map(\.1))
+    },
+    text: request.text, test: test.path, epochs: request.epochs, seconds: (ContinuousClock.now - start) / .seconds(1),
+    notices: [training, validation, test].compactMap(\.notice))
+  try contest.write(to: paths, overwrite: request.overwrite)
+  return contest
+}

@@ -1,0 +1,142 @@
+import Basics
+import Checkpoints
+import Foundation
+import Recurrent
+
+/// What the user asks `rnn train` for.
+public struct RecurrentTrainingRequest: Sendable {
+  /// What is trained.
+  public enum Start: Sendable {
+    /// A new network; the rank of a kind that has one.
+    case new(RecurrentShape.Kind, hidden: Int, rank: Int)
+    /// The network in a file.
+    case file(String)
+  }
+
+  public var text: String
+  /// Nil holds out the end of the text.
+  public var validation: String?
+  public var start: Start
+  public var output: String
+  public var epochs: Int
+  /// Epochs without a lower validation loss that are borne.
+  public var patience: Int
+  public var steps: Int
+  public var batch: Int
+  public var rate: Double
+  public var carriesState: Bool
+  public var seed: UInt64
+  public var resumes: Bool
+  public var overwrite: Bool
+
+  public init(
+    text: String, validation: String? = nil, start: Start, output: String, epochs: Int, patience: Int = 5,
+    steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false, seed: UInt64 = 0,
+    resumes: Bool = false, overwrite: Bool = false
+  ) {
+    (self.text, self.validation, self.start, self.output) = (text, validation, start, output)
+    (self.epochs, self.patience, self.steps, self.batch, self.rate) = (epochs, patience, steps, batch, rate)
+    (self.carriesState, self.seed, self.resumes, self.overwrite) = (carriesState, seed, resumes, overwrite)
+  }
+
+  /// Where the state of the training is kept.
+  public var statePath: String { (output as NSString).deletingPathExtension + ".training.safetensors" }
+
+  var settings: CharacterTrainer.Settings {
+    CharacterTrainer.Settings(
+      steps: steps, batch: batch, rate: rate, state: carriesState ? .carried : .reset, seed: seed)
+  }
+}
+
+/// What `rnn train` did.
+public struct RecurrentTrainingResult: Sendable {
+  public struct Epoch: Sendable {
+    public let training: Double
+    public let validation: Double
+    public let rate: Double
+  }
+
+  public let output: String
+  public let shape: RecurrentShape
+  /// All of them, those before a resumption too.
+  public let epochs: [Epoch]
+  /// Counted from 1; its model is in the file.
+  public let bestEpoch: Int
+  public let seconds: Double
+  public let notices: [String]
+
+  /// Of the model in the file.
+  public var bitsPerCharacter: Double { epochs[bestEpoch - 1].validation }
+
+  public var json: JSON {
+    [
+      "output": .string(output), "model": .string(shape.kind.rawValue), "hidden": .integer(shape.hidden),
+      "inputs": .integer(shape.inputs), "rank": .integer(shape.rank), "parameters": .integer(shape.parameterCount),
+      "epochs": .array(
+        epochs.map {
+          [
+            "training_bits": .real($0.training), "validation_bits": .real($0.validation), "rate": .real($0.rate),
+          ]
+        }),
+      "best_epoch": .integer(bestEpoch), "validation_bits": .real(bitsPerCharacter),
+      "seconds": .real((seconds * 1000).rounded() / 1000), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// Trains a character model. The output is replaced whenever the validation loss is lower than ever before, the state of the training after
+/// every epoch, so that an interrupted or diverged training loses nothing.
+///
+/// - Throws: `Failure` where a text or a file does not serve, or a loss is no number.
+public func trainRecurrent(
+  _ request: RecurrentTrainingRequest, workers: Workers, progress: Progress = .silent
+) throws -> RecurrentTrainingResult {
+  let start = ContinuousClock.now
+  let inputs = [(request.text, "the text")] + (request.validation.map { [($0, "the text that judges")] } ?? [])
+  try OutputSet([.init(request.output, option: "-o"), .init(request.statePath, option: "-o")])
+    .check(inputs: inputs, overwrite: request.overwrite || request.resumes)
+  let texts = try TrainingTexts(request.text, validation: request.validation)
+  let first: RecurrentModel
+  var notices: [String] = []
+  switch request.start {
+  case .new(let kind, let hidden, let rank):
+    let vocabulary = Vocabulary(of: texts.training + texts.validation)
+    first = RecurrentModel(
+      RecurrentShape(kind, hidden: hidden, inputs: vocabulary.count, rank: kind.hasRank ? rank : 0), vocabulary,
+      seed: request.seed)
+  case .file(let path):
+    let file = try RecurrentFile(path: path)
+    (first, notices) = (file.model, file.notices)
+  }
+  let training = CharacterText(path: request.text, texts.training, first.vocabulary)
+  let validation = CharacterText(
+    path: request.validation ?? request.text, texts.validation, first.vocabulary)
+  try training.require(steps: request.steps)
+  try validation.require(steps: 1)
+  notices += [training, validation].compactMap(\.notice)
+  var trainer =
+    try request.resumes
+    ? CharacterTrainer(path: request.statePath, request.settings, texts: texts.hashes)
+    : CharacterTrainer(first, request.settings)
+  guard trainer.model.shape == first.shape else {
+    throw Failure(
+      request.statePath, "cannot be resumed", "it holds a \(trainer.model.shape.kind.rawValue) of other dimensions",
+      remedy: "give the same options, or train from the beginning, without --resume")
+  }
+  func isDone(_ trainer: CharacterTrainer) -> Bool {
+    trainer.epochs.count >= request.epochs
+      || trainer.bestEpoch.map { trainer.epochs.count - $0 > request.patience } ?? false
+  }
+  while !isDone(trainer) {
+    try trainer.run(training.tokens, validation: validation.tokens, workers: workers, progress: progress)
+    if trainer.bestEpoch == trainer.epochs.count {
+      try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
+    }
+    try trainer.write(to: request.statePath, texts: texts.hashes)
+  }
+  if request.resumes { try RecurrentFile.write(trainer.best, to: request.output, overwrite: true) }
+  return RecurrentTrainingResult(
+    output: request.output, shape: trainer.best.shape,
+    epochs: trainer.epochs.map { .init(training: $0.training, validation: $0.validation, rate: $0.rate) },
+    bestEpoch: trainer.bestEpoch ?? 1, seconds: (ContinuousClock.now - start) / .seconds(1), notices: notices)
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Basics
+import Pipeline
+import Recurrent
+
+struct RnnBudgetCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "budget", abstract: "Show what networks a number of parameters allows, and let them compete.",
+    discussion: """
+      Without --train it prints states and ranks of every kind. With it, rnn, mirnn, 2rnn and cprnn of each budget are trained side by \
+      side on the text with several seeds, and a report with a plot is written.
+      """)
+
+  @Argument(help: ArgumentHelp("Parameters, the decoder included: 29500, 111k; several for a curve.", valueName: "n"))
+  var budgets: [Count]
+
+  @Option(help: ArgumentHelp("The symbols, without --train; 101 as published unless given.", valueName: "n"))
+  var inputs = 101
+
+  @Option(help: ArgumentHelp("The text to train on.", valueName: "file"), completion: .file())
+  var train: String?
+
+  @Option(
+    help: ArgumentHelp("The text to compare on; the one that judges unless given.", valueName: "file"),
+    completion: .file())
+  var test: String?
+
+  @Option(help: ArgumentHelp("Trainings of each model.", valueName: "n"))
+  var seeds = 3
+
+  @Option(
+    help: ArgumentHelp("Where the HTML report goes; .md and .json lie beside it.", valueName: "file"),
+    completion: .file())
+  var report = "budget.report.html"
+
+  @Flag(help: "Replace files that exist.")
+  var overwrite = false
+
+  @OptionGroup var training: RecurrentTrainingOptions
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try validateExtents([("--inputs", inputs)])
+    guard seeds >= 1 else { throw ValidationError("--seeds must be at least 1, not \(seeds)") }
+  }
+
+  func run() throws {
+    guard let train else {
+      let shapes = budgets.flatMap { budget in
+        RecurrentShape.Kind.allCases.flatMap { kind in
+          RecurrentBudget.choices(kind, inputs: inputs, parameters: budget.value).map { (budget.value, $0) }
+        }
+      }
+      common.terminal.result(Self.json(shapes), Self.table(shapes).text)
+      return
+    }
+    let request = RecurrentContestRequest(
+      budgets: budgets.map(\.value), text: train, validation: training.valid, test: test, seeds: seeds,
+      epochs: training.epochs, patience: training.patience, steps: training.segments.steps, batch: training.batch,
+      rate: training.rate, carriesState: training.segments.carry, report: report, overwrite: overwrite)
+    let contest = try common.terminal.withProgress {
+      try Pipeline.contestRecurrent(request, workers: common.workers, progress: $0)
+    }
+    contest.notices.forEach(common.terminal.notice)
+    common.terminal.result(contest.json, "\(contest.table.text)\n\nreport: \(report)")
+  }
+
+  private static func table(_ shapes: [(budget: Int, shape: RecurrentShape)]) -> TextTable {
+    var table = TextTable([
+      ("budget", .right), ("model", .left), ("states", .right), ("rank", .right), ("parameters", .right),
+    ])
+    for (budget, shape) in shapes {
+      table.add([
+        "\(budget)", shape.kind.rawValue, "\(shape.hidden)", shape.rank > 0 ? "\(shape.rank)" : "",
+        "\(shape.parameterCount)",
+      ])
+    }
+    return table
+  }
+
+  private static func json(_ shapes: [(budget: Int, shape: RecurrentShape)]) -> JSON {
+    [
+      "models": .array(
+        shapes.map { budget, shape in
+          [
+            "budget": .integer(budget), "model": .string(shape.kind.rawValue), "hidden": .integer(shape.hidden),
+            "inputs": .integer(shape.inputs), "rank": .integer(shape.rank),
+            "parameters": .integer(shape.parameterCount),
+          ]
+        })
+    ]
+  }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Pipeline
+import Recurrent
+
+struct RnnTrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Train a character model on a text.",
+    discussion: """
+      The model with the least loss on the validation text is always in the output file; the state of the training lies beside it \
+      (model.training.safetensors), so that --resume goes on after an interruption as if there had been none.
+      """)
+
+  @Argument(help: "A text in UTF-8.", completion: .file())
+  var text: String
+
+  @Option(help: ArgumentHelp("rnn, mirnn, 2rnn, cprnn, birnn or cpbirnn.", valueName: "kind"))
+  var model: RecurrentShape.Kind?
+
+  @Option(help: ArgumentHelp("The numbers of the state.", valueName: "n"))
+  var hidden: Int?
+
+  @Option(help: ArgumentHelp("The products of a cprnn or cpbirnn.", valueName: "n"))
+  var rank: Int?
+
+  @Option(
+    help: ArgumentHelp("Train a model that is there, a compressed one say.", valueName: "file"), completion: .file())
+  var from: String?
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the model goes.", valueName: "file"), completion: .file())
+  var output: String
+
+  @Option(help: "The seed of everything random.")
+  var seed: UInt64 = 0
+
+  @Flag(help: "Go on with an interrupted training of the same options.")
+  var resume = false
+
+  @Flag(help: "Replace files that exist.")
+  var overwrite = false
+
+  @OptionGroup var training: RecurrentTrainingOptions
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard (model == nil) != (from == nil) else {
+      throw ValidationError("give either --model with --hidden, or --from")
+    }
+    guard let model else {
+      guard hidden == nil, rank == nil else { throw ValidationError("--from excludes --hidden and --rank") }
+      return
+    }
+    guard let hidden else { throw ValidationError("--model needs --hidden") }
+    guard (rank != nil) == model.hasRank else {
+      throw ValidationError(model.hasRank ? "a \(model.rawValue) needs --rank" : "a \(model.rawValue) has no --rank")
+    }
+    try validateExtents([("--hidden", hidden), ("--rank", rank ?? 1)])
+  }
+
+  func run() throws {
+    let request = RecurrentTrainingRequest(
+      text: text, validation: training.valid,
+      start: from.map { .file($0) } ?? .new(model ?? .rnn, hidden: hidden ?? 1, rank: rank ?? 0), output: output,
+      epochs: training.epochs, patience: training.patience, steps: training.segments.steps, batch: training.batch,
+      rate: training.rate, carriesState: training.segments.carry, seed: seed, resumes: resume, overwrite: overwrite)
+    let result = try common.terminal.withProgress {
+      try Pipeline.trainRecurrent(request, workers: common.workers, progress: $0)
+    }
+    result.notices.forEach(common.terminal.notice)
+    common.terminal.result(result.json, result.text)
+  }
+}
+
+extension RecurrentTrainingResult {
+  var text: String {
+    var table = TextTable([("epoch", .right), ("training", .right), ("validation", .right), ("rate", .right)])
+    for (number, epoch) in epochs.enumerated() {
+      table.add([
+        "\(number + 1)", Format.number(epoch.training), Format.number(epoch.validation), Format.number(epoch.rate),
+      ])
+    }
+    return """
+      \(table.text)
+
+      \(output): \(shape.sentence), \(Format.number(bitsPerCharacter)) bits per character after epoch \(bestEpoch)
+      """
+  }
+}
+
+extension RecurrentShape {
+  /// `cprnn, 128 states, rank 192, 66 inputs, 93378 parameters`
+  var sentence: String {
+    "\(kind.rawValue), \(hidden) states, \(rank > 0 ? "rank \(rank), " : "")\(inputs) inputs, \(parameterCount) parameters"
+  }
+}

@@ -1,0 +1,233 @@
+import Basics
+import Checkpoints
+import Decompositions
+import Foundation
+import Recurrent
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Pipeline
+
+/// Seeded text of a few words, so that there is something to learn.
+private func text(words count: Int, seed: UInt64 = 3) -> String {
+  let words = ["the", "second", "order", "state", "meets", "every", "letter", "of", "a", "text"]
+  var generator = SplitMix64(seed: seed)
+  return (0..<count).map { _ in words[Int(generator.nextUniform() * Double(words.count))] }.joined(separator: " ")
+}
+
+private let workers = Workers(count: 2)
+
+/// A folder with texts and models, and requests for them.
+private struct Desk {
+  let folder: String
+  var training: String { folder + "/train.txt" }
+  var other: String { folder + "/other.txt" }
+  func path(_ name: String) -> String { folder + "/" + name }
+
+  static func with(_ body: (Desk) throws -> Void) throws {
+    try withTemporaryFolder { folder in
+      let desk = Desk(folder: folder)
+      try Data(text(words: 1200).utf8).write(to: URL(fileURLWithPath: desk.training))
+      try Data((text(words: 300, seed: 8) + " ~!").utf8).write(to: URL(fileURLWithPath: desk.other))
+      try body(desk)
+    }
+  }
+
+  func request(
+    _ kind: RecurrentShape.Kind, hidden: Int = 12, to name: String, epochs: Int, rate: Double = 1e-2,
+    carry: Bool = false,
+    resumes: Bool = false
+  ) -> RecurrentTrainingRequest {
+    RecurrentTrainingRequest(
+      text: training, start: .new(kind, hidden: hidden, rank: kind.hasRank ? 8 : 0), output: path(name), epochs: epochs,
+      steps: 20, batch: 16, rate: rate, carriesState: carry, seed: 4, resumes: resumes)
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] { try InputFile.read(path(name)) }
+
+  func bits(_ name: String, carry: Bool = false) throws -> Double {
+    try evaluateRecurrent(model: path(name), text: other, steps: 20, carriesState: carry, workers: workers)
+      .bitsPerCharacter
+  }
+}
+
+@Suite struct RecurrentTests {
+  /// Every kind learns; that takes the entropy of single letters, above 3.5 bits here, below what follows from the letters before.
+  @Test(arguments: RecurrentShape.Kind.allCases)
+  func trainingLowersTheLoss(kind: RecurrentShape.Kind) throws {
+    try Desk.with { desk in
+      let result = try trainRecurrent(desk.request(kind, to: "a.safetensors", epochs: 6), workers: workers)
+      #expect(result.epochs.count == 6)
+      let first = try #require(result.epochs.first).training
+      #expect(result.bitsPerCharacter < 0.8 * first, "\(result.epochs)")
+      let file = try RecurrentFile(path: result.output)
+      #expect(file.model.shape.kind == kind)
+      // The text ends in three characters that the model has not seen: ~ ! are unknown.
+      let evaluation = try evaluateRecurrent(model: result.output, text: desk.other, steps: 20, workers: workers)
+      #expect(evaluation.unknown == 2 && evaluation.notices.contains { $0.contains("2 of the") })
+      #expect(evaluation.bitsPerCharacter < first)
+    }
+  }
+
+  /// Stopped after two epochs and resumed, a training ends in the same bytes; and so it does on one thread.
+  @Test(arguments: [false, true])
+  func resumedTrainingIsTheSame(carry: Bool) throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.cprnn, to: "whole.safetensors", epochs: 4, carry: carry), workers: workers)
+      _ = try trainRecurrent(desk.request(.cprnn, to: "parts.safetensors", epochs: 2, carry: carry), workers: workers)
+      #expect(try desk.bytes("parts.safetensors") != desk.bytes("whole.safetensors"))
+      let resumed = try trainRecurrent(
+        desk.request(.cprnn, to: "parts.safetensors", epochs: 4, carry: carry, resumes: true), workers: workers)
+      #expect(resumed.epochs.count == 4)
+      _ = try trainRecurrent(
+        desk.request(.cprnn, to: "single.safetensors", epochs: 4, carry: carry), workers: Workers(count: 1))
+      for name in ["parts", "single"] {
+        #expect(try desk.bytes("\(name).safetensors") == desk.bytes("whole.safetensors"))
+        #expect(try desk.bytes("\(name).training.safetensors") == desk.bytes("whole.training.safetensors"))
+      }
+    }
+  }
+
+  @Test func aResumptionWithOtherOptionsIsRefused() throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.rnn, to: "a.safetensors", epochs: 1), workers: workers)
+      let rate = #expect(throws: Failure.self) {
+        try trainRecurrent(
+          desk.request(.rnn, to: "a.safetensors", epochs: 2, rate: 2e-2, resumes: true), workers: workers)
+      }
+      #expect(rate?.description.contains("it was trained with the settings") == true)
+      let shape = #expect(throws: Failure.self) {
+        try trainRecurrent(
+          desk.request(.rnn, hidden: 13, to: "a.safetensors", epochs: 2, resumes: true), workers: workers)
+      }
+      #expect(shape?.description.contains("of other dimensions") == true)
+    }
+  }
+
+  /// A loss that is no number ends the training in a sentence; the best model stays.
+  @Test func divergedTrainingLosesNothing() throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 1), workers: workers)
+      var request = desk.request(.secondOrder, to: "b.safetensors", epochs: 9, rate: 1e30)
+      request.start = .file(desk.path("a.safetensors"))
+      let failure = #expect(throws: Failure.self) { try trainRecurrent(request, workers: workers) }
+      #expect(failure?.description.contains("has diverged") == true, "\(failure?.description ?? "")")
+      #expect(try desk.bits("a.safetensors").isFinite)
+    }
+  }
+
+  /// A network of zeros gives every symbol the same probability, whole segments or not, carried or not.
+  @Test(arguments: [false, true])
+  func zerosCostTheLogarithmOfTheSymbols(carry: Bool) throws {
+    try Desk.with { desk in
+      let shape = RecurrentShape(.rnn, hidden: 3, inputs: 5)
+      var model = RecurrentModel(shape, Vocabulary(of: "abcd"), seed: 1)
+      model.parameters = model.parameters.mapValues { Tensor(zeros: $0.shape) }
+      try RecurrentFile.write(model, to: desk.path("zero.safetensors"), overwrite: false)
+      #expect(abs(try desk.bits("zero.safetensors", carry: carry) - log2(5)) <= 1e-6)
+    }
+  }
+
+  /// Planned, applied and verified, with every structure; a CP is a cprnn, the others run as the tensor that they stand for.
+  @Test(arguments: ["cp", "tucker", "tt", "sekron"])
+  func secondOrderTensorsAreLayers(structure: String) throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 3), workers: workers)
+      let original = try Checkpoint.open(desk.path("a.safetensors"))
+      #expect(original.layers.map(\.name) == ["bilinear"])
+      let budget = original.byteCount * 7 / 10
+      let request = PlanRequest(
+        checkpoint: original.path, budget: budget, structures: [structure],
+        calibration: structure == "cp" ? CalibrationSource(path: desk.training) : nil)
+      guard case .plan(let plan) = try plan(request, workers: workers).outcome else {
+        Issue.record("no plan")
+        return
+      }
+      #expect(plan.layers[0].structure == structure)
+      let planPath = desk.path("a.plan.json")
+      try OutputFile.write(plan.json.text().utf8, to: planPath, overwrite: false)
+      let result = try apply(ApplyRequest(plan: planPath), workers: workers)
+      #expect(result.bytes <= budget && result.bytes == plan.predicted.bytes)
+      let discrepancy = try #require(result.network).relativeDiscrepancy
+      let verification = try verify(VerifyRequest(checkpoint: result.output, text: desk.other), workers: workers)
+      #expect(verification.passed, "\(verification.failures)")
+      #expect(abs((verification.outputs.first?.relativeDiscrepancy ?? .nan) - discrepancy) <= 1e-6)
+      let bits = try #require(verification.bitsPerCharacter)
+      let before = try #require(verification.originalBitsPerCharacter)
+      #expect(bits < before + 1 && bits >= before - 0.5)
+
+      let file = try RecurrentFile(path: result.output)
+      #expect(file.model.shape.kind == (structure == "cp" ? .cprnn : .secondOrder))
+      #expect(file.notices.isEmpty == (structure == "cp"))
+      // Whatever form it runs in, it is the kernel that the file's weights compose to.
+      let record = try #require(try Checkpoint.open(result.output).record.map(Record.init))
+      let composed = try record.layers[0].composed(in: Checkpoint.open(result.output))
+      #expect(file.model.bilinearTensor.relativeDiscrepancy(from: composed) <= 1e-6)
+      let tight = try verify(
+        VerifyRequest(checkpoint: result.output, maximumDiscrepancy: discrepancy / 2), workers: workers)
+      #expect(!tight.passed)
+    }
+  }
+
+  /// A fit in the norm of the states and characters keeps more of what the model says than one in the norm of the weights.
+  @Test func conversionsFitTheTextBetter() throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 5), workers: workers)
+      func convert(rank: Int, calibration: String?, to name: String) throws -> RecurrentConversion {
+        try convertRecurrent(
+          model: desk.path("a.safetensors"), to: .cprnn, rank: rank, calibration: calibration, output: desk.path(name),
+          workers: workers)
+      }
+      let plain = try convert(rank: 6, calibration: nil, to: "plain.safetensors")
+      let fitted = try convert(rank: 6, calibration: desk.training, to: "fitted.safetensors")
+      #expect(plain.shape.rank == 6 && plain.discrepancy ?? 1 < 1)
+      #expect(plain.discrepancy ?? 1 < fitted.discrepancy ?? 0)
+      #expect(try desk.bits("fitted.safetensors") < desk.bits("plain.safetensors"))
+      // At full rank, min(n^2, n d), nothing is lost.
+      let full = try convert(rank: 144, calibration: nil, to: "full.safetensors")
+      #expect(full.discrepancy == nil)
+      let (model, same) = (
+        try RecurrentFile(path: desk.path("a.safetensors")).model, try RecurrentFile(path: full.output).model
+      )
+      let sequences = Sequences(seed: 1, symbols: model.shape.inputs)
+      #expect(sequences.compare(same, model).relativeDiscrepancy <= 1e-6)
+      let refused = #expect(throws: Failure.self) {
+        try convertRecurrent(
+          model: full.output, to: .mirnn, output: desk.path("no.safetensors"), workers: workers)
+      }
+      #expect(refused?.description.contains("a cprnn has no such form") == true)
+    }
+  }
+
+  @Test func budgetsAreFilled() throws {
+    for kind in RecurrentShape.Kind.allCases {
+      let choices = RecurrentBudget.choices(kind, inputs: 101, parameters: 111_000)
+      #expect(choices.count == (kind.hasRank ? 4 : 1))
+      for shape in choices {
+        // One state more, or one product more, would be too many.
+        #expect(shape.parameterCount <= 111_000 && shape.parameterCount > 100_000, "\(shape)")
+      }
+    }
+    #expect(RecurrentBudget.choices(.secondOrder, inputs: 101, parameters: 100).isEmpty)
+  }
+
+  @Test func contestsReportEveryModel() throws {
+    try Desk.with { desk in
+      let request = RecurrentContestRequest(
+        budgets: [1500, 3000], text: desk.training, test: desk.other, seeds: 2, epochs: 1, steps: 20, batch: 16,
+        report: desk.path("r.html"))
+      let contest = try contestRecurrent(request, workers: workers)
+      #expect(contest.entries.map(\.shape.kind) == RecurrentContestRequest.kinds + RecurrentContestRequest.kinds)
+      #expect(contest.entries.allSatisfy { $0.bits.count == 2 && $0.mean.isFinite && $0.spread > 0 })
+      let html = String(decoding: try desk.bytes("r.html"), as: UTF8.self)
+      #expect(html.components(separatedBy: "<polyline").count == 5)
+      #expect(html.components(separatedBy: "<circle").count == 9)
+      let single = try contestRecurrent(
+        RecurrentContestRequest(
+          budgets: [1500], text: desk.training, test: desk.other, seeds: 2, epochs: 1, steps: 20, batch: 16,
+          report: desk.path("s.html")), workers: Workers(count: 1))
+      #expect(single.entries.map(\.bits) == Array(contest.entries.map(\.bits).prefix(4)))
+    }
+  }
+}
