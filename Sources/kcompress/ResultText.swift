@@ -77,7 +77,8 @@ extension PlanDocument {
     cost(
       "activations alive at once", predicted.ram.map(Format.bytes), budget.ram.map(Format.bytes),
       original.ram.map(Format.bytes))
-    let savesNoTime = isCompressed && predicted.latency.flatMap { after in original.latency.map { after >= $0 } } ?? false
+    let savesNoTime =
+      isCompressed && predicted.latency.flatMap { after in original.latency.map { after >= $0 } } ?? false
     cost(
       "time on \(options.device ?? "the device")", predicted.latency.map(Format.seconds),
       budget.latency.map(Format.seconds), original.latency.map(Format.seconds),
@@ -91,7 +92,8 @@ extension PlanDocument {
     if !kept.isEmpty {
       let parts = sizes.sorted { $0.key < $1.key }.map { "\($0.value.count): \($0.key)" }
       lines.append(
-        "\(kept.count) other tensors are kept, \(kept.reduce(0) { $0 + $1.bytes }) bytes (\(parts.joined(separator: "; ")))")
+        "\(kept.count) other tensors are kept, \(kept.reduce(0) { $0 + $1.bytes }) bytes (\(parts.joined(separator: "; ")))"
+      )
     }
     if options.calibration == nil, isCompressed {
       lines.append(

@@ -55,11 +55,14 @@ extension Stage {
     case .convolution(let convolution):
       let window = convolution.window
       let flags = [
-        convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 }, window.dilation.contains { $0 > 1 },
+        convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 },
+        window.dilation.contains { $0 > 1 },
         window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
       ]
       let numbers =
-        convolution.kernelShape + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
+        convolution.kernelShape + [
+          convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount,
+        ]
         + window.dilation
       return "convolution \(flags) \(numbers.map(\.lengths))"
     case .permutation(let axes, let order): return "permutation \(axes) \(order)"

@@ -30,7 +30,9 @@ struct LayerOptions: Sendable {
     let layer = choices.layer
     func option(_ candidate: Candidate?, growth: Int) -> Option {
       let stages = candidate?.stages ?? layer.denseStages
-      let loss = candidate.map { choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy }
+      let loss = candidate.map {
+        choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy
+      }
       return Option(
         candidate: candidate, growth: growth, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
@@ -58,7 +60,8 @@ struct LayerOptions: Sendable {
     var result = self
     result.options = options.filter { ($0.ram ?? 0) <= ram }
     if result.options.count < options.count {
-      result.notes.append("\(options.count - result.options.count) of \(options.count) forms need more RAM than there is")
+      result.notes.append(
+        "\(options.count - result.options.count) of \(options.count) forms need more RAM than there is")
     }
     return result
   }

@@ -67,7 +67,9 @@ struct LayerSweep {
 
   /// A layer that stays dense without a search; nil for others.
   private func refused(_ layer: Layer) -> LayerChoices? {
-    (request.recipe.refusal(of: layer.name) ?? layer.refusal).map { LayerChoices(layer: layer, candidates: [], refusal: $0) }
+    (request.recipe.refusal(of: layer.name) ?? layer.refusal).map {
+      LayerChoices(layer: layer, candidates: [], refusal: $0)
+    }
   }
 
   private func candidates(for layer: Layer, _ norm: FitNorm?) throws -> LayerChoices {
