@@ -25,7 +25,7 @@ struct LayerOptions: Sendable {
   private(set) var notes: [String] = []
 
   /// Candidates that save bytes, operations or time and that the recipe and the device's runtime accept; and the dense kernel.
-  init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: inout FileSizeModel) throws {
+  init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: FileSizeModel) throws {
     self.choices = choices
     let layer = choices.layer
     func option(_ candidate: Candidate?, growth: Int) -> Option {
@@ -42,13 +42,14 @@ struct LayerOptions: Sendable {
       options.append(option(nil, growth: 0))
     }
     var missing: [String: Set<String>] = [:]
-    for candidate in choices.candidates where request.recipe.accepts(candidate, for: layer.name, parameters: count) {
-      if let operation = request.device?.missingOperation(in: candidate.stages) {
-        missing[operation, default: []].insert(candidate.structure)
-        continue
-      }
-      let growth = try sizes.growth(layer, candidate)
-      if growth < 0 { options.append(option(candidate, growth: growth)) }
+    let runnable = choices.candidates.filter { candidate in
+      guard request.recipe.accepts(candidate, for: layer.name, parameters: count) else { return false }
+      guard let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
+      missing[operation, default: []].insert(candidate.structure)
+      return false
+    }
+    for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) where growth < 0 {
+      options.append(option(candidate, growth: growth))
     }
     notes = missing.sorted { $0.key < $1.key }.map { operation, structures in
       "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"

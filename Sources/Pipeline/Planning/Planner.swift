@@ -43,10 +43,10 @@ public struct Planner {
       norms == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
     let choices = try LayerSweep(checkpoint, request, calibration, norms: norms ?? [:], workers: workers)
       .choices(progress: progress)
-    var sizes = try FileSizeModel(checkpoint) { replacements in
+    let sizes = try FileSizeModel(checkpoint) { replacements in
       try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
     }
-    layers = try choices.map { try LayerOptions($0, request, costs, &sizes) }
+    layers = try workers.map(choices) { try LayerOptions($0, request, costs, sizes) }
     self.request = request
     self.checkpoint = checkpoint
     self.costs = costs
