@@ -20,7 +20,7 @@ import Testing
       PlanRequest(checkpoint: path, budget: .init(), recipe: Recipe(structures: ["svd", "gkpd"])),
       workers: Workers(count: 2))
     let layers = planner.layers
-    let slack = BudgetedSelection.slack(layers: layers.count)
+    let slack = planner.sizes.slack
     var generator = SplitMix64(seed: 50)
     for _ in 0..<40 {
       // Few layers, or most of them.

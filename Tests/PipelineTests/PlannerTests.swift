@@ -111,7 +111,7 @@ import Testing
       frontier.count > 5 && zip(frontier, frontier.dropFirst()).allSatisfy { $0.bytes < $1.bytes && $0.loss > $1.loss })
     for point in frontier.dropFirst() {
       // The sizes of a frontier are sums of growths.
-      let slack = BudgetedSelection.slack(layers: planner.layers.count)
+      let slack = planner.sizes.slack
       let own = try plan(planner.plan(.leastLoss, within: .init(bytes: point.bytes + slack)))
       #expect(own.predicted.loss <= point.loss * (1 + 1e-9))
     }

@@ -42,7 +42,7 @@ import Testing
       let budget = 50_000 - Int(generator.next() % 9000)
       let fitting = file.allPicks.filter { file.size($0) <= budget }
       let selection = try BudgetedSelection(
-        groups: file.groups, limits: [Double(budget - file.dense), .infinity, .infinity, 0]
+        groups: file.groups, limits: [Double(budget - file.dense), .infinity, .infinity, 0], slack: 16
       ) { file.size($0) - file.dense }
       if let selection {
         let (picks, solver) = (selection.picks, selection.solver)
@@ -67,7 +67,7 @@ import Testing
   @Test func nothingIsChosenBeyondTheBudget() throws {
     let groups = [[KnapsackItem(cost: 0, loss: 0), KnapsackItem(cost: -100, loss: 1)]]
     func selection(_ limit: Double) throws -> BudgetedSelection? {
-      try BudgetedSelection(groups: groups, limits: [limit, .infinity, .infinity, 0]) { Int(groups[0][$0[0]].costs[0]) }
+      try BudgetedSelection(groups: groups, limits: [limit, .infinity, .infinity, 0], slack: 16) { Int(groups[0][$0[0]].costs[0]) }
     }
     #expect(try selection(-101) == nil)
     #expect(try selection(-100)?.picks == [1])

@@ -13,21 +13,18 @@ struct BudgetedSelection {
   /// What one unit of each limit more would take off the loss.
   let prices: CostVector
 
-  /// How far the sum of the layers' growths and the file's real growth can be apart: digits in headers and alignment, for each layer
-  /// and once.
-  static func slack(layers: Int) -> Int { 64 + 8 * layers }
-
   /// - Parameters:
   ///   - groups: for each layer its options; the first cost is what the file grows by.
   ///   - limits: of the sums of costs, the first without the file's size with no layer replaced; infinite where there is none.
-  ///   - limitsFile: whether the first limit is one on the file, whose size only nearly adds up.
+  ///   - slack: how far the sum of growths and the file's real growth can be apart; nil where the first limit is not one on the file.
   ///   - measure: the exact growth of the file for one pick from each group.
   /// - Returns: nil where no selection was found.
   init?(
-    groups all: [[KnapsackItem]], limits: CostVector, limitsFile: Bool = true, measure: ([Int]) throws -> Int
+    groups all: [[KnapsackItem]], limits: CostVector, slack: Int?, measure: ([Int]) throws -> Int
   ) throws {
     let (groups, finite) = Self.limited(all, limits)
-    let slack = limitsFile ? Double(Self.slack(layers: groups.count)) : 0
+    let limitsFile = slack != nil
+    let slack = Double(slack ?? 0)
     let smallest = groups.reduce(0) { $0 + ($1.map(\.costs[0]).min() ?? 0) }
     var capacity = finite
     capacity[0] += slack

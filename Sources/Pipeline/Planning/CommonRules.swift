@@ -15,7 +15,7 @@ extension Planner {
   /// - Throws: `Failure` where a file's size cannot be told.
   public func outcome(of rule: CommonRule, bytes budget: Int) throws -> (loss: Double, bytes: Int)? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
-    func size(_ picks: [Int]) throws -> Int { try denseByteCount + growth(layers, picks) }
+    func size(_ picks: [Int]) throws -> Int { try sizes.denseByteCount + growth(layers, picks) }
     func total(_ picks: [Int]) -> Double { zip(layers, picks).reduce(0) { $0 + $1.0.options[$1.1].loss } }
     switch rule {
     case .greedy:

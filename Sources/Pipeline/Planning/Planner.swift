@@ -15,7 +15,7 @@ public struct Planner {
   private let request: PlanRequest
   private let checkpoint: Checkpoint
   private let costs: NetworkCosts
-  private let sizes: FileSizeModel
+  let sizes: FileSizeModel
   let layers: [LayerOptions]
   public let notices: [String]
 
@@ -97,7 +97,9 @@ public struct Planner {
 
   private func select(_ layers: [LayerOptions], _ limits: PlanDocument.Budget) throws -> BudgetedSelection? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
-    return try BudgetedSelection(groups: layers.map(\.items), limits: vector(limits)) { try growth(layers, $0) }
+    return try BudgetedSelection(groups: layers.map(\.items), limits: vector(limits), slack: sizes.slack) {
+      try growth(layers, $0)
+    }
   }
 
   /// The limits on what layers add: bytes, multiply-accumulates, seconds.
@@ -114,9 +116,6 @@ public struct Planner {
     guard let ram = limits.ram, let outside = costs.ram(outside: layers.map(\.choices.layer)) else { return true }
     return outside.bytes <= ram
   }
-
-  /// The size of the file with every layer as it is.
-  var denseByteCount: Int { sizes.denseByteCount }
 
   /// What the file grows by, exactly.
   func growth(_ layers: [LayerOptions], _ picks: [Int]) throws -> Int {
@@ -155,7 +154,7 @@ public struct Planner {
     }
     var allowed = vector(limits)
     allowed[axis] = maximumLoss
-    let selection = try BudgetedSelection(groups: swapped, limits: allowed, limitsFile: axis != 0) { picks in
+    let selection = try BudgetedSelection(groups: swapped, limits: allowed, slack: axis == 0 ? nil : sizes.slack) { picks in
       try growth(layers, picks)
     }
     guard let selection else { return nil }
