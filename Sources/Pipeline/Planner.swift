@@ -72,10 +72,10 @@ public func plan(
       "--keep '\(glob.pattern)'", "matches no layer", "'\(request.checkpoint)' has none of such a name",
       remedy: "kcompress inspect lists the layers")
   }
-  let norms = try request.calibration?.recurrentNorms(of: checkpoint, workers: workers)
+  let recurrent = try request.calibration?.recurrentCalibration(of: checkpoint, workers: workers)
   let calibration =
-    norms == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
-  let choices = try LayerSweep(checkpoint, request, calibration, norms: norms ?? [:], workers: workers)
+    recurrent == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
+  let choices = try LayerSweep(checkpoint, request, calibration, norms: recurrent?.norms ?? [:], workers: workers)
     .choices(progress: progress)
   return (
     try choose(among: choices, checkpoint, request),

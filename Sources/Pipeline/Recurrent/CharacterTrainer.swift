@@ -19,14 +19,7 @@ struct CharacterTrainer: Sendable {
     var seed: UInt64 = 0
   }
 
-  struct Epoch: Sendable, Equatable {
-    /// Bits per character, on average over the epoch.
-    let training: Double
-    /// Bits per character after the epoch.
-    let validation: Double
-    /// Of the steps in the epoch.
-    let rate: Double
-  }
+  typealias Epoch = RecurrentTrainingResult.Epoch
 
   let settings: Settings
   private(set) var model: RecurrentModel
@@ -59,6 +52,11 @@ struct CharacterTrainer: Sendable {
   /// The epoch, counted from 1, with the least validation loss; nil before the first.
   var bestEpoch: Int? {
     epochs.indices.min { (epochs[$0].validation, $0) < (epochs[$1].validation, $1) }.map { $0 + 1 }
+  }
+
+  /// Whether so many epochs have run, or more than `patience` of them have brought nothing.
+  func isDone(epochs limit: Int, patience: Int) -> Bool {
+    epochs.count >= limit || bestEpoch.map { epochs.count - $0 > patience } ?? false
   }
 
   /// Runs one epoch and observes the validation loss.

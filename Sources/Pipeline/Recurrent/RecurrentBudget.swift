@@ -148,10 +148,9 @@ public func contestRecurrent(
     let shape = contestants[run.contestant].shape
     let one = Workers(count: 1)
     var trainer = CharacterTrainer(RecurrentModel(shape, vocabulary, seed: run.seed), settings)
-    repeat {
+    while !trainer.isDone(epochs: request.epochs, patience: request.patience) {
       try trainer.run(training.tokens, validation: validation.tokens, workers: one, progress: .silent)
-    } while trainer.epochs.count < request.epochs
-      && trainer.bestEpoch.map { trainer.epochs.count - $0 <= request.patience } ?? true
+    }
     progress("train", counter.next(), of: runs.count, "\(shape.kind.rawValue) \(run.seed)")
     return try CharacterLoss.bitsPerCharacter(
       trainer.best, test.tokens, steps: settings.steps, settings.state, workers: one)

@@ -50,9 +50,12 @@ public struct RecurrentTrainingRequest: Sendable {
 
 /// What `rnn train` did.
 public struct RecurrentTrainingResult: Sendable {
-  public struct Epoch: Sendable {
+  public struct Epoch: Sendable, Equatable {
+    /// Bits per character, on average over the epoch.
     public let training: Double
+    /// Bits per character after the epoch.
     public let validation: Double
+    /// Of the steps in the epoch.
     public let rate: Double
   }
 
@@ -123,11 +126,7 @@ public func trainRecurrent(
       request.statePath, "cannot be resumed", "it holds a \(trainer.model.shape.kind.rawValue) of other dimensions",
       remedy: "give the same options, or train from the beginning, without --resume")
   }
-  func isDone(_ trainer: CharacterTrainer) -> Bool {
-    trainer.epochs.count >= request.epochs
-      || trainer.bestEpoch.map { trainer.epochs.count - $0 > request.patience } ?? false
-  }
-  while !isDone(trainer) {
+  while !trainer.isDone(epochs: request.epochs, patience: request.patience) {
     try trainer.run(training.tokens, validation: validation.tokens, workers: workers, progress: progress)
     if trainer.bestEpoch == trainer.epochs.count {
       try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
@@ -137,6 +136,6 @@ public func trainRecurrent(
   if request.resumes { try RecurrentFile.write(trainer.best, to: request.output, overwrite: true) }
   return RecurrentTrainingResult(
     output: request.output, shape: trainer.best.shape,
-    epochs: trainer.epochs.map { .init(training: $0.training, validation: $0.validation, rate: $0.rate) },
+    epochs: trainer.epochs,
     bestEpoch: trainer.bestEpoch ?? 1, seconds: (ContinuousClock.now - start) / .seconds(1), notices: notices)
 }
