@@ -43,7 +43,7 @@ let package = Package(
     module("TensorCore", ["Basics"]),
     module("LinearAlgebra", ["TensorCore", "COpenBLAS"]),
     module("ModelGraph", ["TensorCore"]),
-    module("Planning", ["Basics"]),
+    module("Planning", ["ModelGraph"]),
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("Training", ["Inference"]),
@@ -56,7 +56,9 @@ let package = Package(
     module(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
-    module("Pipeline", ["Checkpoints", "Training", "Recurrent", "Decompositions", "Planning"]),
+    .target(
+      name: "Pipeline", dependencies: ["Checkpoints", "Training", "Recurrent", "Decompositions", "Planning"],
+      resources: [.embedInCode("Resources/devices")], swiftSettings: strict),
     .executableTarget(
       name: "kcompress",
       dependencies: [

@@ -101,7 +101,7 @@ def case(name, ratio, structures, seed, baseline, samples, folder):
         # Equal in every layer, so the size of the file is what it is; the weights decide about the fits.
         run("plan", checkpoint, "--budget", budget, "--structures", "cp", "--no-cache", "-o", plan)
         uniform(plan, ratio)
-        planning = 0.0
+        planning, plan_memory = 0.0, 0
     else:
         _, planning, plan_memory = run(
             "plan", checkpoint, "--budget", budget, "--seed", seed, "--cache", folder / "cache", "-o", plan, *chosen,
@@ -121,7 +121,7 @@ def case(name, ratio, structures, seed, baseline, samples, folder):
     print(
         f"| {name} | {ratio:g} | {baseline or structures} | {seed} | {applied['bytes']} | {reached[0]} | {reached[1]} "
         f"| {f'{100 * agreement:.1f}' if agreement is not None else '-'} | {' '.join(losses[:1] + losses[-1:]) or '-'} "
-        f"| {planning:.0f} + {applying:.0f} | {memory / 1e6:.0f} |",
+        f"| {planning:.0f} + {applying:.0f} | {plan_memory / 1e6:.0f}, {memory / 1e6:.0f} |",
         flush=True)
 
 
@@ -132,7 +132,7 @@ def main():
     parser.add_argument("--structures", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--baseline", choices=["uniform", "weights"])
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=2000)
     arguments = parser.parse_args()
     print("| network | ratio | structures | seed | bytes | reached | original | agreement | loss | seconds | MB |")
     print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)

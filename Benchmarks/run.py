@@ -15,7 +15,12 @@ import subprocess
 import tempfile
 import time
 
+import adaptation
+import latency
+import planning
+import rosa
 import structures
+import training
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -172,7 +177,7 @@ def compare_with_onnxruntime(name, checkpoint, session, inputs, repetitions, rou
         theirs.append(statistics.median(times[1:]))
         done = subprocess.run(
             [PROGRAM, "bench", str(checkpoint), "--batch", str(len(inputs)), "--threads", str(THREADS), "--repetitions",
-             str(repetitions), "--input-shape", "x".join(map(str, inputs.shape[1:])), "--json"],
+             str(repetitions), "--input-shape", "x".join(map(str, inputs.shape[1:])), "--no-profile", "--json"],
             capture_output=True, text=True, check=True)
         ours.append(json.loads(done.stdout)["median"])
     ratios = [t / o for t, o in zip(theirs, ours)]
@@ -190,3 +195,8 @@ if __name__ == "__main__":
     onnx_against_onnxruntime("cifar_resnet/resnet20.onnx", (64, 3, 32, 32))
     onnx_against_onnxruntime("vdsr/vdsr.onnx", (2, 1, 224, 224))
     structures.run(PROGRAM, SHARED)
+    latency.run(PROGRAM, SHARED)
+    planning.run(SHARED)
+    rosa.run()
+    training.run(PROGRAM, SHARED)
+    adaptation.adapt()

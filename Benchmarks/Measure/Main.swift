@@ -12,7 +12,10 @@ import LinearAlgebra
 struct Measure: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kcompress-measure", abstract: "Time parts of kcompress on their own.",
-    subcommands: [FitCommand.self, SpectrumCommand.self, SweepCommand.self, LayersCommand.self, ProductCommand.self])
+    subcommands: [
+      FitCommand.self, SpectrumCommand.self, SweepCommand.self, LayersCommand.self, ProductCommand.self,
+      PlanningCommand.self, KnapsackCommand.self, RosaCommand.self,
+    ])
 }
 
 /// `512x512x3x3`

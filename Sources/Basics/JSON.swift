@@ -80,6 +80,12 @@ extension JSON {
     return Int(text) ?? Double(text).flatMap { Int(exactly: $0) }
   }
 
+  public var strings: [String]? {
+    guard let array else { return nil }
+    let values = array.compactMap(\.string)
+    return values.count == array.count ? values : nil
+  }
+
   public var integers: [Int]? {
     guard let array else { return nil }
     let values = array.compactMap(\.integer)

@@ -123,6 +123,17 @@ public enum OutputFile {
     }
   }
 
+  /// Refuses a path at which something else lies than an older document of the same kind: those may be replaced unasked.
+  ///
+  /// - Parameter schema: how the schema of such a document begins.
+  public static func checkReplaceable(_ path: String, as noun: String, schema: String) throws {
+    guard let bytes = try? InputFile.read(path) else { return }
+    guard (try? JSON(parsing: bytes))?["schema"]?.string?.hasPrefix(schema) == true else {
+      throw Failure(
+        path, "is not overwritten", "it exists already and is no \(noun)", remedy: "choose another path with -o")
+    }
+  }
+
   private static func cannotWrite(_ path: String) -> Failure {
     Failure(
       path, "cannot be written", unsafe String(cString: strerror(errno)),

@@ -26,4 +26,13 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     let radius = (-2 * log(1 - nextUniform())).squareRoot()
     return radius * cos(2 * .pi * nextUniform())
   }
+
+  /// The numbers below `count` in random order (Fisher and Yates); the standard library's shuffle may change between versions.
+  public mutating func permutation(of count: Int) -> [Int] {
+    var result = Array(0..<count)
+    for last in stride(from: count - 1, to: 0, by: -1) {
+      result.swapAt(last, Int(next() % UInt64(last + 1)))
+    }
+    return result
+  }
 }

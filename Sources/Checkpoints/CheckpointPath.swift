@@ -22,6 +22,14 @@ public struct CheckpointPath: Sendable {
   public var compressed: String { stem + ".compressed" + suffix }
   /// `model.dense.h5`
   public var dense: String { stem + ".dense" + suffix }
+  /// `model.tuned.h5`
+  public var tuned: String { stem + ".tuned" + suffix }
+  /// `model.frozen.h5`
+  public var frozen: String { stem + ".frozen" + suffix }
+  /// `model.merged.h5`
+  public var merged: String { stem + ".merged" + suffix }
+  /// `model.factors.safetensors`
+  public var factors: String { stem + ".factors.safetensors" }
   /// `model.report.html`
   public var report: String { stem + ".report.html" }
   /// `model.json`: the architecture of weights that come without one.

@@ -55,4 +55,27 @@ public enum DataFile {
     precondition(Set(tensors.map(\.name)).count == tensors.count, "arrays need unique names")
     try OutputFile.write(try NumPyArchive.fileBytes(tensors), to: path, overwrite: overwrite)
   }
+
+  /// The arrays of a safetensors file and its metadata.
+  ///
+  /// - Throws: `Failure` when the file is damaged.
+  public static func readSafetensors(_ path: String) throws -> (tensors: [StoredTensor], metadata: [String: String]) {
+    let bytes = try InputFile.read(path)
+    do {
+      let shard = try SafetensorsSet.Shard(fileName: path, parsing: bytes)
+      return (shard.tensors, shard.metadata)
+    } catch let failure as Failure {
+      throw failure.within(path)
+    }
+  }
+
+  /// Writes arrays as safetensors; the same arrays give the same bytes.
+  ///
+  /// - Throws: `Failure` when the file exists or cannot be written.
+  public static func writeSafetensors(
+    _ tensors: [StoredTensor], metadata: [String: String] = [:], to path: String, overwrite: Bool
+  ) throws {
+    let shard = SafetensorsSet.Shard(fileName: path, metadata: metadata, tensors: tensors)
+    try OutputFile.write(shard.fileBytes(), to: path, overwrite: overwrite)
+  }
 }

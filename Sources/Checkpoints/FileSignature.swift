@@ -20,7 +20,8 @@ enum FileSignature: Equatable {
     } else if begins([0x93] + Array("NUMPY".utf8)) {
       self = .unsupported(
         kind: "a NumPy array", remedy: "a checkpoint is expected; data files go to --calibration")
-    } else if begins([0x80]), bytes.count > 1, (2...5).contains(bytes[1]) {
+    } else if begins([0x80]), bytes.count > 1, (2...5).contains(bytes[1]), !Self.isSafetensors(bytes) {
+      // A safetensors header of 640 bytes, say, begins in the same way.
       self = Self.pickle
     } else if begins(Array("TFL3".utf8), at: 4) {
       self = .unsupported(

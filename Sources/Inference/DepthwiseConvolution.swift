@@ -101,7 +101,7 @@ extension Geometry {
   }
 }
 
-/// One input channel for each group, channels first: every tap is a product over neighbouring columns.
+/// One input channel for each group, channels first: every tap is a product over the whole plane.
 struct PlanewiseConvolution: FinishingComputation {
   let convolution: Convolution
   let kernel: [Float]
@@ -118,27 +118,26 @@ struct PlanewiseConvolution: FinishingComputation {
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let input = inputs[0]
     let geometry = convolution.geometry(input.shape, outputShape, .channelsFirst)
-    let source = input.elements.span
     let multiplier = convolution.outputsPerCopy / convolution.groups
-    let plane = geometry.output.count
+    let count = geometry.output.count
     let taps = geometry.kernel.count
-    var value = Value(zeros: outputShape)
-    var target = value.elements.mutableSpan
-    var next = 0
-    // Every output plane is an image with one channel.
-    geometry.forEachStretch(0..<outputShape[0] * convolution.outputChannels * plane) { stretch in
-      let line = next
-      let inputStretch = Stretch(
-        image: stretch.image / multiplier, depth: stretch.depth, row: stretch.row, columns: stretch.columns)
-      let weights = stretch.image % convolution.outputsPerCopy * taps
-      geometry.forEachTap(inputStretch) { tap, column, place in
-        target[line + column] += source[place] * kernel[weights + tap]
-      }
-      next = line + stretch.columns.count
-      target.withPart(line..<next) {
-        finish.apply(to: &$0, channel: stretch.image % convolution.outputChannels)
+    let grid = PaddedPlane(geometry)
+    var plane = grid.empty
+    var outputs = grid.emptyOutputs
+    let elements = [Float](count: outputShape.reduce(1, *)) { target in
+      for output in 0..<outputShape[0] * convolution.outputChannels {
+        if output % multiplier == 0 {
+          var span = plane.mutableSpan
+          grid.fill(&span, from: input.elements.span, at: output / multiplier * geometry.input.count)
+        }
+        var span = outputs.mutableSpan
+        grid.convolve(plane.span, kernel.span, at: output % convolution.outputsPerCopy * taps, into: &span)
+        grid.gather(outputs.span, into: &target, at: output * count)
+        target.withPart(output * count..<(output + 1) * count) {
+          finish.apply(to: &$0, channel: output % convolution.outputChannels)
+        }
       }
     }
-    return value
+    return Value(shape: outputShape, elements: elements)
   }
 }

@@ -9,6 +9,8 @@ public enum LoadTimeSettings {
     // largest block that it keeps, and one of the two alone has no effect. Keeping more than 64 MiB makes nothing faster, and
     // a sweep of large kernels would hold a gigabyte that it does not use.
     var settings = ["MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"]
+    // Freed memory is kept apart for every thread that ever allocated; threads come and go, and each would begin a store of its own.
+    settings["MALLOC_ARENA_MAX"] = "\(ProcessInfo.processInfo.activeProcessorCount)"
     // The processor's widest vectors: OpenBLAS falls back to older kernels, at half the speed, on what it does not know.
     settings["OPENBLAS_CORETYPE"] = BLAS.betterCoreType()
     return settings

@@ -139,7 +139,7 @@ public func apply(
   let result = ApplyResult(
     plan: plan, output: output, isDense: request.dense,
     architecture: checkpoint.architecturePath(besides: output), bytes: written.byteCount, sha256: written.sha256,
-    seconds: Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18,
+    seconds: elapsed.inSeconds,
     layers: measured.layers, network: measured.network, networkAbsence: measured.absence,
     samples: measured.samples, reports: reports.all, notices: checkpoint.notices + (fitted.outcome?.notices ?? []),
     calibration: fitted.outcome)

@@ -46,6 +46,8 @@ public struct Explanation: Sendable {
   public let candidates: [Candidate]
   /// Structures without a candidate of this size that the layer can run.
   public let absent: [String]
+  /// The best structure again with 10 kB more; nil where the dense kernel is no larger.
+  public let larger: Candidate?
   /// The best structure's curve by ascending parameters, as the plan's sweep fits it.
   public let curve: [Candidate]
   /// Whether candidates were compared by what they do to the network's outputs on samples.
@@ -69,6 +71,13 @@ public struct Explanation: Sendable {
             "stages": JSON(stages: candidate.stages),
           ]
         }),
+      "runner_up": .optional(candidates.dropFirst().first) { .string($0.structure) },
+      "another_10kB": .optional(larger) {
+        [
+          "parameters": .integer($0.parameterCount), "ranks": .integers($0.ranks), "discrepancy": .real($0.discrepancy),
+          "output_discrepancy": isCalibrated ? .real($0.outputDiscrepancy) : .null,
+        ]
+      },
       "absent": .strings(absent),
       "curve": .array(
         curve.map {
@@ -107,17 +116,23 @@ public func explain(
   let norm = try calibration?.statistics(of: [layer], progress: progress)[layer.name]?.norm
   let counter = Counter()
   let structures = try request.structures.map(Structures.named)
-  let found = try workers.map(structures) { structure -> Candidate? in
+  @Sendable func best(_ structure: any Structure, parameters: Int) throws -> Candidate? {
     let search = try PatternSearch(
       kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
     ) { checkpoint.refusal(of: $1, for: layer) == nil }
+    return try search.best(of: structure, parameters: parameters, effort: .thorough)
+  }
+  let found = try workers.map(structures) { structure -> Candidate? in
     defer { progress("fit", counter.next(), of: structures.count, structure.name) }
-    return try search.best(of: structure, parameters: limit, effort: .thorough)
+    return try best(structure, parameters: limit)
   }
   let order = found.indices.sorted {
     (found[$0]?.outputDiscrepancy ?? .infinity, $0) < (found[$1]?.outputDiscrepancy ?? .infinity, $1)
   }
   let candidates = order.compactMap { found[$0] }
+  let more = limit + 10_000 * 8 / layer.dtype.bits
+  let larger =
+    try more < kernel.count ? candidates.first.flatMap { try best(Structures.named($0.structure), parameters: more) } : nil
   let curve = try candidates.first.map { best in
     try Sweep(structures: [Structures.named(best.structure)]).candidates(
       for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
@@ -125,7 +140,8 @@ public func explain(
   }
   return Explanation(
     layer: layer, limit: limit, candidates: candidates,
-    absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), curve: curve ?? [],
+    absent: zip(request.structures, found).filter { $0.1 == nil }.map(\.0), larger: larger,
+    curve: curve ?? [],
     isCalibrated: norm != nil, notices: calibration?.notices ?? [])
 }
 

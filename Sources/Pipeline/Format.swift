@@ -11,6 +11,12 @@ public enum Format {
     scaled(Double(count), ["", "k", "M", "G", "T"]).trimmingCharacters(in: .whitespaces)
   }
 
+  /// `12.3 ms`
+  public static func seconds(_ seconds: Double) -> String {
+    seconds < 0.9995e-3 ? scaled(seconds * 1e6, ["us"]) : seconds < 0.9995
+      ? String(format: "%.3g ms", seconds * 1e3) : String(format: "%.3g s", seconds)
+  }
+
   /// `12.3 %`
   public static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 

@@ -13,18 +13,8 @@ struct Network: Sendable {
 
   /// - Throws: `Failure` where the checkpoint has no graph, or a layer of it cannot be run.
   init(_ checkpoint: Checkpoint, workers: Workers) throws {
-    guard let graph = checkpoint.graph else {
-      throw Failure(
-        checkpoint.path, "cannot be run", checkpoint.graphAbsence ?? "it has no graph",
-        remedy: "use a checkpoint that holds its architecture")
-    }
-    self.graph = graph
+    (graph, engine) = try checkpoint.network()
     self.workers = workers
-    do {
-      engine = try Engine(graph) { reference in try checkpoint.parameter(reference) }
-    } catch let failure as Failure {
-      throw failure.within(checkpoint.path)
-    }
   }
 
   /// Runs all samples.
@@ -73,6 +63,20 @@ extension ModelGraph {
 }
 
 extension Checkpoint {
+  /// - Throws: `Failure` where the checkpoint has no graph, or a layer of it cannot be run.
+  func network() throws -> (graph: ModelGraph, engine: Engine) {
+    guard let graph else {
+      throw Failure(
+        path, "cannot be run", graphAbsence ?? "it has no graph",
+        remedy: "use a checkpoint that holds its architecture")
+    }
+    do {
+      return (graph, try Engine(graph) { reference in try parameter(reference) })
+    } catch let failure as Failure {
+      throw failure.within(path)
+    }
+  }
+
   /// A weight in the program's order.
   ///
   /// - Throws: `Failure` where the checkpoint has no such tensor or it cannot be read as numbers.

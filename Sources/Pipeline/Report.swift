@@ -22,7 +22,7 @@ struct Report {
     let original = plan.original.bytes
     var rows = [
       ("file", "\(result.bytes) bytes, \(Format.percent(Double(result.bytes) / Double(original))) of \(original)"),
-      ("budget", "\(plan.budget.bytes) bytes"),
+      ("budget", plan.budget.text),
       ("compressed layers", "\(plan.layers.filter { $0.structure != "dense" }.count) of \(plan.layers.count)"),
       (
         "loss",
@@ -35,6 +35,13 @@ struct Report {
           "multiply-accumulates",
           "\(Format.count(after)), \(Format.percent(Double(after) / Double(max(1, before)))) of \(Format.count(before))"
         ))
+    }
+    if let before = plan.original.ram, let after = plan.predicted.ram {
+      rows.append(("activations alive at once", "\(Format.bytes(after)), \(Format.bytes(before)) before"))
+    }
+    if let before = plan.original.latency, let after = plan.predicted.latency {
+      rows.append(
+        ("time on \(plan.options.device ?? "the device")", "\(Format.seconds(after)), \(Format.seconds(before)) before"))
     }
     if let network = result.network {
       rows.append(

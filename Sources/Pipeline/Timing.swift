@@ -34,12 +34,15 @@ public struct Timing: Sendable {
       let elapsed = try clock.measure {
         _ = try network.run(samples.inputs, progress: .silent, task: "time")
       }
-      let (whole, attoseconds) = elapsed.components
-      if repetition > 0 { seconds.append(Double(whole) + Double(attoseconds) * 1e-18) }
+      if repetition > 0 { seconds.append(elapsed.inSeconds) }
     }
     checkpoint = path
     self.batch = batch
     threads = workers.count
     self.seconds = seconds
   }
+}
+
+extension Duration {
+  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

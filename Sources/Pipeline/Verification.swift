@@ -83,7 +83,7 @@ public func verify(
   let record = try checkpoint.record.map { json in
     do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
   }
-  let original = try Original(request, record)
+  let original = try Original(of: request.checkpoint, record, given: request.original, request.companions)
   var verification = Verification()
   verification.notices = original.notices
 
@@ -141,47 +141,5 @@ extension VerifyRequest {
     if reference != nil { return "--reference" }
     if minimumAgreement != nil { return "--min-agreement" }
     return minimumAccuracy != nil ? "--min-accuracy" : nil
-  }
-}
-
-/// The original checkpoint, where it is at hand.
-private struct Original {
-  var checkpoint: Checkpoint?
-  var notices: [String] = []
-
-  /// - Throws: `Failure` where the file given with `--original` cannot be read or is not the one that apply recorded.
-  init(_ request: VerifyRequest, _ record: Record?) throws {
-    let folder = (request.checkpoint as NSString).deletingLastPathComponent as NSString
-    /// Where a recorded file may be: at its own path, or beside the compressed checkpoint.
-    func places(of recorded: String) -> [String] {
-      [recorded, folder.appendingPathComponent((recorded as NSString).lastPathComponent)].filter {
-        FileManager.default.fileExists(atPath: $0)
-      }
-    }
-    let companions = Companions(
-      graph: request.companions.graph,
-      architecture: record?.originalArchitecture.map { places(of: $0).first ?? $0 })
-    if let path = request.original {
-      let opened = try CheckpointSource(path: path, companions: companions).open()
-      if let record, opened.sha256 != record.originalSHA256 {
-        throw Failure(
-          path, "is not the original of '\(request.checkpoint)'",
-          "its SHA-256 is \(opened.sha256.prefix(12))..., apply recorded \(record.originalSHA256.prefix(12))...",
-          remedy: "give the checkpoint that the plan was made for")
-      }
-      checkpoint = opened
-      return
-    }
-    guard let record else { return }
-    for place in places(of: record.originalPath) {
-      let opened = try CheckpointSource(path: place, companions: companions).open()
-      if opened.sha256 == record.originalSHA256 {
-        checkpoint = opened
-        return
-      }
-    }
-    notices.append(
-      "the original '\((record.originalPath as NSString).lastPathComponent)' is not at hand, so kernels are not compared with it (give it with --original)"
-    )
   }
 }

@@ -1,46 +1,67 @@
 import Foundation
 
 /// What any budget buys: the losses and costs of the plans that no mixture of others beats, from the cheapest to the one with the least
-/// loss. Between two neighbours one group goes over to its next item.
+/// loss, where "cheap" is the first cost. Between two neighbours one group goes over to its next item.
 public struct Frontier: Sendable {
   public struct Point: Sendable, Equatable {
-    /// The sum of the items' costs.
-    public let cost: Int
+    /// The sums of the items' costs.
+    public let costs: CostVector
     public let loss: Double
+    /// Whether the curve bends here: what is saved below costs much more loss than above.
+    public var isKnee = false
 
-    public init(cost: Int, loss: Double) {
-      self.cost = cost
+    public init(costs: CostVector, loss: Double) {
+      self.costs = costs
       self.loss = loss
     }
+
+    public var cost: Double { costs[0] }
   }
 
   /// By ascending cost and descending loss; empty where a group has no item that can be chosen.
   public let points: [Point]
 
-  /// - Parameter groups: as those of `Knapsack`.
+  /// - Parameter groups: as those of `Knapsack`; no cost but the first decides.
   public init(groups all: [[KnapsackItem]]) {
-    let groups = all.map(Group.init)
-    guard groups.allSatisfy({ !$0.items.isEmpty }) else {
+    let hulls = all.map(Self.hull)
+    guard hulls.allSatisfy({ !$0.isEmpty }) else {
       points = []
       return
     }
-    let steps = groups.flatMap { group in
-      zip(group.hull, group.hull.dropFirst()).map { (group.items[$0], group.items[$1]) }
-    }.sorted { Group.gain($1.0, $1.1) < Group.gain($0.0, $0.1) }
-    var cost = groups.reduce(0) { $0 + $1.cheapest }
-    var loss = groups.reduce(0) { $0 + $1.items[0].loss }
-    var points = [Point(cost: cost, loss: loss)]
+    let steps = hulls.flatMap { zip($0, $0.dropFirst()) }.sorted { Self.gain($1.0, $1.1) < Self.gain($0.0, $0.1) }
+    var costs = hulls.reduce(CostVector.zero) { $0 + $1[0].costs }
+    var loss = hulls.reduce(0) { $0 + $1[0].loss }
+    var points = [Point(costs: costs, loss: loss)]
     for (from, to) in steps {
-      cost += to.cost - from.cost
+      costs += to.costs - from.costs
       loss -= from.loss - to.loss
-      points.append(Point(cost: cost, loss: max(0, loss)))
+      points.append(Point(costs: costs, loss: max(0, loss)))
     }
     self.points = points
   }
 
-  /// At most so many points, evenly spread over the logarithm of the loss as far as it is above a thousandth of the largest.
+  /// The items on the lower convex hull of loss over the first cost, the cheapest first.
+  private static func hull(_ items: [KnapsackItem]) -> [KnapsackItem] {
+    let group = KnapsackGroup(items.map { KnapsackItem(costs: CostVector(first: $0.costs[0]), loss: $0.loss) })
+    var hull: [KnapsackItem] = []
+    for item in group.items.map({ items[$0.index] }) {
+      while hull.count > 1, gain(hull[hull.count - 2], hull[hull.count - 1]) <= gain(hull[hull.count - 1], item) {
+        hull.removeLast()
+      }
+      hull.append(item)
+    }
+    return hull
+  }
+
+  /// The loss saved for each unit of the first cost between two items.
+  private static func gain(_ cheap: KnapsackItem, _ dear: KnapsackItem) -> Double {
+    (cheap.loss - dear.loss) / (dear.costs[0] - cheap.costs[0])
+  }
+
+  /// At most so many points, evenly spread over the logarithm of the loss as far as it is above a thousandth of the largest, the knees
+  /// among them marked.
   public func thinned(to count: Int) -> [Point] {
-    guard points.count > count, let first = points.first, first.loss > 0 else { return points }
+    guard points.count > count, let first = points.first, first.loss > 0 else { return Self.marked(points) }
     let floor = first.loss * 1e-3
     var kept: [Point] = []
     var step = 0.0
@@ -52,6 +73,24 @@ public struct Frontier: Sendable {
         step = depth + 1 / Double(count)
       }
     }
-    return kept
+    return Self.marked(kept)
+  }
+
+  /// Marks the points that are farthest below the straight line between the ends, of cost against the logarithm of the loss, each the
+  /// farthest within a tenth of the costs (after Satopää, Albrecht, Irwin and Raghavan, "Finding a Kneedle in a Haystack", 2011).
+  private static func marked(_ points: [Point]) -> [Point] {
+    let positive = points.filter { $0.loss > 0 }
+    guard positive.count > 4, let first = positive.first, let last = positive.last, last.cost > first.cost, last.loss < first.loss
+    else { return points }
+    func across(_ point: Point) -> Double { (point.cost - first.cost) / (last.cost - first.cost) }
+    let depths = points.map { point in
+      point.loss > 0 ? log(first.loss / point.loss) / log(first.loss / last.loss) - across(point) : -1
+    }
+    return points.indices.map { index in
+      var point = points[index]
+      let near = points.indices.filter { abs(across(points[$0]) - across(point)) <= 0.1 }
+      point.isKnee = depths[index] > 0.05 && near.allSatisfy { depths[$0] < depths[index] || $0 == index }
+      return point
+    }
   }
 }

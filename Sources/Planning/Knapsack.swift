@@ -1,114 +1,125 @@
 /// One way to store a layer.
 public struct KnapsackItem: Sendable, Equatable {
-  /// In bytes; what the file grows by, so it may be negative.
-  public let cost: Int
+  /// What the choice adds under each limit, possibly negative. An item with a cost that is NaN or infinite is never chosen.
+  public let costs: CostVector
   /// At least 0. An item whose loss is NaN or infinite is never chosen.
   public let loss: Double
 
-  public init(cost: Int, loss: Double) {
-    self.cost = cost
+  public init(costs: CostVector, loss: Double) {
+    self.costs = costs
     self.loss = loss
   }
+
+  /// An item under one limit alone.
+  public init(cost: Int, loss: Double) { self.init(costs: CostVector(first: Double(cost)), loss: loss) }
 }
 
-/// The multiple-choice knapsack problem: one item from each group, the least sum of losses, a limit on the sum of costs.
+/// The multiple-choice knapsack problem under up to four limits: one item from each group, the least sum of losses, each sum of costs
+/// within its limit.
 ///
-/// Solved exactly by dynamic programming over the states (cost, loss) that no other state dominates, pruned by the
-/// Lagrangian bound at the multiplier of the linear relaxation (the relaxation after Sinha and Zoltners, Operations
-/// Research 27, 1979; states and reduction after Pisinger, European Journal of Operational Research 83, 1995). The states kept
-/// are limited; passes with more and more of them improve the best solution, with which the next pass prunes more, until
-/// one drops nothing and so is a proof. A pass that had to drop states still leaves a bound: the least of what it dropped.
+/// The Lagrangian dual gives multipliers, a lower bound and a first solution (`Relaxation`). Then dynamic programming over partial
+/// choices, pruned by the Lagrangian bound at these multipliers, looks for better ones (after Pisinger, European Journal of Operational
+/// Research 83, 1995, who has one limit). The states kept are limited; passes with more and more of them improve the best solution,
+/// with which the next pass prunes more, until one drops nothing and so is a proof. A pass that had to drop states still leaves a bound:
+/// the least of what it dropped.
 public struct Knapsack: Sendable {
   public struct Solution: Sendable, Equatable {
     /// For each group the index of its item.
     public let choices: [Int]
-    public let cost: Int
+    public let costs: CostVector
     public let loss: Double
     /// No solution has a smaller loss; equal to `loss` where the optimum is proven.
     public let lowerBound: Double
+    /// What one unit of each limit more would take off the loss, as far as the relaxation tells.
+    public let multipliers: CostVector
 
     public var isOptimal: Bool { lowerBound >= loss }
+    /// The sum of costs under the first limit.
+    public var cost: Int { Int(costs[0]) }
   }
 
-  /// The states that a pass may keep, pass by pass; the last needs some 30 MB for 60 groups.
+  /// The states that a pass may keep, pass by pass; the last needs some 60 MB for 60 groups, 200 MB for 200.
   static let widths = [64, 1024, 8192, 65536]
-  /// The states that all passes may make, a second or two of work.
+  /// The states that all passes may make, some seconds of work.
   static let maximumExpansions = 20_000_000
 
-  private let groups: [Group]?
-  private let capacity: Int
+  private let groups: [[KnapsackItem]]
+  private let limits: CostVector
 
   /// - Parameters:
   ///   - groups: None may be empty.
-  ///   - capacity: The largest sum of costs, possibly negative.
-  public init(groups: [[KnapsackItem]], capacity: Int) {
-    let reduced = groups.map(Group.init)
-    self.groups = reduced.allSatisfy { !$0.items.isEmpty } ? reduced : nil
-    self.capacity = capacity
+  ///   - limits: The largest sums of costs, possibly negative.
+  public init(groups: [[KnapsackItem]], limits: CostVector) {
+    self.groups = groups
+    self.limits = limits
   }
 
-  /// - Returns: nil where even the cheapest items cost too much.
+  /// The problem under one limit.
+  public init(groups: [[KnapsackItem]], capacity: Int) {
+    self.init(groups: groups, limits: CostVector(first: Double(capacity)))
+  }
+
+  /// - Returns: nil where there is no solution. Under several limits nil may also mean that none was found.
   public func solve() -> Solution? {
-    guard let groups else { return nil }
-    let room = capacity - groups.reduce(0) { $0 + $1.cheapest }
-    guard room >= 0 else { return nil }
-    let relaxation = Relaxation(groups, room: room)
-    var best = relaxation.greedy
+    guard let problem = ReducedProblem(groups, limits) else { return nil }
+    let relaxation = Relaxation(problem)
+    var best = relaxation.selection
     var lowerBound = relaxation.lowerBound
     var expansions = 0
-    for width in Self.widths where lowerBound < best.loss {
+    for width in Self.widths where lowerBound < best?.loss ?? .infinity {
       var pass = KnapsackPass(relaxation, best: best, width: width)
       pass.run(expansions: &expansions, limit: Self.maximumExpansions)
       best = pass.best
-      lowerBound = max(lowerBound, min(best.loss, pass.leastDropped))
+      lowerBound = max(lowerBound, min(best?.loss ?? .infinity, pass.leastDropped))
       if expansions >= Self.maximumExpansions { break }
     }
-    let cost = zip(groups, best.picks).reduce(0) { $0 + $1.0.cheapest + $1.0.items[$1.1].cost }
+    guard let best else { return nil }
     return Solution(
-      choices: zip(groups, best.picks).map { $0.items[$1].index }, cost: cost, loss: best.loss,
-      lowerBound: min(lowerBound, best.loss))
+      choices: zip(problem.groups, best.picks).map { $0.items[$1].index },
+      costs: zip(problem.groups, best.picks).reduce(.zero) { $0 + $1.0.cheapest + $1.0.items[$1.1].costs },
+      loss: best.loss, lowerBound: min(lowerBound, best.loss), multipliers: relaxation.multipliers)
   }
 }
 
-/// The items of one layer that can be part of an optimum, cheapest first, each with a smaller loss than the one before.
-struct Group: Sendable {
-  struct Item: Sendable {
-    let index: Int
-    /// Beyond the cheapest of the group.
-    let cost: Int
-    let loss: Double
-  }
+/// A problem without what cannot be part of a solution.
+struct ReducedProblem: Sendable {
+  let groups: [KnapsackGroup]
+  /// The limits beyond the cheapest items, nowhere negative.
+  let room: CostVector
 
-  let cheapest: Int
-  let items: [Item]
-  /// Positions of the items on the lower convex hull of loss over cost.
-  let hull: [Int]
-
-  init(_ all: [KnapsackItem]) {
-    let order = all.indices.filter { all[$0].loss < .infinity }
-      .sorted { (all[$0].cost, all[$0].loss, $0) < (all[$1].cost, all[$1].loss, $1) }
-    let cheapest = order.first.map { all[$0].cost } ?? 0
-    var items: [Item] = []
-    for index in order where all[index].loss < items.last?.loss ?? .infinity {
-      items.append(Item(index: index, cost: all[index].cost - cheapest, loss: all[index].loss))
-    }
-    var hull: [Int] = []
-    for position in items.indices {
-      while hull.count > 1,
-        Self.gain(items[hull[hull.count - 2]], items[hull[hull.count - 1]])
-          <= Self.gain(items[hull[hull.count - 1]], items[position])
-      {
-        hull.removeLast()
+  /// Nil where even the cheapest items cost too much.
+  init?(_ all: [[KnapsackItem]], _ limits: CostVector) {
+    var groups = all.map(KnapsackGroup.init)
+    while true {
+      guard groups.allSatisfy({ !$0.items.isEmpty }) else { return nil }
+      let room = limits - groups.reduce(.zero) { $0 + $1.cheapest }
+      guard CostVector.zero.fits(room) else { return nil }
+      let reduced = groups.map { $0.affordable(room) }
+      if zip(groups, reduced).allSatisfy({ $0.items.count == $1.items.count }) {
+        self.groups = groups
+        self.room = room
+        return
       }
-      hull.append(position)
+      groups = reduced
     }
-    self.cheapest = cheapest
-    self.items = items
-    self.hull = hull
   }
 
-  /// The loss saved for each byte between two items.
-  static func gain(_ cheap: Item, _ dear: Item) -> Double {
-    (cheap.loss - dear.loss) / Double(dear.cost - cheap.cost)
+  /// Sums run over the groups in their own order, so that equal choices have equal sums.
+  func selection(_ picks: [Int]) -> Selection {
+    var selection = Selection(picks: picks, loss: 0, costs: .zero)
+    for (group, pick) in zip(groups, picks) {
+      selection.loss += group.items[pick].loss
+      selection.costs += group.items[pick].costs
+    }
+    return selection
   }
+}
+
+/// One item for each group of a reduced problem.
+struct Selection: Sendable {
+  /// For each group the position of its item.
+  var picks: [Int]
+  var loss: Double
+  /// Beyond the cheapest items.
+  var costs: CostVector
 }

@@ -10,17 +10,17 @@ public struct Optimizer: Sendable, Equatable {
     /// v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead, else p - rate v (Sutskever et al., 2013).
     case descent(momentum: Float, nesterov: Bool)
     /// Adam with decay apart from the gradient (Loshchilov and Hutter, 2019).
-    case adamW(first: Float, second: Float, epsilon: Float)
+    case adaptive(first: Float, second: Float, epsilon: Float)
 
     /// Nesterov momentum as it is used most.
     public static let nesterov = Rule.descent(momentum: 0.9, nesterov: true)
-    public static let adamW = Rule.adamW(first: 0.9, second: 0.999, epsilon: 1e-8)
+    public static let adamW = Rule.adaptive(first: 0.9, second: 0.999, epsilon: 1e-8)
 
     /// Numbers that are remembered for each number of a parameter.
     public var momentCount: Int {
       switch self {
       case .descent(let momentum, _): momentum == 0 ? 0 : 1
-      case .adamW: 2
+      case .adaptive: 2
       }
     }
   }
@@ -69,7 +69,7 @@ public struct Optimizer: Sendable, Equatable {
       switch rule {
       case .descent(let momentum, let nesterov):
         Self.descend(&values, gradient.elements, &memory, momentum, nesterov, decay: decay, rate: rate)
-      case .adamW(let first, let second, let epsilon):
+      case .adaptive(let first, let second, let epsilon):
         Self.adapt(&values, gradient.elements, &memory, first, second, epsilon, decay: decay, rate: rate)
       }
       parameters[name] = Tensor(shape: gradient.shape, elements: values)

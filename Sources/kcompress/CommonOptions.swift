@@ -80,13 +80,7 @@ struct CacheOptions: ParsableArguments {
     if noCache, cache != nil { throw ValidationError("--cache and --no-cache exclude each other") }
   }
 
-  var folder: String? {
-    if noCache { return nil }
-    let environment = ProcessInfo.processInfo.environment
-    let caches =
-      environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? environment["HOME"].map { $0 + "/.cache" }
-    return cache ?? caches.map { $0 + "/kcompress" }
-  }
+  var folder: String? { noCache ? nil : cache ?? CacheFolder.standard }
 }
 
 /// `0.485,0.456,0.406`

@@ -85,6 +85,16 @@ extension Explanation {
     }
     lines.append(table.text)
     lines += absent.map { "\($0): nothing of this size that the layer can run" }
+    if candidates.count > 1 {
+      let (best, second) = (candidates[0].outputDiscrepancy, candidates[1].outputDiscrepancy)
+      let behind = best > 0 ? ", \(Format.percent(second / best - 1)) behind \(candidates[0].structure)" : ""
+      lines += ["", "runner-up: \(candidates[1].structure)\(behind)"]
+    }
+    if let best = candidates.first, let larger {
+      lines.append(
+        "another 10 kB: \(larger.parameterCount) parameters, \(isCalibrated ? "discrepancy of the output" : "discrepancy") "
+          + "\(Format.number(larger.outputDiscrepancy)) after \(Format.number(best.outputDiscrepancy))")
+    }
     if let best = candidates.first {
       lines += ["", "\(best.structure) runs as"]
       lines += best.stages.map { "  \($0.sentence)" }

@@ -52,6 +52,7 @@ struct KCompress: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, PlanCommand.self, ApplyCommand.self, VerifyCommand.self, ExplainCommand.self,
-      BenchCommand.self, LoaderCommand.self, RnnCommand.self,
+      TuneCommand.self, RosaCommand.self, DiffCommand.self, BenchCommand.self, DevicesCommand.self,
+      LoaderCommand.self, RnnCommand.self,
     ])
 }

@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import ModelGraph
 import Pipeline
 
@@ -55,19 +56,57 @@ extension PlanDocument {
         layer.structure == "dense" ? "" : Format.number(layer.discrepancy), layer.reason ?? "",
       ])
     }
-    var totals =
-      "file: \(predicted.bytes) bytes of \(budget.bytes) allowed (now \(original.bytes)); "
-      + "loss \(Format.number(solver.loss)), gap to the optimum at most \(Format.percent(solver.gap))"
-    if let before = original.macs, let after = predicted.macs {
-      totals += "\nmultiply-accumulates: \(Format.count(after)) (now \(Format.count(before)))"
-      let saves = layers.contains { $0.structure != "dense" }
-      if saves, after >= before { totals += ": the plan saves bytes but no time" }
+    return ([table.text, ""] + totals + ["plan: \(path)"]).joined(separator: "\n")
+  }
+
+  private var totals: [String] {
+    let isCompressed = layers.contains { $0.structure != "dense" }
+    var lines = [
+      "file: \(predicted.bytes) bytes" + (budget.bytes.map { " of \($0) allowed" } ?? "") + " (now \(original.bytes)); "
+        + "loss \(Format.number(solver.loss)), gap to the optimum at most \(String(format: "%.2g %%", 100 * solver.gap))"
+    ]
+    func cost(_ name: String, _ value: String?, _ allowed: String?, _ now: String?, _ remark: String = "") {
+      guard let value else { return }
+      lines.append(
+        "\(name): \(value)" + (allowed.map { " of \($0) allowed" } ?? "") + (now.map { " (now \($0))" } ?? "") + remark)
     }
-    if options.calibration == nil, layers.contains(where: { $0.structure != "dense" }) {
-      totals +=
-        "\nplanned on the weights alone; samples of what the network will see keep more accuracy (--calibration)"
+    let savesNoWork = isCompressed && predicted.macs.flatMap { after in original.macs.map { after >= $0 } } ?? false
+    cost(
+      "multiply-accumulates", predicted.macs.map(Format.count), budget.macs.map(Format.count),
+      original.macs.map(Format.count), savesNoWork ? ": the plan saves bytes but no operations" : "")
+    cost(
+      "activations alive at once", predicted.ram.map(Format.bytes), budget.ram.map(Format.bytes),
+      original.ram.map(Format.bytes))
+    let savesNoTime = isCompressed && predicted.latency.flatMap { after in original.latency.map { after >= $0 } } ?? false
+    cost(
+      "time on \(options.device ?? "the device")", predicted.latency.map(Format.seconds),
+      budget.latency.map(Format.seconds), original.latency.map(Format.seconds),
+      savesNoTime ? ": the plan saves bytes but no time" : "")
+    if prices.bytes > 0 {
+      lines.append("another 10 kB would take some \(Format.number(min(solver.loss, prices.bytes * 1e4))) off the loss")
     }
-    return "\(table.text)\n\n\(totals)\nplan: \(path)"
+    let sizes = Dictionary(grouping: kept) { $0.reason.hasPrefix("the bias of") ? "biases" : $0.reason }
+    if !kept.isEmpty {
+      let parts = sizes.sorted { $0.key < $1.key }.map { "\($0.value.count): \($0.key)" }
+      lines.append(
+        "\(kept.count) other tensors are kept, \(kept.reduce(0) { $0 + $1.bytes }) bytes (\(parts.joined(separator: "; ")))")
+    }
+    if options.calibration == nil, isCompressed {
+      lines.append(
+        "planned on the weights alone; samples of what the network will see keep more accuracy (--calibration)")
+    }
+    return lines
+  }
+}
+
+extension Infeasibility {
+  /// What cannot be kept, what can be reached, what holds it up and what would do.
+  var sentence: String {
+    let reasons = shortfalls.map { "no plan fits \($0.allowance): \($0.reached)" }.joined(separator: "; ")
+    let causes = heldUpBy.isEmpty ? "" : ", held up by " + heldUpBy.joined(separator: ", ")
+    let remedies = shortfalls.compactMap(\.remedy)
+    let advice = remedies.isEmpty ? "" : " (raise \(remedies.joined(separator: ", or ")))"
+    return (reasons.isEmpty ? "no plan that keeps all limits together was found" : reasons) + causes + advice
   }
 }
 
@@ -76,7 +115,7 @@ extension ApplyResult {
     var lines = [
       isDense
         ? "\(output): \(bytes) bytes, dense: the budget is the factored file's"
-        : "\(output): \(bytes) bytes, budget \(plan.budget.bytes)"
+        : "\(output): \(bytes) bytes, budget \(plan.budget.text)"
     ]
     if let architecture { lines.append("architecture: \(architecture)") }
     let compared = layers.compactMap(\.discrepancy)

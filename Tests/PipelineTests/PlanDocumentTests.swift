@@ -9,8 +9,9 @@ import Testing
     checkpoint: "model.h5", sha256: String(repeating: "ab", count: 32),
     budget: .init(bytes: 1000),
     predicted: .init(bytes: 900, macs: 1234, ram: nil, latency: nil, loss: 0.0625),
-    original: .init(bytes: 2000, parameters: 480, macs: 2345),
+    original: .init(bytes: 2000, parameters: 480, macs: 2345, ram: 4000, latency: nil),
     solver: .init(loss: 0.0625, lowerBound: 0.05, gap: 0.2, optimal: false),
+    prices: .init(bytes: 0.001, macs: 0, latency: 0),
     layers: [
       .init(
         name: "conv", operation: "convolution", shape: [8, 4, 3, 3], structure: "cp", ranks: [5],
@@ -20,8 +21,9 @@ import Testing
         name: "dense \"1\"", operation: "linear", shape: [2, 8], structure: "dense", ranks: [], shapes: [],
         parameters: 18, bytes: 72, macs: nil, loss: 0, discrepancy: 0, reason: "kept by --keep 'dense*'"),
     ],
-    options: .init(structures: ["cp", "svd"], keep: ["dense*"], seed: 7),
-    frontier: [.init(bytes: 500, loss: 0.5), .init(bytes: 900, loss: 0.0625)])
+    kept: [.init(name: "conv/bias:0", bytes: 32, reason: "the bias of layer 'conv'")],
+    options: .init(structures: ["cp", "svd"], keep: ["dense*"], seed: 7, rankMultiple: 4, rules: []),
+    frontier: [.init(bytes: 500, loss: 0.5, isKnee: false), .init(bytes: 900, loss: 0.0625, macs: 1234, isKnee: true)])
 
   @Test func comesBackAsItWas() throws {
     let text = Self.plan.json.text(.indented)

@@ -17,12 +17,14 @@ import Testing
         [KnapsackItem(cost: 0, loss: 0)]
           + (0..<4).map { _ in KnapsackItem(cost: -below(3000), loss: generator.nextUniform()) }
       }
-      deviations = groups.map { $0.map { _ in below(41) - 20 } }
+      deviations = groups.map { $0.map { _ in below(9) - 4 } }
       dense = 50_000
     }
 
     func size(_ picks: [Int]) -> Int {
-      picks.enumerated().reduce(dense) { $0 + groups[$1.offset][$1.element].cost + deviations[$1.offset][$1.element] }
+      var size = dense
+      for (group, pick) in picks.enumerated() { size += Int(groups[group][pick].costs[0]) + deviations[group][pick] }
+      return size
     }
 
     func loss(_ picks: [Int]) -> Double { picks.enumerated().reduce(0) { $0 + groups[$1.offset][$1.element].loss } }
@@ -40,13 +42,12 @@ import Testing
       let budget = 50_000 - Int(generator.next() % 9000)
       let fitting = file.allPicks.filter { file.size($0) <= budget }
       let selection = try BudgetedSelection(
-        groups: file.groups, budget: budget, dense: file.dense, measure: file.size)
-      switch selection {
-      case .infeasible(let smallest):
-        #expect(smallest > budget)
-      case .selected(let picks, let bytes, let solver):
+        groups: file.groups, limits: [Double(budget - file.dense), .infinity, .infinity, 0]
+      ) { file.size($0) - file.dense }
+      if let selection {
+        let (picks, solver) = (selection.picks, selection.solver)
         let best = try #require(fitting.map(file.loss).min())
-        #expect(bytes == file.size(picks) && bytes <= budget)
+        #expect(file.dense + selection.growth == file.size(picks) && file.size(picks) <= budget)
         #expect(abs(solver.loss - file.loss(picks)) < 1e-12)
         #expect(solver.lowerBound <= best + 1e-12 && best <= solver.loss + 1e-12)
         if solver.optimal {
@@ -56,19 +57,23 @@ import Testing
         } else {
           #expect(abs(solver.gap - (solver.loss - solver.lowerBound) / solver.loss) < 1e-12)
         }
+      } else {
+        #expect(fitting.isEmpty)
       }
     }
     #expect(optimal > 20)
   }
 
-  @Test func saysTheSmallestFile() throws {
+  @Test func nothingIsChosenBeyondTheBudget() throws {
     let groups = [[KnapsackItem(cost: 0, loss: 0), KnapsackItem(cost: -100, loss: 1)]]
-    let selection = try BudgetedSelection(groups: groups, budget: 899, dense: 1000) { 1000 + groups[0][$0[0]].cost }
-    guard case .infeasible(let smallest) = selection else {
-      Issue.record("nothing can fit")
-      return
+    func selection(_ limit: Double) throws -> BudgetedSelection? {
+      try BudgetedSelection(groups: groups, limits: [limit, .infinity, .infinity, 0]) { Int(groups[0][$0[0]].costs[0]) }
     }
-    #expect(smallest == 900)
+    #expect(try selection(-101) == nil)
+    #expect(try selection(-100)?.picks == [1])
+    #expect(try selection(-1)?.picks == [1])
+    #expect(try selection(0)?.picks == [0])
+    #expect(try selection(.infinity)?.picks == [0])
   }
 }
 

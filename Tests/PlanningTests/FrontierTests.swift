@@ -19,15 +19,15 @@ import Testing
     let points = Frontier(groups: groups).points
     var choices: [(cost: Int, loss: Double)] = [(0, 0)]
     for group in groups {
-      choices = choices.flatMap { choice in group.map { (choice.cost + $0.cost, choice.loss + $0.loss) } }
+      choices = choices.flatMap { choice in group.map { (choice.cost + Int($0.costs[0]), choice.loss + $0.loss) } }
     }
-    #expect(points.first?.cost == choices.map(\.cost).min())
+    #expect(points.first?.cost == choices.map { Double($0.cost) }.min())
     for point in points {
-      let best = choices.filter { $0.cost <= point.cost }.map(\.loss).min() ?? .nan
+      let best = choices.filter { Double($0.cost) <= point.cost }.map(\.loss).min() ?? .nan
       #expect(abs(best - point.loss) <= 1e-12)
     }
     #expect(abs((points.last?.loss ?? .nan) - groups.reduce(0) { $0 + ($1.map(\.loss).min() ?? 0) }) <= 1e-12)
-    let slopes = zip(points, points.dropFirst()).map { ($0.loss - $1.loss) / Double($1.cost - $0.cost) }
+    let slopes = zip(points, points.dropFirst()).map { ($0.loss - $1.loss) / ($1.cost - $0.cost) }
     #expect(slopes.allSatisfy { $0 > 0 } && zip(slopes, slopes.dropFirst()).allSatisfy { $0 >= $1 - 1e-12 })
   }
 

@@ -16,7 +16,7 @@ extension SplitMix64 {
         if cost <= capacity, loss < best ?? .infinity { best = loss }
         return
       }
-      for item in groups[group] { search(group + 1, cost + item.cost, loss + item.loss) }
+      for item in groups[group] { search(group + 1, cost + Int(item.costs[0]), loss + item.loss) }
     }
     search(0, 0, 0)
     return best
@@ -40,7 +40,7 @@ extension SplitMix64 {
       }
     }
     let (least, most) = groups.reduce((0, 0)) { sums, group in
-      let costs = group.map(\.cost)
+      let costs = group.map { Int($0.costs[0]) }
       return (sums.0 + (costs.min() ?? 0), sums.1 + (costs.max() ?? 0))
     }
     return (groups, least - 1 + generator.below(most - least + 3))
@@ -62,7 +62,7 @@ extension SplitMix64 {
         continue
       }
       let items = zip(groups, solution.choices).map { $0[$1] }
-      #expect(items.reduce(0) { $0 + $1.cost } == solution.cost && solution.cost <= capacity)
+      #expect(items.reduce(0) { $0 + $1.costs[0] } == Double(solution.cost) && solution.cost <= capacity)
       #expect(items.reduce(0) { $0 + $1.loss } == solution.loss)
       // Six summands in two orders.
       #expect(abs(solution.loss - expected) <= 12 * expected.ulp, "instance \(number)")
@@ -90,7 +90,7 @@ extension SplitMix64 {
     var generator = SplitMix64(seed: 21)
     for _ in 0..<12 {
       let groups = network(layers: 57, candidates: 120, &generator)
-      let least = groups.reduce(0) { $0 + ($1.map(\.cost).min() ?? 0) }
+      let least = groups.reduce(0) { $0 + ($1.map { Int($0.costs[0]) }.min() ?? 0) }
       var previous = Double.infinity
       for share in [0.9, 0.5, 0.1] {
         guard let solution = Knapsack(groups: groups, capacity: Int(Double(least) * share)).solve() else {
@@ -115,7 +115,7 @@ extension SplitMix64 {
         return KnapsackItem(cost: cost, loss: 3e9 - Double(cost))
       }
     }
-    let capacity = groups.reduce(0) { $0 + $1[0].cost } | 1
+    let capacity = groups.reduce(0) { $0 + Int($1[0].costs[0]) } | 1
     let solution = try #require(Knapsack(groups: groups, capacity: capacity).solve())
     #expect(solution.cost <= capacity)
     // All costs are even and the capacity is odd, so nothing costs more than capacity - 1.

@@ -63,12 +63,12 @@ import Testing
         try workshop.run("plan", "digits.h5", "--budget", "120kB", "--keep", "block*", "--json").json?.object)
       #expect(
         plan.keys == [
-          "schema", "checkpoint", "sha256", "budget", "predicted", "original", "solver", "options", "layers",
-          "frontier",
+          "schema", "checkpoint", "sha256", "budget", "predicted", "original", "solver", "shadow_prices", "options",
+          "layers", "kept", "frontier",
         ])
       #expect(plan["budget"]?.object?.keys == ["bytes", "macs", "ram", "latency"])
       #expect(plan["predicted"]?.object?.keys == ["bytes", "macs", "ram", "latency", "loss"])
-      #expect(plan["original"]?.object?.keys == ["bytes", "parameters", "macs"])
+      #expect(plan["original"]?.object?.keys == ["bytes", "parameters", "macs", "ram", "latency"])
       #expect(plan["solver"]?.object?.keys == ["loss", "lower_bound", "gap", "optimal"])
       let layers = try #require(plan["layers"]?.array)
       for layer in layers {

@@ -110,6 +110,13 @@ public struct FactorPattern: Sendable, Hashable {
     return at(low).clamped.filled(toParameters: limit)
   }
 
+  /// The pattern whose ranks above 1 are the nearest multiples; nil where the kernel has no room for them.
+  func rounded(to multiple: Int) -> FactorPattern? {
+    let ranks = ranks.map { $0 == 1 ? 1 : max(multiple, ($0 + multiple / 2) / multiple * multiple) }
+    let pattern = FactorPattern(form, ranks: ranks).clamped
+    return pattern.ranks.allSatisfy { $0 == 1 || $0 % multiple == 0 } ? pattern : nil
+  }
+
   /// The same with ranks raised one by one, those above 1 first and the smallest step first, while at most `limit` parameters
   /// result.
   func filled(toParameters limit: Int) -> FactorPattern {

@@ -71,6 +71,14 @@ public struct PatternSearch {
       .flatMap { candidate(structure, $0.pattern, discrepancy: 0, note: "")?.stages }
   }
 
+  /// The stages of some of the structure's proposals that can run, without a look at how good they are.
+  public func samples(of structure: any Structure, parameters: Int, count: Int) throws -> [[Stage]] {
+    try structure.proposals(spectra, parameters: parameters / blocks.count).lazy
+      .compactMap { candidate(structure, $0, discrepancy: 0, note: "")?.stages }
+      .filter { accepts(structure.name, $0) }
+      .prefix(count).map(\.self)
+  }
+
   /// A pattern with the discrepancy of its trial, 0 where it needed none.
   typealias Promise = (pattern: FactorPattern, discrepancy: Double)
 

@@ -5,6 +5,8 @@ import TensorCore
 /// The curve of a layer: what each structure reaches at parameter counts from a fortieth of the kernel's up to all of them.
 public struct Sweep: Sendable {
   public let structures: [any Structure]
+  /// Ranks above 1 are multiples of this.
+  public let rankMultiple: Int
 
   /// The ratio between the parameter counts where they cost nothing; elsewhere it is that of the fits' ladder.
   private static let fineStep = 1.01
@@ -17,7 +19,11 @@ public struct Sweep: Sendable {
   /// papers' many small, unbalanced summands win.
   private static let spectrumWork = 3e8
 
-  public init(structures: [any Structure] = Structures.all) { self.structures = structures }
+  public init(structures: [any Structure] = Structures.all, rankMultiple: Int = 1) {
+    precondition(rankMultiple > 0)
+    self.structures = structures
+    self.rankMultiple = rankMultiple
+  }
 
   /// Candidates with fewer parameters than the dense kernel, for each structure by ascending parameters, none with both more
   /// parameters and no smaller discrepancy than another of its structure.
@@ -41,7 +47,7 @@ public struct Sweep: Sendable {
       let curve =
         try structure.needsTrials
         ? climbedCurve(of: structure, search, &contest) : rankedCurve(of: structure, search, contest)
-      let front = Self.front(curve.filter { $0.parameterCount < kernel.count })
+      let front = Self.front(try rounded(curve, of: structure, search).filter { $0.parameterCount < kernel.count })
       contest.add(front)
       return front
     }
@@ -88,6 +94,16 @@ public struct Sweep: Sendable {
       end = Double(promise.pattern.parameterCount * groups)
     }
     return curve
+  }
+
+  /// The candidates again with ranks that are multiples, each fitted anew.
+  private func rounded(_ curve: [Candidate], of structure: any Structure, _ search: PatternSearch) throws -> [Candidate] {
+    guard rankMultiple > 1 else { return curve }
+    var seen: Set<FactorPattern> = []
+    return try curve.compactMap { candidate in
+      guard let pattern = candidate.pattern.rounded(to: rankMultiple), seen.insert(pattern).inserted else { return nil }
+      return try search.candidate(pattern, of: structure, effort: .sweep)
+    }
   }
 
   /// What nothing dominates.

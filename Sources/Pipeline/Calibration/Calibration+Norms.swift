@@ -90,7 +90,7 @@ extension Calibration {
     let nodes = graph.nodes.indices.filter { index in
       if case .convolution = graph.nodes[index].operation { true } else { false }
     }
-    let gradients = try ValueGradients(graph) { try weights[$0] }
+    let gradients = Backpropagation(graph, wanted: Set(nodes.map { graph.nodes[$0].name }))
     let shapes = try graph.shapes(inputs: fitted.mapValues { [1] + $0.shape.dropFirst() })
     let bytes = 4 * shapes.values.reduce(0) { $0 + $1.reduce(1, *) }
     let piece =
@@ -105,7 +105,9 @@ extension Calibration {
       var sums: [String: Tensor<Double>] = [:]
       var generator = SplitMix64(seed: UInt64(start))
       let inputs = fitted.mapValues { $0.samples(start..<min(start + piece, count)) }
-      try gradients.run(inputs, wanted: Set(nodes.map { graph.nodes[$0].name })) { outputs in
+      try gradients.run(inputs) {
+        try weights[$0]
+      } outputGradients: { outputs in
         loss.gradients(of: outputs, using: &generator)
       } observe: { name, gradient in
         sums[name] = gradient.channelMoment(of: graph.nodes.first { $0.name == name }?.operation)

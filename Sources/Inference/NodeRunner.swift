@@ -1,0 +1,42 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// One operation of a graph, to be run by itself.
+public struct NodeRunner: Sendable {
+  private let layer: String
+  private let computation: any Computation
+
+  /// Loads the operation's weights.
+  ///
+  /// - Throws: `Failure` that names the layer when it cannot be run or its weights do not fit.
+  public init(_ node: Node, parameter: (TensorReference) throws -> Tensor<Float>) throws {
+    layer = node.layer
+    do {
+      computation = try node.operation.computation(parameter)
+    } catch let failure as Failure where failure.subject.isEmpty {
+      throw failure.within("layer '\(node.layer)'")
+    }
+  }
+
+  /// - Parameters:
+  ///   - inputs: of the node, in order; elements that nobody else holds may be overwritten.
+  ///   - outputShape: as `ModelGraph.shapes(inputs:)` gives it.
+  /// - Throws: `Failure` that names the layer where a shape does not fit.
+  public func run(_ inputs: consuming [Tensor<Float>], outputShape: [Int]) throws -> Tensor<Float> {
+    var values = inputs.map { Value($0) }
+    inputs = []
+    do {
+      return try computation.run(&values, outputShape: outputShape).tensor
+    } catch let failure as Failure where failure.subject.isEmpty {
+      throw failure.within("layer '\(layer)'")
+    }
+  }
+}
+
+extension Tensor where Scalar == Float {
+  /// Axes of extent 1 stretched so that the tensor has `target`'s shape.
+  ///
+  /// - Precondition: as many axes, each of the same extent or 1.
+  public func stretched(to target: [Int]) -> Tensor { Value(self).stretched(to: target).tensor }
+}

@@ -1,0 +1,90 @@
+import Basics
+import Checkpoints
+import Planning
+
+/// What the user asks `bench` for.
+public struct BenchRequest: Sendable {
+  public var checkpoint: String
+  /// Samples that run together where all threads are timed.
+  public var batch: Int
+  /// How often; at least 1.
+  public var repetitions: Int
+  /// Of one sample, where the model leaves extents open.
+  public var sampleShape: [Int]
+  /// Whether to time factored forms of the network too and to fit a profile of this machine.
+  public var fitsProfile: Bool
+
+  public init(
+    checkpoint: String, batch: Int = 64, repetitions: Int = 20, sampleShape: [Int] = [], fitsProfile: Bool = true
+  ) {
+    self.checkpoint = checkpoint
+    self.batch = batch
+    self.repetitions = repetitions
+    self.sampleShape = sampleShape
+    self.fitsProfile = fitsProfile
+  }
+}
+
+/// What `bench` measured of a network and this machine.
+public struct Bench: Sendable {
+  /// A batch on all threads.
+  public let timing: Timing
+  /// The network as it is, then its factored forms where they were timed: one sample on one thread each.
+  public let networks: [NetworkTiming]
+  /// Of this machine, from the times of all networks; nil where none was asked for.
+  public let profile: DeviceProfile?
+
+  /// - Throws: `Failure` where the network cannot be run.
+  public init(_ request: BenchRequest, workers: Workers, progress: Progress = .silent) throws {
+    timing = try Timing(
+      checkpoint: request.checkpoint, batch: request.batch, repetitions: request.repetitions,
+      sampleShape: request.sampleShape, workers: workers)
+    let checkpoint = try Checkpoint.open(request.checkpoint)
+    var networks: [NetworkTiming] = []
+    func time(_ name: String, _ checkpoint: Checkpoint) throws {
+      networks.append(
+        try NetworkTiming(name, checkpoint, repetitions: request.repetitions, sampleShape: request.sampleShape))
+    }
+    try time("dense", checkpoint)
+    if request.fitsProfile {
+      let factored = try FactoredNetworks(of: checkpoint, workers: workers, progress: progress)
+      for (index, variant) in factored.variants.enumerated() {
+        try time(variant.name, factored.checkpoint(of: variant))
+        progress("time", index + 1, of: factored.variants.count, variant.name)
+      }
+    }
+    self.networks = networks
+    profile = request.fitsProfile ? DeviceProfile(host: networks) : nil
+  }
+
+  /// - Parameters:
+  ///   - device: one whose prediction is to be compared; nil for the fitted one.
+  ///   - profilePath: where the fitted profile is kept.
+  public func json(comparing device: DeviceProfile?, profilePath: String?) -> JSON {
+    var object = timing.json.object ?? [:]
+    object["latency"] = .real(networks[0].latency)
+    object["predicted"] = .optional((device ?? profile).map(networks[0].predicted)) { .real($0) }
+    object["profile"] = .optional(profilePath, JSON.string)
+    object["networks"] = .array(networks.map { $0.json(comparing: device ?? profile) })
+    return .object(object)
+  }
+}
+
+extension NetworkTiming {
+  fileprivate func json(comparing device: DeviceProfile?) -> JSON {
+    [
+      "name": .string(name), "macs": .integer(macs), "latency": .real(latency),
+      "predicted": .optional(device.map(predicted)) { .real($0) }, "seconds": .array(seconds.map { .real($0) }),
+      "operations": .array(
+        nodes.map { node in
+          [
+            "layer": .string(node.layer), "operation": .string(node.work[0].kind.rawValue),
+            "macs": .integer(node.macs), "weights": .integer(node.work[0].weights), "read": .integer(node.work[0].read),
+            "written": .integer(node.work[0].written), "width": .integer(node.work[0].width),
+            "depth": .integer(node.work[0].depth), "seconds": .real(node.seconds),
+            "predicted": .optional(device.map(node.predicted)) { .real($0) },
+          ]
+        }),
+    ]
+  }
+}

@@ -1,0 +1,46 @@
+import Foundation
+
+extension PlanDocument.Budget {
+  /// Every limit that there is.
+  public var text: String {
+    let limits = [
+      bytes.map { "\($0) bytes" }, macs.map { "\(Format.count($0)) multiply-accumulates" },
+      ram.map { "\(Format.bytes($0)) of activations" }, latency.map { Format.seconds($0) },
+    ].compactMap(\.self)
+    return limits.isEmpty ? "none" : limits.joined(separator: ", ")
+  }
+}
+
+extension Infeasibility.Shortfall {
+  /// `the smallest file that can be reached has 123 bytes`
+  public var reached: String {
+    guard let reachable else { return "nothing is left that keeps the other limits" }
+    return switch limit {
+    case .bytes: "the smallest file that can be reached has \(Int(reachable)) bytes"
+    case .macs: "at least \(Int(reachable)) multiply-accumulates are left"
+    case .latency: "at least \(Format.seconds(reachable)) are left"
+    case .ram: "at least \(Int(reachable)) bytes of activations are alive at once"
+    }
+  }
+
+  /// `10.0 kB`
+  public var allowance: String {
+    switch limit {
+    case .bytes, .ram: Format.bytes(Int(allowed))
+    case .macs: "\(Format.count(Int(allowed))) multiply-accumulates"
+    case .latency: Format.seconds(allowed)
+    }
+  }
+
+  /// The option that states the limit, with a value that could be kept.
+  public var remedy: String? {
+    guard let reachable else { return nil }
+    return switch limit {
+    case .bytes: "--budget to \(Int(reachable)) or more"
+    case .macs: "--max-macs to \(Int(reachable)) or more"
+    // A little more, for the rounding of the text.
+    case .latency: "--max-latency to \(String(format: "%.4g", reachable * 1001))ms or more"
+    case .ram: "--max-ram to \(Int(reachable)) or more"
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Checkpoints
+import Decompositions
+import ModelGraph
+import Synchronization
+import TensorCore
+
+/// What the file costs in bytes: exactly for a whole plan, and layer by layer for the solver, which needs costs that add up.
+///
+/// The bytes of a replaced layer are its weights plus the headers of the layers that take its place. The headers are measured
+/// once for each form (the sequence of stages, and how long their numbers are) by asking the writer for the size of a file with that one
+/// replacement. What does not add up between layers (digits, padding) is left to the caller, who measures the whole plan.
+struct FileSizeModel {
+  let checkpoint: Checkpoint
+  let record: @Sendable ([Replacement]) throws -> Record
+  /// The size with every layer dense.
+  let denseByteCount: Int
+  private var overheads: [Form: Int] = [:]
+
+  private struct Form: Hashable {
+    let layer: String
+    let stages: [String]
+  }
+
+  init(
+    _ checkpoint: Checkpoint, record: @escaping @Sendable ([Replacement]) throws -> Record
+  ) throws {
+    self.checkpoint = checkpoint
+    self.record = record
+    denseByteCount = try checkpoint.byteCount(replacing: [], record: record([]).json)
+  }
+
+  /// The exact size of the file with these replacements.
+  func byteCount(_ replacements: [Replacement]) throws -> Int {
+    try checkpoint.byteCount(replacing: replacements, record: record(replacements).json)
+  }
+
+  /// What the file grows by (negative: shrinks by) when the layer is replaced by these stages.
+  mutating func growth(_ layer: Layer, _ candidate: Candidate) throws -> Int {
+    let stages = candidate.stages
+    let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
+    let form = Form(layer: layer.name, stages: stages.map(\.form))
+    if let overhead = overheads[form] { return payload + overhead }
+    let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
+    let overhead = size - denseByteCount - payload
+    overheads[form] = overhead
+    return payload + overhead
+  }
+}
+
+extension Stage {
+  /// What decides about the headers that a stage needs: which layers express it, and how long its numbers are as text and in bytes. The
+  /// weights themselves are counted apart, but not the constants by which formats express permutations.
+  fileprivate var form: String {
+    switch self {
+    case .convolution(let convolution):
+      let window = convolution.window
+      let flags = [
+        convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 }, window.dilation.contains { $0 > 1 },
+        window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
+      ]
+      let numbers =
+        convolution.kernelShape + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
+        + window.dilation
+      return "convolution \(flags) \(numbers.map(\.lengths))"
+    case .permutation(let axes, let order): return "permutation \(axes) \(order)"
+    case .bias: return "bias"
+    }
+  }
+}
+
+extension Int {
+  /// Of the number as decimal digits, and in groups of seven bits.
+  fileprivate var lengths: [Int] { [String(self).utf8.count, (bitWidth - leadingZeroBitCount + 6) / 7] }
+}

@@ -1,0 +1,72 @@
+import Checkpoints
+import Decompositions
+import ModelGraph
+import Planning
+
+/// The forms that a layer may take in a plan, with what each costs.
+struct LayerOptions: Sendable {
+  struct Option: Sendable {
+    /// Nil for the dense kernel.
+    let candidate: Candidate?
+    /// What the file grows by; negative where it shrinks.
+    let growth: Int
+    let loss: Double
+    /// What is added to the network's; nil where unknown.
+    let macs: Int?
+    let seconds: Double?
+    /// Bytes of activations alive while the layer runs; nil where unknown.
+    let ram: Int?
+  }
+
+  let choices: LayerChoices
+  /// Empty where the limits leave none.
+  private(set) var options: [Option] = []
+  /// Why some candidates are no options.
+  private(set) var notes: [String] = []
+
+  /// Candidates that save bytes, operations or time and that the recipe and the device's runtime accept; and the dense kernel.
+  init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: inout FileSizeModel) throws {
+    self.choices = choices
+    let layer = choices.layer
+    func option(_ candidate: Candidate?, growth: Int) -> Option {
+      let stages = candidate?.stages ?? layer.denseStages
+      let loss = candidate.map { choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy }
+      return Option(
+        candidate: candidate, growth: growth, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
+        seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
+    }
+    let count = layer.convolution.parameterCount
+    if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.candidates.isEmpty {
+      options.append(option(nil, growth: 0))
+    }
+    var missing: [String: Set<String>] = [:]
+    for candidate in choices.candidates where request.recipe.accepts(candidate, for: layer.name, parameters: count) {
+      if let operation = request.device?.missingOperation(in: candidate.stages) {
+        missing[operation, default: []].insert(candidate.structure)
+        continue
+      }
+      let growth = try sizes.growth(layer, candidate)
+      if growth < 0 { options.append(option(candidate, growth: growth)) }
+    }
+    notes = missing.sorted { $0.key < $1.key }.map { operation, structures in
+      "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"
+    }
+  }
+
+  /// Without the options whose activations do not fit.
+  func within(ram: Int) -> LayerOptions {
+    var result = self
+    result.options = options.filter { ($0.ram ?? 0) <= ram }
+    if result.options.count < options.count {
+      result.notes.append("\(options.count - result.options.count) of \(options.count) forms need more RAM than there is")
+    }
+    return result
+  }
+
+  /// For the knapsack: growth, multiply-accumulates, seconds.
+  var items: [KnapsackItem] {
+    options.map {
+      KnapsackItem(costs: [Double($0.growth), Double($0.macs ?? 0), $0.seconds ?? 0, 0], loss: $0.loss)
+    }
+  }
+}

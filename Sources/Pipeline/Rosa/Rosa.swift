@@ -1,0 +1,161 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+import TensorCore
+import Training
+
+/// What the user asks `rosa split` and `rosa draw` for.
+public struct RosaRequest: Sendable {
+  /// The whole checkpoint for a split, the frozen one for a draw.
+  public var checkpoint: String
+  /// The factors that belong to it; nil for a split.
+  public var factors: String?
+  public var ranks: [RankRule]
+  public var draw: Draw
+  public var seed: UInt64
+  /// Where the frozen checkpoint goes.
+  public var output: String?
+  /// Where the factors go; nil puts them beside the frozen checkpoint.
+  public var factorsOutput: String?
+  /// A folder for the factors in the layout of Hugging Face PEFT; nil for none.
+  public var adapter: String?
+  public var overwrite: Bool
+
+  public init(
+    checkpoint: String, factors: String? = nil, ranks: [RankRule], draw: Draw, seed: UInt64 = 0, output: String? = nil,
+    factorsOutput: String? = nil, adapter: String? = nil, overwrite: Bool = false
+  ) {
+    self.checkpoint = checkpoint
+    self.factors = factors
+    self.ranks = ranks
+    self.draw = draw
+    self.seed = seed
+    self.output = output
+    self.factorsOutput = factorsOutput
+    self.adapter = adapter
+    self.overwrite = overwrite
+  }
+}
+
+/// What `rosa` wrote.
+public struct RosaResult: Sendable {
+  public struct LayerResult: Sendable {
+    public let name: String
+    public let shape: [Int]
+    public let rank: Int
+    public let parameters: Int
+  }
+
+  public let output: String
+  public let factors: String?
+  public let adapter: String?
+  public let layers: [LayerResult]
+  public let notices: [String]
+
+  public var json: JSON {
+    [
+      "output": .string(output), "factors": .optional(factors, JSON.string), "adapter": .optional(adapter, JSON.string),
+      "layers": .array(
+        layers.map {
+          [
+            "name": .string($0.name), "shape": .integers($0.shape), "rank": .integer($0.rank),
+            "parameters": .integer($0.parameters),
+          ]
+        }), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// Splits the kernels of a checkpoint into frozen parts and products of low rank; where it has factors already, they are merged first and
+/// others drawn (ROSA: Hameed et al., 2024). What both make together stays the same to rounding.
+///
+/// - Throws: `Failure`; nothing is left behind then.
+public func split(_ request: RosaRequest, workers: Workers) throws -> RosaResult {
+  let checkpoint = try CheckpointSource(path: request.checkpoint).open()
+  let known = try request.factors.map { try LowRankFile(path: $0).checked(against: checkpoint) }
+  let output = request.output ?? CheckpointPath(request.checkpoint).frozen
+  let factorsPath = request.factorsOutput ?? CheckpointPath(output).factors
+  try OutputSet([.init(output, option: "-o"), .init(factorsPath, option: "--factors-output")]).check(
+    inputs: [(request.checkpoint, "the checkpoint")] + (request.factors.map { [($0, "the factors")] } ?? []),
+    overwrite: request.overwrite)
+  let layers = checkpoint.layers.filter { layer in
+    known.map { $0.factors[layer.name] != nil } ?? request.ranks.contains { $0.layers.matches(layer.name) }
+  }
+  guard !layers.isEmpty else {
+    throw Failure(
+      request.checkpoint, "has no layer to split", "no kernel's layer matches --rank", remedy: "see inspect")
+  }
+  let parts = try workers.map(Array(layers.enumerated())) { index, layer in
+    var kernel = try checkpoint.kernel(of: layer).converted(to: Float.self)
+    if let factors = known?.factors[layer.name] { kernel = factors.merged(into: kernel) }
+    let (rows, columns) = LowRankFactors.unfolding(kernel.shape)
+    let rule = request.ranks.last { $0.layers.matches(layer.name) }
+    let rank = rule?.rank(side: min(rows, columns)) ?? known?.factors[layer.name]?.rank ?? 1
+    var generator = SplitMix64(seed: request.seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15)
+    return try LowRankFactors.split(kernel, rank: rank, request.draw, using: &generator)
+  }
+  let frozen = Dictionary(
+    uniqueKeysWithValues: zip(layers, parts).map { ($0.name, $1.frozen.converted(to: Double.self)) })
+  try checkpoint.substituting(kernels: frozen)
+    .write(replacing: [], record: checkpoint.record, to: output, overwrite: request.overwrite)
+  let file = LowRankFile(
+    factors: Dictionary(uniqueKeysWithValues: zip(layers, parts).map { ($0.name, $1.factors) }),
+    shapes: Dictionary(uniqueKeysWithValues: layers.map { ($0.name, $0.kernelShape) }),
+    frozenSHA256: try Checkpoint.open(output).sha256)
+  try file.write(to: factorsPath, overwrite: request.overwrite)
+  var notices: [String] = []
+  if let folder = request.adapter {
+    notices = try AdapterFolder(path: folder).write(file, of: layers, overwrite: request.overwrite)
+  }
+  return RosaResult(
+    output: output, factors: factorsPath, adapter: request.adapter,
+    layers: zip(layers, parts).map {
+      .init(name: $0.name, shape: $0.kernelShape, rank: $1.factors.rank, parameters: $1.factors.parameterCount)
+    }, notices: notices)
+}
+
+/// Adds the products to the frozen parts: the checkpoint as it was before the split, or as training the factors made it.
+///
+/// - Throws: `Failure`; nothing is left behind then.
+public func merge(frozen path: String, factors: String, output: String?, overwrite: Bool) throws -> RosaResult {
+  let checkpoint = try CheckpointSource(path: path).open()
+  let file = try LowRankFile(path: factors).checked(against: checkpoint)
+  let output = output ?? CheckpointPath(path).merged
+  try OutputSet([.init(output, option: "-o")]).check(
+    inputs: [(path, "the frozen checkpoint"), (factors, "the factors")], overwrite: overwrite)
+  let layers = checkpoint.layers.filter { file.factors[$0.name] != nil }
+  var kernels: [String: Tensor<Double>] = [:]
+  for layer in layers {
+    let frozen = try checkpoint.kernel(of: layer)
+    kernels[layer.name] = file.factors[layer.name]?.merged(into: frozen.converted(to: Float.self)).converted(
+      to: Double.self)
+  }
+  try checkpoint.substituting(kernels: kernels)
+    .write(replacing: [], record: checkpoint.record, to: output, overwrite: overwrite)
+  return RosaResult(
+    output: output, factors: nil, adapter: nil,
+    layers: layers.compactMap { layer in
+      file.factors[layer.name].map {
+        .init(name: layer.name, shape: layer.kernelShape, rank: $0.rank, parameters: $0.parameterCount)
+      }
+    }, notices: [])
+}
+
+extension LowRankFile {
+  /// - Throws: `Failure` where the factors belong to another checkpoint.
+  fileprivate func checked(against checkpoint: Checkpoint) throws -> LowRankFile {
+    guard checkpoint.sha256 == frozenSHA256 else {
+      throw Failure(
+        checkpoint.path, "does not belong to the factors",
+        "its SHA-256 is \(checkpoint.sha256.prefix(12))..., they were split from \(frozenSHA256.prefix(12))...",
+        remedy: "give the frozen checkpoint that rosa wrote with them")
+    }
+    for (name, shape) in shapes {
+      guard let layer = checkpoint.layers.first(where: { $0.name == name }), layer.kernelShape == shape else {
+        throw Failure(checkpoint.path, "does not belong to the factors", "it has no layer '\(name)' of shape \(shape)")
+      }
+    }
+    return self
+  }
+}

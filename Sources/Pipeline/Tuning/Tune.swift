@@ -1,0 +1,156 @@
+import Basics
+import Checkpoints
+import Foundation
+import Inference
+import ModelGraph
+import TensorCore
+import Training
+
+/// What `tune` did and measured.
+public struct TuneResult: Sendable {
+  public let output: String
+  /// Nil for a dry run, as everything that a run makes.
+  public internal(set) var bytes: Int?
+  public internal(set) var sha256: String?
+  public internal(set) var epochs: [TuneEpoch] = []
+  public internal(set) var bestEpoch: Int?
+  /// Why it ended before its last epoch.
+  public internal(set) var ending: String?
+  /// Whether it ended because its loss became no number.
+  public internal(set) var diverged = false
+  public let temperature: Double?
+  /// Numbers that are trained, and all of the network's.
+  public let trained: Int
+  public let parameters: Int
+  public let memory: TuneMemory
+  public internal(set) var notices: [String]
+
+  public var json: JSON {
+    [
+      "output": .string(output), "bytes": .optional(bytes, JSON.integer), "sha256": .optional(sha256, JSON.string),
+      "best_epoch": .optional(bestEpoch, JSON.integer), "ending": .optional(ending, JSON.string),
+      "diverged": .bool(diverged), "temperature": .optional(temperature, JSON.real), "trained": .integer(trained),
+      "parameters": .integer(parameters), "memory": memory.json, "epochs": .array(epochs.map(\.json)),
+      "notices": .strings(notices),
+    ]
+  }
+}
+
+/// Trains a checkpoint's network on the outputs of its original, on labels or on both, and writes a checkpoint of the same form.
+///
+/// - Parameter isDry: counts the memory and stops there.
+/// - Throws: `Failure`; what an interrupted run had reached stays in a file beside the output.
+public func tune(
+  _ request: TuneRequest, isDry: Bool = false, workers: Workers, progress: Progress = .silent
+) throws -> TuneResult {
+  let source = CheckpointSource(path: request.checkpoint, companions: request.companions)
+  let checkpoint = try source.open()
+  let record = try checkpoint.record.map { json in
+    do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
+  }
+  let original = try Original(of: request.checkpoint, record, given: request.original, request.companions)
+  let output = request.output ?? CheckpointPath(request.checkpoint).tuned
+  let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
+  try OutputSet(outputs.map { .init($0, option: "-o") }).check(
+    inputs: [(request.checkpoint, "the checkpoint"), (request.data, "the data")]
+      + (request.original.map { [($0, "the original")] } ?? []) + request.companions.inputs,
+    overwrite: request.overwrite)
+
+  var options = request.options
+  options["checkpoint"] = .string(checkpoint.sha256)
+  options["original"] = .optional(original.checkpoint?.sha256, JSON.string)
+  options["data"] = .string(Checkpoint.hexadecimalSHA256(of: try InputFile.read(request.data)))
+  let file = TuneStateFile(output: output, options: options)
+  if !isDry, file.exists, !request.resumes, !request.overwrite {
+    throw Failure(
+      file.path, "is not overwritten", "it holds an unfinished run",
+      remedy: "go on with it with --resume, or begin anew with --overwrite")
+  }
+  if request.resumes, !file.exists {
+    throw Failure(file.path, "cannot be taken up", "it does not exist", remedy: "leave --resume out")
+  }
+
+  let weights = try TrainedWeights(checkpoint, try checkpoint.trainableGraph, record, request)
+  let tuning = try Tuning(request, checkpoint, original.checkpoint, weights, workers: workers)
+  var result = TuneResult(
+    output: output, temperature: tuning.loss.temperature,
+    trained: weights.parameters.values.reduce(0) { $0 + $1.count },
+    parameters: checkpoint.parameterCount,
+    memory: try TuneMemory(tuning, weights, checkpoint, original.checkpoint), notices: tuning.notices)
+  if isDry { return result }
+
+  var state = TuneState(
+    weights: weights,
+    optimizer: Optimizer(request.optimizer, decay: Float(request.decay), undecayed: weights.vectors), best: weights,
+    plateau: PlateauHalving(patience: 2))
+  if request.resumes { try file.read(into: &state) }
+  result.ending = try tuning.run(&state, file, progress: progress)
+  result.diverged = state.epochs.last?.loss?.isFinite == false
+  try checkpoint.write(
+    state.best, record, original.checkpoint, source, to: output, overwrite: request.overwrite, workers: workers,
+    progress: progress)
+  file.remove()
+  let written = try CheckpointSource(path: output).open()
+  result.bytes = written.byteCount
+  result.sha256 = written.sha256
+  result.epochs = state.epochs
+  result.bestEpoch = state.bestEpoch
+  return result
+}
+
+extension Tuning {
+  /// Trains until the last epoch, or until there is no more progress.
+  ///
+  /// - Returns: why it ended early; nil where it did not.
+  fileprivate func run(_ state: inout TuneState, _ file: TuneStateFile, progress: Progress) throws -> String? {
+    if state.epochs.isEmpty {
+      state.epochs.append(try judge.epoch(0, state.weights, trainingLoss: nil))
+      try file.write(state)
+    }
+    let start = ContinuousClock.now
+    let before = state.epochs.last?.seconds ?? 0
+    let first = state.epochs.count - 1
+    let total = request.epochs * stepsPerEpoch
+    for epoch in first..<max(first, request.epochs) {
+      let agreement = state.epochs.last?.agreement
+      let loss = try train(&state, epoch: epoch) { done, loss in
+        let steps = epoch * stepsPerEpoch + done
+        let spent = (ContinuousClock.now - start).seconds
+        let left = spent / Double(max(1, steps - first * stepsPerEpoch)) * Double(total - steps)
+        progress("tune", steps, of: total, Self.status(loss, agreement, left))
+      }
+      guard loss.isFinite else {
+        state.epochs.append(
+          TuneEpoch(
+            number: epoch + 1, seconds: before + (ContinuousClock.now - start).seconds, loss: .nan,
+            heldOutLoss: .infinity,
+            agreement: nil, heldOutAccuracy: nil, testAccuracy: nil))
+        return "the loss became no number in epoch \(epoch + 1); the state of epoch \(state.bestEpoch) was kept "
+          + "(lower --rate, now \(request.rate), or set --clip)"
+      }
+      var measured = try judge.epoch(epoch + 1, state.weights, trainingLoss: loss)
+      measured.seconds = before + (ContinuousClock.now - start).seconds
+      state.epochs.append(measured)
+      state.plateau.observe(measured.heldOutLoss)
+      if measured.heldOutLoss < state.epochs[state.bestEpoch].heldOutLoss {
+        state.best = state.weights
+        state.bestEpoch = epoch + 1
+      }
+      try file.write(state)
+      if let patience = request.patience, epoch + 1 - state.bestEpoch >= patience, epoch + 1 < request.epochs {
+        return "\(patience) epochs brought no progress on the samples held out"
+      }
+    }
+    return nil
+  }
+
+  /// `0.1234, 91.2 %, 12:31 left`
+  private static func status(_ loss: Double, _ agreement: Double?, _ left: Double) -> String {
+    let time = String(format: "%d:%02d left", Int(left) / 60, Int(left) % 60)
+    return [Format.number(loss), agreement.map(Format.percent), time].compactMap(\.self).joined(separator: ", ")
+  }
+}
+
+extension Duration {
+  fileprivate var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,54 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+import Training
+
+/// What a run keeps in memory at its peak, in bytes.
+public struct TuneMemory: Sendable {
+  public struct Item: Sendable {
+    public let name: String
+    public let bytes: Int
+  }
+
+  public let items: [Item]
+
+  public var total: Int { items.reduce(0) { $0 + $1.bytes } }
+
+  /// The program itself with its libraries, as measured on an idle run.
+  private static let program = 48 << 20
+
+  init(_ tuning: Tuning, _ weights: TrainedWeights, _ checkpoint: Checkpoint, _ original: Checkpoint?) throws {
+    func bytes(_ tensors: [String: Tensor<Float>]) -> Int { tensors.values.reduce(0) { $0 + 4 * $1.count } }
+    func bytes(_ checkpoint: Checkpoint) -> Int { checkpoint.tensors.reduce(0) { $0 + $1.bytes.count } }
+    let request = tuning.request
+    let parameters = bytes(weights.parameters)
+    let slices = (min(request.batch, tuning.batches.count) + Tuning.slice - 1) / Tuning.slice
+    let hands = min(tuning.workers.count, slices)
+    let slice = min(Tuning.slice, request.batch)
+    let shapes = tuning.batches.inputs.mapValues { [slice] + $0.shape.dropFirst() }
+    let samples = [tuning.batches.inputs, tuning.judge.inputs, tuning.judge.test?.inputs ?? [:]].reduce(0) {
+      $0 + bytes($1)
+    }
+    var items = [
+      Item(name: "program", bytes: Self.program),
+      Item(name: "samples", bytes: samples),
+      // The file's bytes stay beside what the network computes with.
+      Item(
+        name: "weights",
+        bytes: bytes(checkpoint) + weights.frozen.values.reduce(parameters) { $0 + 4 * $1.count }),
+      Item(name: "gradients", bytes: parameters * slices),
+      Item(name: "optimiser", bytes: parameters * request.optimizer.momentCount),
+      Item(name: "best state", bytes: parameters + (request.method == .rosa ? bytes(weights.frozen) : 0)),
+      Item(name: "activations", bytes: 4 * hands * (try tuning.backpropagation.peakCount(shapes))),
+    ]
+    if let original { items.append(Item(name: "original", bytes: 2 * bytes(original))) }
+    self.items = items
+  }
+
+  public var json: JSON {
+    .object(
+      JSONObject(
+        items.map { ($0.name.replacing(" ", with: "_"), JSON.integer($0.bytes)) } + [("total", .integer(total))]))
+  }
+}

@@ -1,0 +1,154 @@
+import Basics
+import Checkpoints
+import Inference
+import ModelGraph
+import TensorCore
+import Training
+
+extension Tuning {
+  /// Samples of which at least this many are left to learn from.
+  private static let leastSamples = 8
+
+  /// - Throws: `Failure` where the data does not fit or nothing teaches.
+  init(
+    _ request: TuneRequest, _ checkpoint: Checkpoint, _ original: Checkpoint?, _ weights: TrainedWeights,
+    workers: Workers
+  ) throws {
+    let graph = try checkpoint.trainableGraph
+    let samples = try Samples(file: request.data, for: graph, request.preparation)
+    for (name, tensor) in samples.inputs where !tensor.isFinite {
+      throw Failure(request.data, "cannot be learned from", "input '\(name)' holds NaN or infinite values")
+    }
+    self.request = request
+    self.graph = graph
+    self.workers = workers
+    backpropagation = Backpropagation(graph, trained: weights.trained, statistics: request.statistics)
+    teacher = try original.map { original in
+      guard let own = original.graph else {
+        throw Failure(
+          original.path, "cannot teach", original.graphAbsence ?? "it has no graph",
+          remedy: "give an ONNX export of it with --graph")
+      }
+      return try Engine(own) { try original.parameter($0) }
+    }
+    let count = samples.count
+    let held = min(count - 1, max(1, Int((Double(count) * request.heldOut).rounded())))
+    let learned = count - held
+    guard learned >= Self.leastSamples else {
+      throw Failure(
+        request.data, "cannot be learned from", "it gives \(count) samples", remedy: "give a few hundred at least")
+    }
+    let heldInputs = samples.inputs.mapValues { $0.samples(learned..<count) }
+    let piece = graph.fixedBatch ?? Self.slice
+    let student = try Engine(graph) { try weights[$0] }
+    let studentOutputs = try student.outputs(of: heldInputs, piece: piece, workers: workers)
+    let expected = try teacher?.outputs(of: heldInputs, piece: piece, workers: workers)
+    for (index, output) in studentOutputs.enumerated() {
+      guard output.shape.first == held,
+        expected.map({ $0.indices.contains(index) && $0[index].shape == output.shape }) ?? true
+      else {
+        throw Failure(
+          original?.path ?? checkpoint.path, "cannot teach '\(checkpoint.path)'",
+          "output \(index) has the shape \(expected?[index].shape ?? []), the network gives \(output.shape)",
+          remedy: "give the checkpoint that was compressed")
+      }
+    }
+    guard (expected ?? studentOutputs).allSatisfy(\.isFinite) else {
+      throw Failure(
+        request.data, "cannot be learned from", "the network's outputs on it hold NaN or infinite values",
+        remedy: "check --input-scale, --input-mean and --input-std")
+    }
+    let targets = request.usesLabels ? try samples.targets(for: studentOutputs[0]) : nil
+    guard teacher != nil || targets != nil else {
+      throw Failure(
+        checkpoint.path, "has nobody to learn from", "the original is not at hand and labels are not asked for",
+        remedy: "give --original, or --labels with labelled data")
+    }
+    let labelPart = teacher == nil ? 1 : targets == nil ? 0 : request.labelPart
+    loss = TuneLoss(
+      examples: expected ?? studentOutputs, labelPart: labelPart, temperature: request.temperature)
+    batches = TrainingBatches(
+      inputs: samples.inputs.mapValues { $0.samples(0..<learned) }, targets: targets?.samples(0..<learned),
+      augmentations: request.augmentations, seed: request.seed)
+    teacherOutputs =
+      request.augmentations.isEmpty
+      ? try teacher?.outputs(of: batches.inputs, piece: piece, workers: workers) : nil
+    judge = TuneJudge(
+      graph: graph, inputs: heldInputs, expected: expected, targets: targets?.samples(learned..<count), loss: loss,
+      test: try request.test.map { try Samples(file: $0, for: graph, request.preparation.withoutLimit) },
+      workers: workers)
+  }
+
+  /// What the user should know.
+  var notices: [String] {
+    let unreached = backpropagation.unreached
+    guard let first = unreached.first else { return [] }
+    return [
+      "\(unreached.count == 1 ? "'\(first)' stays" : "\(unreached.count) tensors, '\(first)' first, stay") as they are: an operation behind them has no gradient"
+    ]
+  }
+}
+
+extension Checkpoint {
+  /// The graph, where it can be trained on batches.
+  ///
+  /// - Throws: `Failure` that says why it cannot.
+  var trainableGraph: ModelGraph {
+    get throws {
+      guard let graph else {
+        throw Failure(
+          path, "cannot be trained", graphAbsence ?? "it has no graph", remedy: "give an ONNX export with --graph")
+      }
+      guard graph.fixedBatch ?? 1 == 1, graph.keepsSamplesApart || graph.fixedBatch == 1 else {
+        throw Failure(
+          path, "cannot be trained", "the model does not keep samples apart on the first axis of its outputs",
+          remedy: "export it with an open batch")
+      }
+      return graph
+    }
+  }
+}
+
+extension Samples {
+  /// What labels or targets ask of an output.
+  ///
+  /// - Parameter output: of some samples; tells the classes.
+  /// - Throws: `Failure` where the data has neither, or they do not fit.
+  fileprivate func targets(for output: Tensor<Float>) throws -> Tensor<Float> {
+    if let labels {
+      guard output.order == 2, output.shape[1] > 1 else {
+        throw Failure(
+          source, "has labels", "the network's output \(output.shape) has no classes", remedy: "leave --labels out")
+      }
+      let classes = output.shape[1]
+      var elements = [Float](repeating: 0, count: labels.count * classes)
+      for (sample, label) in labels.enumerated() {
+        guard label < classes else {
+          throw Failure(
+            source, "array 'labels' holds \(label)", "the network has \(classes) classes",
+            remedy: "expected class indices from 0 to \(classes - 1)")
+        }
+        elements[sample * classes + label] = 1
+      }
+      return Tensor(shape: [labels.count, classes], elements: elements)
+    }
+    guard let targets else {
+      throw Failure(source, "has no labels", "it holds neither 'labels' nor 'targets'", remedy: "leave --labels out")
+    }
+    let shape = [count] + output.shape.dropFirst()
+    guard targets.count == shape.reduce(1, *) else {
+      throw Failure(
+        source, "array 'targets' does not fit", "its shape is \(targets.shape), the network gives \(shape)")
+    }
+    return targets.reshaped(shape)
+  }
+}
+
+extension SamplePreparation {
+  /// For other samples.
+  fileprivate var withoutLimit: SamplePreparation {
+    var result = self
+    result.maximumCount = nil
+    return result
+  }
+}

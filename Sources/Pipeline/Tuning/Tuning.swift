@@ -1,0 +1,126 @@
+import Basics
+import Checkpoints
+import Foundation
+import Inference
+import ModelGraph
+import TensorCore
+import Training
+
+/// A network that is trained, with all that it learns from.
+///
+/// A step takes a batch in slices that do not depend on the number of threads; what they find is added in their order, so that a run gives the
+/// same weights on any number.
+struct Tuning: Sendable {
+  let request: TuneRequest
+  let graph: ModelGraph
+  let backpropagation: Backpropagation
+  /// Nil where labels or targets teach alone.
+  let teacher: Engine?
+  let batches: TrainingBatches
+  /// The original's outputs on the samples as they are, where none is changed.
+  let teacherOutputs: [Tensor<Float>]?
+  let loss: TuneLoss
+  let judge: TuneJudge
+  let workers: Workers
+
+  /// Samples that run through the network and back at once: enough for full matrix products, few enough for the caches.
+  static let slice = 32
+  /// What an epoch's batch counts for in the running statistics of a batch normalisation.
+  private static let momentum: Float = 0.1
+
+  /// What one slice of a batch found.
+  private struct Part: Sendable {
+    var loss = 0.0
+    var gradients: [String: Tensor<Float>] = [:]
+    var statistics: [String: BatchStatistics] = [:]
+  }
+
+  /// Steps of one epoch; a last batch that is not full counts.
+  var stepsPerEpoch: Int { (batches.count + request.batch - 1) / request.batch }
+
+  /// Trains for one epoch.
+  ///
+  /// - Returns: the mean loss of a sample, NaN where the run diverged.
+  /// - Throws: `Failure` where a layer cannot be run.
+  func train(_ state: inout TuneState, epoch: Int, progress: (_ done: Int, _ loss: Double) -> Void) throws -> Double {
+    let order = batches.order(epoch: epoch)
+    let steps = stepsPerEpoch
+    var sum = 0.0
+    for step in 0..<steps {
+      let done = epoch * steps + step
+      if request.method == .rosa, done > 0, done % (request.drawEvery ?? steps) == 0 {
+        state.optimizer.forget(try state.weights.drawAgain())
+      }
+      let range = step * request.batch..<min((step + 1) * request.batch, order.count)
+      let part = try gradients(of: range, order, epoch: epoch, state.weights)
+      let norm = part.gradients.jointNorm
+      guard part.loss.isFinite, norm.isFinite else { return .nan }
+      sum += part.loss
+      let clipped = request.clip.map { part.gradients.clipped(to: $0) } ?? part.gradients
+      state.optimizer.step(&state.weights.parameters, clipped, rate: rate(done, of: request.epochs * steps, state))
+      follow(part.statistics, &state.weights)
+      progress(step + 1, sum / Double(range.upperBound))
+    }
+    return sum / Double(max(1, order.count))
+  }
+
+  private func rate(_ step: Int, of total: Int, _ state: TuneState) -> Float {
+    let factor =
+      switch request.schedule {
+      case .constant: 1.0
+      case .cosine: LearningRate.cosine(warmUp: 0.05).factor(step, of: total)
+      case .onecycle: LearningRate.oneCycle(warmUp: 0.2).factor(step, of: total)
+      case .plateau: state.plateau.factor
+      }
+    return Float(request.rate * factor)
+  }
+
+  /// The loss summed over a batch, and the mean gradient.
+  private func gradients(of range: Range<Int>, _ order: [Int], epoch: Int, _ weights: TrainedWeights) throws -> Part {
+    let starts = Array(stride(from: range.lowerBound, to: range.upperBound, by: Self.slice))
+    let share = 1 / Float(max(1, range.count))
+    let parts = try workers.map(starts) { start in
+      let own = start..<min(start + Self.slice, range.upperBound)
+      return try part(of: batches.batch(own, of: order, epoch: epoch), share: share, weights)
+    }
+    return parts.dropFirst().reduce(into: parts.first ?? Part()) { sum, part in
+      sum.loss += part.loss
+      sum.gradients.add(part.gradients)
+      sum.statistics.merge(part.statistics) { $0.joined(with: $1) }
+    }
+  }
+
+  private func part(of batch: TrainingBatches.Batch, share: Float, _ weights: TrainedWeights) throws -> Part {
+    let expected = try teacherOutputs.map { $0.map { $0.picked(batch.indices) } } ?? teacher?.run(batch.inputs)
+    var part = Part()
+    part.statistics = try backpropagation.run(batch.inputs) {
+      try weights[$0]
+    } outputGradients: { outputs in
+      let (loss, gradients) = loss(outputs, original: expected, targets: batch.targets)
+      part.loss = loss
+      return gradients.map { $0.map { $0 * share } }
+    } collect: { reference, gradient in
+      part.gradients.add(weights.gradients(reference, gradient))
+    }
+    return part
+  }
+
+  /// Running means and variances follow those of the batch.
+  private func follow(_ statistics: [String: BatchStatistics], _ weights: inout TrainedWeights) {
+    for node in graph.nodes {
+      guard let found = statistics[node.name],
+        case .batchNormalization(_, _, _, _, let mean, let variance) = node.operation
+      else { continue }
+      weights.running[mean.name]?.approach(found.mean, by: Self.momentum)
+      // The unbiased estimate, as frameworks have it.
+      let correction = Double(found.count) / Double(max(1, found.count - 1))
+      weights.running[variance.name]?.approach(found.variance.map { $0 * correction }, by: Self.momentum)
+    }
+  }
+}
+
+extension Tensor where Scalar == Float {
+  fileprivate mutating func approach(_ target: [Double], by part: Float) {
+    self = Tensor(shape: shape, elements: zip(elements, target).map { $0 + part * (Float($1) - $0) })
+  }
+}

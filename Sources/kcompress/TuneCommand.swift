@@ -1,0 +1,231 @@
+import ArgumentParser
+import Basics
+import Pipeline
+import Training
+
+struct TuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tune",
+    abstract: "Train a compressed network on its original's outputs, or a network on new data.",
+    discussion: """
+      Writes model.tuned.h5 beside the checkpoint, of the same format and structure. Samples need no labels: the original tells
+      what the outputs should be. The best epoch on samples held out is kept. After every epoch the run's state is put in a file beside the
+      output, from which --resume goes on.
+      """)
+
+  @Argument(help: .checkpoint, completion: .file())
+  var checkpoint: String
+
+  @Option(
+    help: ArgumentHelp("The network to learn from; else the one that apply recorded.", valueName: "file"),
+    completion: .file())
+  var original: String?
+
+  @Option(
+    help: ArgumentHelp("Samples to learn from (.npz, .npy, .safetensors, .h5).", valueName: "file"), completion: .file()
+  )
+  var data: String
+
+  @Flag(help: "Learn the data's labels or targets too; alone where there is no original.")
+  var labels = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Labelled samples whose accuracy is told after every epoch; nothing is chosen by them.", valueName: "file"),
+    completion: .file())
+  var test: String?
+
+  @Option(help: ArgumentHelp("What is trained: factors, full, lora or rosa.", valueName: "method"))
+  var method = TuneMethod.full
+
+  @OptionGroup(title: "Training") var training: TrainingOptions
+  @OptionGroup(title: "Low rank") var lowRank: LowRankOptions
+
+  @Flag(help: "Go on with an interrupted run, which must have had the same options.")
+  var resume = false
+
+  @Flag(help: "Count the memory and stop.")
+  var dryRun = false
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the checkpoint goes.", valueName: "file"), completion: .file())
+  var output: String?
+
+  @Flag(help: "Replace an output that exists.")
+  var overwrite = false
+
+  @OptionGroup var companions: CompanionOptions
+  @OptionGroup var samples: SampleOptions
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    var request = TuneRequest(checkpoint: checkpoint, data: data)
+    request.original = original
+    request.preparation = samples.preparation
+    request.test = test
+    request.companions = companions.companions
+    request.output = output
+    request.overwrite = overwrite
+    request.resumes = resume
+    request.method = method
+    request.usesLabels = labels
+    training.fill(&request)
+    request.ranks = lowRank.rules
+    request.draw = lowRank.draw
+    request.drawEvery = lowRank.drawEvery
+    request.seed = lowRank.seed
+    let result = try common.terminal.withProgress {
+      try Pipeline.tune(request, isDry: dryRun, workers: common.workers, progress: $0)
+    }
+    result.notices.forEach(common.terminal.notice)
+    common.terminal.result(result.json, result.text)
+    if result.diverged { throw NegativeVerdict() }
+  }
+}
+
+struct TrainingOptions: ParsableArguments {
+  @Option(help: "Passes over the data.") var epochs = 20
+  @Option(help: "Samples of one step.") var batch = 64
+  @Option(help: ArgumentHelp("The highest length of a step.", valueName: "x")) var rate: Double?
+  @Option(help: ArgumentHelp("adamw, or nesterov for descent with momentum 0.9, or descent.", valueName: "name"))
+  var optimizer = OptimizerName.adamw
+  @Option(
+    help: ArgumentHelp(
+      "constant, cosine, onecycle, or plateau, which halves the rate where nothing is gained.", valueName: "name"))
+  var schedule = TuneSchedule.onecycle
+  @Option(help: ArgumentHelp("How fast weights shrink.", valueName: "x")) var decay = 0.0
+  @Option(help: ArgumentHelp("The largest norm of a gradient; 0 for none.", valueName: "x")) var clip = 1.0
+  @Option(
+    help: ArgumentHelp("Softens class probabilities; chosen by the original's outputs unless given.", valueName: "x"))
+  var temperature: Double?
+  @Option(help: ArgumentHelp("The part of the loss that labels make.", valueName: "x")) var labelPart = 0.5
+  @Option(
+    help: ArgumentHelp("Where batch normalisations take means and variances from: stored or batch.", valueName: "name"))
+  var statistics = Backpropagation.Statistics.stored
+  @Option(help: ArgumentHelp("Change images: crop, flip, mix, separated by commas.", valueName: "list"))
+  var augment = AugmentationList()
+  @Option(help: ArgumentHelp("The part of the samples that judges.", valueName: "x")) var heldOut = 0.1
+  @Option(help: "End after so many epochs without progress.") var patience: Int?
+
+  func validate() throws {
+    for (value, name) in [(epochs, "--epochs"), (batch, "--batch"), (patience ?? 1, "--patience")] where value < 1 {
+      throw ValidationError("\(name) must be at least 1, not \(value)")
+    }
+    for (value, name) in [(rate ?? 1, "--rate"), (temperature ?? 1, "--temperature")]
+    where !(value > 0 && value.isFinite) {
+      throw ValidationError("\(name) must be a number above 0, not \(value)")
+    }
+    for (value, name) in [(decay, "--decay"), (clip, "--clip")] where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) must be a number from 0, not \(value)")
+    }
+    guard (0...1).contains(labelPart) else {
+      throw ValidationError("--label-part must be a part of 1, not \(labelPart)")
+    }
+    guard heldOut > 0, heldOut < 1 else { throw ValidationError("--held-out must lie between 0 and 1, not \(heldOut)") }
+  }
+
+  func fill(_ request: inout TuneRequest) {
+    request.epochs = epochs
+    request.batch = batch
+    request.rate = rate ?? optimizer.usualRate
+    request.optimizer = optimizer.rule
+    request.schedule = schedule
+    request.decay = decay
+    request.clip = clip > 0 ? clip : nil
+    request.temperature = temperature
+    request.labelPart = labelPart
+    request.statistics = statistics
+    request.augmentations = augment.names
+    request.heldOut = heldOut
+    request.patience = patience
+  }
+}
+
+struct LowRankOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The rank of the trained product: a count, or below 1 a part of the kernel's shorter side; GLOB=N for some layers. May be repeated.",
+      valueName: "n"))
+  var rank: [RankRule] = []
+  @Option(help: ArgumentHelp("Which singular directions ROSA draws: subset, window, top or bottom.", valueName: "name"))
+  var draw = Draw.subset
+  @Option(help: ArgumentHelp("Steps between two draws; an epoch unless given.", valueName: "n")) var drawEvery: Int?
+  @Option(help: "The seed of everything random.") var seed: UInt64 = 0
+
+  func validate() throws {
+    if let drawEvery, drawEvery < 1 { throw ValidationError("--draw-every must be at least 1, not \(drawEvery)") }
+  }
+
+  var rules: [RankRule] { [RankRule(amount: 8)] + rank }
+}
+
+enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
+  case adamw, nesterov, descent
+
+  var rule: Optimizer.Rule {
+    switch self {
+    case .adamw: .adamW
+    case .nesterov: .nesterov
+    case .descent: .descent(momentum: 0, nesterov: false)
+    }
+  }
+
+  var usualRate: Double { self == .adamw ? 1e-3 : 0.01 }
+}
+
+/// `crop,flip,mix`
+struct AugmentationList: ExpressibleByArgument {
+  var names: Set<Augmentation> = []
+
+  init() {}
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    let known = parts.compactMap(Augmentation.init(rawValue:))
+    guard known.count == parts.count else { return nil }
+    names = Set(known)
+  }
+
+  var defaultValueDescription: String { "none" }
+}
+
+/// `8`, `0.25`, `conv1*=4`
+extension RankRule: ExpressibleByArgument {
+  public init?(argument: String) {
+    let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
+    guard parts.count <= 2, let amount = Double(parts[parts.count - 1]), amount > 0, amount < 1e6 else { return nil }
+    guard amount < 1 || amount == amount.rounded() else { return nil }
+    self.init(layers: Glob(parts.count == 2 ? String(parts[0]) : "*"), amount: amount)
+  }
+}
+
+extension TuneMethod: ExpressibleByArgument {}
+extension TuneSchedule: ExpressibleByArgument {}
+extension Draw: ExpressibleByArgument {}
+extension Backpropagation.Statistics: ExpressibleByArgument {}
+
+extension TuneResult {
+  var text: String {
+    var lines = [
+      "trained: \(trained) numbers; the network has \(parameters)",
+      "memory: \(Format.bytes(memory.total)), "
+        + memory.items.map { "\($0.name) \(Format.bytes($0.bytes))" }.joined(separator: ", "),
+    ]
+    guard let bytes, let bestEpoch else { return lines.joined(separator: "\n") }
+    var table = TextTable([
+      ("epoch", .right), ("minutes", .right), ("loss", .right), ("held out", .right), ("agreement", .right),
+      ("accuracy", .right),
+    ])
+    for epoch in epochs {
+      table.add([
+        "\(epoch.number)\(epoch.number == bestEpoch ? " *" : "")", Format.number(epoch.seconds / 60),
+        epoch.loss.map(Format.number) ?? "", Format.number(epoch.heldOutLoss),
+        epoch.agreement.map(Format.percent) ?? "",
+        (epoch.testAccuracy ?? epoch.heldOutAccuracy).map(Format.percent) ?? "",
+      ])
+    }
+    lines.append(table.text)
+    if let ending { lines.append("ended early: \(ending)") }
+    lines.append("\(output): \(bytes) bytes, the state of epoch \(bestEpoch)")
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,62 @@
+import Basics
+import Checkpoints
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+import Training
+
+@testable import Pipeline
+
+@Suite struct RosaTests {
+  @Test(arguments: Draw.allCases, ["digits.h5", "digits.safetensors"])
+  func splitDrawAndMergeKeepTheNetwork(_ draw: Draw, _ fixture: String) throws {
+    try withTemporaryFolder { folder in
+      let suffix = (fixture as NSString).pathExtension
+      let path = TestPath.fixture(fixture)
+      let workers = Workers(count: 2)
+      let first = try split(
+        RosaRequest(checkpoint: path, ranks: [RankRule(amount: 2)], draw: draw, output: folder + "/frozen." + suffix),
+        workers: workers)
+      let second = try split(
+        RosaRequest(
+          checkpoint: first.output, factors: first.factors, ranks: [], draw: draw, seed: 9,
+          output: folder + "/again." + suffix), workers: workers)
+      #expect(first.layers.map(\.rank) == second.layers.map(\.rank))
+      let merged = try merge(
+        frozen: second.output, factors: try #require(second.factors), output: folder + "/merged." + suffix,
+        overwrite: false)
+      let (before, after) = (try Checkpoint.open(path), try Checkpoint.open(merged.output))
+      let frozen = try Checkpoint.open(first.output)
+      for layer in before.layers where layer.refusal == nil {
+        let (a, b) = (try before.kernel(of: layer), try after.kernel(of: layer))
+        // Two splits and merges, each rounding a sum of the kernel's size.
+        let size = a.elements.map(abs).max() ?? 0
+        #expect(zip(a.elements, b.elements).allSatisfy { abs($0 - $1) <= 8 * 0x1p-23 * size * 4 })
+        #expect(try frozen.kernel(of: layer).relativeDiscrepancy(from: a) > 1e-3)
+      }
+    }
+  }
+
+  @Test func factorsOfAnotherCheckpointAreRefused() throws {
+    try withTemporaryFolder { folder in
+      let result = try split(
+        RosaRequest(
+          checkpoint: TestPath.fixture("digits.h5"), ranks: [RankRule(amount: 1)], draw: .top,
+          output: folder + "/frozen.h5"), workers: Workers(count: 1))
+      let factors = try #require(result.factors)
+      #expect {
+        try merge(frozen: TestPath.fixture("digits.h5"), factors: factors, output: folder + "/m.h5", overwrite: false)
+      } throws: { "\($0)".contains("does not belong") }
+      #expect(throws: Failure.self) {
+        try merge(frozen: result.output, factors: result.output, output: folder + "/m.h5", overwrite: false)
+      }
+    }
+  }
+
+  @Test func ranksAreCountsOrParts() {
+    #expect(RankRule(amount: 0.25).rank(side: 16) == 4)
+    #expect(RankRule(amount: 0.01).rank(side: 16) == 1)
+    #expect(RankRule(amount: 40).rank(side: 16) == 16)
+  }
+}

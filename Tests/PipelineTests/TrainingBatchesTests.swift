@@ -1,0 +1,129 @@
+import Basics
+import Foundation
+import TensorCore
+import Testing
+
+@testable import Pipeline
+
+@Suite struct TrainingBatchesTests {
+  private static let count = 12
+
+  private func batches(_ augmentations: Set<Augmentation>, _ shape: [Int] = [12, 3, 8, 8]) -> TrainingBatches {
+    var generator = SplitMix64(seed: 1)
+    return TrainingBatches(
+      inputs: ["x": Tensor(gaussian: shape, using: &generator)],
+      targets: Tensor(shape: [12, 2], elements: (0..<24).map { Float($0 % 2 == ($0 / 2) % 2 ? 1 : 0) }),
+      augmentations: augmentations, seed: 3)
+  }
+
+  @Test func anEpochHoldsEverySampleOnce() {
+    let batches = batches([])
+    let orders = (0..<3).map { batches.order(epoch: $0) }
+    for order in orders { #expect(order.sorted() == Array(0..<Self.count)) }
+    #expect(orders[0] != orders[1] && orders[1] != orders[2])
+    let batch = batches.batch(2..<5, of: orders[0], epoch: 0)
+    #expect(batch.indices == Array(orders[0][2..<5]))
+    #expect(batch.inputs["x"]?.samples(1..<2) == batches.inputs["x"]?.samples(orders[0][3]..<orders[0][3] + 1))
+  }
+
+  @Test func theSeedTheEpochAndThePlaceDecide() {
+    let batches = batches([.crop, .flip, .mix])
+    let order = batches.order(epoch: 0)
+    let first = batches.batch(0..<4, of: order, epoch: 0)
+    #expect(first.inputs == batches.batch(0..<4, of: order, epoch: 0).inputs)
+    #expect(first.inputs != batches.batch(0..<4, of: order, epoch: 1).inputs)
+  }
+
+  /// Every line of a moved image is a line of the image, and what came in is zero.
+  @Test(arguments: [[12, 3, 8, 8], [12, 8, 8, 3]])
+  func cropsMoveAndFlipsTurn(_ shape: [Int]) throws {
+    let batches = batches([.crop, .flip], shape)
+    let order = batches.order(epoch: 0)
+    let moved = try #require(batches.batch(0..<12, of: order, epoch: 0).inputs["x"])
+    let original = try #require(batches.inputs["x"]).picked(order)
+    let toFirst = shape[1] == 3 ? [0, 1, 2, 3] : [0, 3, 1, 2]
+    let (a, b) = (original.permuted(toFirst), moved.permuted(toFirst))
+    var kinds: Set<String> = []
+    for image in 0..<12 {
+      var found = false
+      for down in -1...1 {
+        for right in -1...1 {
+          for turns in [false, true] {
+            let isIt = (0..<8).allSatisfy { row in
+              (0..<8).allSatisfy { column in
+                let to = turns ? 7 - column : column
+                let inside = (0..<8).contains(row + down) && (0..<8).contains(column + right)
+                return b[[image, 1, row, to]] == (inside ? a[[image, 1, row + down, column + right]] : 0)
+              }
+            }
+            if isIt {
+              found = true
+              kinds.insert("\(down) \(right) \(turns)")
+            }
+          }
+        }
+      }
+      #expect(found, "image \(image)")
+    }
+    #expect(kinds.count > 3)
+  }
+
+  @Test func mixingKeepsWhatLabelsSumTo() throws {
+    let batches = batches([.mix])
+    let batch = batches.batch(0..<12, of: batches.order(epoch: 0), epoch: 0)
+    let targets = try #require(batch.targets)
+    for sample in 0..<12 {
+      #expect(abs(targets.elements[2 * sample] + targets.elements[2 * sample + 1] - 1) <= 1e-6)
+    }
+    #expect(targets.elements.contains { $0 > 0.01 && $0 < 0.99 })
+  }
+}
+
+@Suite struct TuneLossTests {
+  private func tensor(_ shape: [Int], _ seed: UInt64) -> Tensor<Float> {
+    var generator = SplitMix64(seed: seed)
+    return Tensor(gaussian: shape, using: &generator)
+  }
+
+  private func probabilities(_ logits: Tensor<Float>) -> Tensor<Float> {
+    let softening = Softening(of: logits, temperature: 1, areProbabilities: false)
+    return Tensor(shape: logits.shape, elements: softening.logarithms(logits.elements).map { exp($0) })
+  }
+
+  @Test(arguments: [0, 0.3, 1], [true, false])
+  func gradientsAreTheDerivatives(_ labelPart: Double, _ areProbabilities: Bool) throws {
+    let shape = [3, 4]
+    var output = tensor(shape, 1)
+    var original = tensor(shape, 2)
+    if areProbabilities { (output, original) = (probabilities(output), probabilities(original)) }
+    let targets = Tensor<Float>(shape: shape, elements: [1, 0, 0, 0, 0, 0.5, 0.5, 0, 0, 0, 0, 1])
+    let loss = TuneLoss(examples: [original], labelPart: labelPart, temperature: 2)
+    let (value, gradients) = loss([output], original: [original], targets: labelPart > 0 ? targets : nil)
+    #expect(value.isFinite && value > 0)
+    for element in output.elements.indices {
+      func moved(_ by: Float) -> Double {
+        var elements = output.elements
+        elements[element] += by
+        return loss(
+          [Tensor(shape: shape, elements: elements)], original: [original], targets: labelPart > 0 ? targets : nil
+        ).loss
+      }
+      let step: Float = 1e-3
+      let slope = (moved(step) - moved(-step)) / Double(2 * step)
+      // The loss is a sum of single-precision logarithms of size 1; the third derivative of a logarithm at small probabilities is large.
+      #expect(abs(slope - Double(gradients[0].elements[element])) <= 1e-2 * max(1, abs(slope)), "\(element)")
+    }
+  }
+
+  @Test func isLeastAtTheOriginal() {
+    let original = tensor([4, 5], 3)
+    let loss = TuneLoss(examples: [original], labelPart: 0, temperature: nil)
+    let (value, gradients) = loss([original], original: [original], targets: nil)
+    #expect(abs(value) <= 1e-4 && gradients[0].elements.allSatisfy { abs($0) <= 1e-5 })
+    let values = tensor([4, 2, 3], 4)
+    let regression = TuneLoss(examples: [values], labelPart: 0, temperature: nil)
+    #expect(regression([values], original: [values], targets: nil).loss == 0)
+    // Nothing at all is as far as the values' mean square.
+    #expect(abs(regression([Tensor(zeros: [4, 2, 3])], original: [values], targets: nil).loss - 4) <= 1e-4)
+  }
+}

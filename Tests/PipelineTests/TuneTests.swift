@@ -1,0 +1,179 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+import TensorCore
+import TestSupport
+import Testing
+import Training
+
+@testable import Pipeline
+
+@Suite struct TuneTests {
+  private static let calibration = TestPath.fixture("digits.calibration.npz")
+
+  /// A compressed form of the fixture network, in a folder.
+  private static func compressed(in folder: String) throws -> String {
+    let checkpoint = folder + "/digits.h5"
+    try FileManager.default.copyItem(atPath: TestPath.fixture("digits.h5"), toPath: checkpoint)
+    let workers = Workers(count: 2)
+    guard
+      case .plan(let plan) = try Planner(
+        PlanRequest(checkpoint: checkpoint, budget: .init(bytes: 60_000)), workers: workers
+      ).plan()
+    else { throw Failure("digits.h5", "has no plan", "60 kB are too few") }
+    let path = folder + "/digits.plan.json"
+    try OutputFile.write(plan.json.text().utf8, to: path, overwrite: true)
+    return try apply(ApplyRequest(plan: path), workers: workers).output
+  }
+
+  private static func request(_ checkpoint: String, epochs: Int = 3) -> TuneRequest {
+    var request = TuneRequest(checkpoint: checkpoint, data: calibration)
+    request.epochs = epochs
+    request.batch = 40
+    request.overwrite = true
+    return request
+  }
+
+  @Test(arguments: TuneMethod.allCases)
+  func bringsTheOutputsNearer(_ method: TuneMethod) throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed, epochs: 6)
+      request.method = method
+      request.ranks = [RankRule(amount: 2)]
+      let result = try tune(request, workers: Workers(count: 2))
+      let (first, best) = (result.epochs[0], result.epochs[try #require(result.bestEpoch)])
+      #expect(best.heldOutLoss < 0.9 * first.heldOutLoss, "\(method): \(first.heldOutLoss) became \(best.heldOutLoss)")
+      let verdict = try verify(VerifyRequest(checkpoint: result.output), workers: Workers(count: 2))
+      #expect(verdict.passed, "\(verdict.failures)")
+      let (before, after) = (try Checkpoint.open(compressed), try Checkpoint.open(result.output))
+      #expect(before.tensors.map(\.name) == after.tensors.map(\.name))
+      #expect(before.tensors.map(\.shape) == after.tensors.map(\.shape))
+    }
+  }
+
+  @Test func threadsDoNotChangeTheWeights() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var hashes: [String?] = []
+      for count in [1, 2] {
+        var request = Self.request(compressed, epochs: 2)
+        request.batch = 80
+        request.augmentations = [.crop, .mix]
+        hashes.append(try tune(request, workers: Workers(count: count)).sha256)
+      }
+      #expect(hashes[0] != nil && hashes[0] == hashes[1])
+    }
+  }
+
+  /// Two epochs, a file, a new start from it: the same as four in one go.
+  @Test(arguments: [TuneMethod.full, .rosa])
+  func goesOnAsIfNothingHadHappened(_ method: TuneMethod) throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed, epochs: 4)
+      request.method = method
+      request.augmentations = [.crop, .flip]
+      let checkpoint = try Checkpoint.open(compressed)
+      let original = try Checkpoint.open(folder + "/digits.h5")
+      let weights = try TrainedWeights(
+        checkpoint, try #require(checkpoint.graph), try checkpoint.record.map(Record.init), request)
+      let tuning = try Tuning(request, checkpoint, original, weights, workers: Workers(count: 2))
+      func begin() -> TuneState {
+        TuneState(
+          weights: weights, optimizer: Optimizer(request.optimizer), best: weights, plateau: PlateauHalving(patience: 2)
+        )
+      }
+      func run(_ epochs: Range<Int>, _ state: inout TuneState) throws {
+        for epoch in epochs {
+          #expect(try tuning.train(&state, epoch: epoch) { _, _ in }.isFinite)
+          state.epochs.append(try tuning.judge.epoch(epoch + 1, state.weights, trainingLoss: 1))
+        }
+      }
+      var whole = begin()
+      try run(0..<4, &whole)
+      var part = begin()
+      try run(0..<2, &part)
+      let file = TuneStateFile(output: folder + "/out.h5", options: request.options)
+      try file.write(part)
+      var resumed = begin()
+      try file.read(into: &resumed)
+      try run(2..<4, &resumed)
+      #expect(resumed.weights.parameters == whole.weights.parameters)
+      #expect(resumed.weights.frozen == whole.weights.frozen)
+      #expect(resumed.optimizer == whole.optimizer)
+    }
+  }
+
+  @Test func otherOptionsAreRefused() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed)
+      request.overwrite = false
+      let output = CheckpointPath(compressed).tuned
+      let options = request.options
+      let checkpoint = try Checkpoint.open(compressed)
+      let weights = try TrainedWeights(checkpoint, try #require(checkpoint.graph), nil, request)
+      var state = TuneState(
+        weights: weights, optimizer: Optimizer(.adamW), best: weights, plateau: PlateauHalving(patience: 2))
+      state.epochs = [
+        TuneEpoch(
+          number: 0, seconds: 0, loss: nil, heldOutLoss: 1, agreement: nil, heldOutAccuracy: nil, testAccuracy: nil)
+      ]
+      try TuneStateFile(output: output, options: options).write(state)
+      #expect { try tune(request, workers: Workers(count: 1)) } throws: { "\($0)".contains("--resume") }
+      request.resumes = true
+      request.rate = 0.5
+      #expect { try tune(request, workers: Workers(count: 1)) } throws: {
+        "\($0)".contains("rate was 0.001 and is 0.5")
+      }
+    }
+  }
+
+  @Test func divergenceKeepsTheBest() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed, epochs: 30)
+      request.optimizer = .descent(momentum: 0, nesterov: false)
+      request.rate = 1e20
+      request.schedule = .constant
+      request.clip = nil
+      let result = try tune(request, workers: Workers(count: 2))
+      #expect(result.diverged && result.ending?.contains("--rate") == true)
+      let best = try #require(result.bestEpoch)
+      #expect(result.epochs[best].heldOutLoss <= result.epochs[0].heldOutLoss)
+      #expect(try Checkpoint.open(result.output).tensors.allSatisfy { try $0.decoded(as: Float.self).isFinite })
+    }
+  }
+
+  @Test func labelsTeachWithoutAnOriginal() throws {
+    try withTemporaryFolder { folder in
+      let reference = try DataFile.read(TestPath.fixture("digits.reference.npz"))
+      let data = folder + "/data.npz"
+      try DataFile.writeNumPyArchive(reference.filter { $0.name != "outputs" }, to: data, overwrite: false)
+      var request = TuneRequest(checkpoint: TestPath.fixture("digits.h5"), data: data)
+      request.output = folder + "/out.h5"
+      request.epochs = 1
+      #expect(throws: Failure.self) { try tune(request, workers: Workers(count: 2)) }
+      request.usesLabels = true
+      #expect(try tune(request, workers: Workers(count: 2)).epochs.last?.heldOutAccuracy != nil)
+    }
+  }
+
+  @Test func countsItsMemoryWithoutTraining() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed)
+      let full = try tune(request, isDry: true, workers: Workers(count: 2))
+      #expect(full.epochs.isEmpty && !FileManager.default.fileExists(atPath: full.output))
+      request.method = .rosa
+      request.ranks = [RankRule(amount: 1)]
+      let rosa = try tune(request, isDry: true, workers: Workers(count: 2))
+      func bytes(_ result: TuneResult, _ name: String) -> Int {
+        result.memory.items.first { $0.name == name }?.bytes ?? 0
+      }
+      for name in ["gradients", "optimiser"] { #expect(0 < bytes(rosa, name) && bytes(rosa, name) < bytes(full, name)) }
+    }
+  }
+}
