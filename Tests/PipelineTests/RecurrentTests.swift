@@ -138,9 +138,9 @@ private struct Desk {
       #expect(original.layers.map(\.name) == ["bilinear"])
       let budget = original.byteCount * 7 / 10
       let request = PlanRequest(
-        checkpoint: original.path, budget: budget, structures: [structure],
+        checkpoint: original.path, budget: .init(bytes: budget), recipe: Recipe(structures: [structure]),
         calibration: structure == "cp" ? CalibrationSource(path: desk.training) : nil)
-      guard case .plan(let plan) = try plan(request, workers: workers).outcome else {
+      guard case .plan(let plan) = try Planner(request, workers: workers).plan() else {
         Issue.record("no plan")
         return
       }
