@@ -11,12 +11,12 @@ import Training
 struct CharacterTrainer: Sendable {
   struct Settings: Sendable, Equatable {
     /// The characters of a segment; gradients do not reach further back.
-    var steps = 50
+    let steps: Int
     /// Segments that run together.
-    var batch = 128
-    var rate = 1e-3
-    var state = CharacterLoss.State.reset
-    var seed: UInt64 = 0
+    let batch: Int
+    let rate: Double
+    let state: CharacterLoss.State
+    let seed: UInt64
   }
 
   typealias Epoch = RecurrentTrainingResult.Epoch
@@ -54,9 +54,9 @@ struct CharacterTrainer: Sendable {
     epochs.indices.min { (epochs[$0].validation, $0) < (epochs[$1].validation, $1) }.map { $0 + 1 }
   }
 
-  /// Whether so many epochs have run, or more than `patience` of them have brought nothing.
-  func isDone(epochs limit: Int, patience: Int) -> Bool {
-    epochs.count >= limit || bestEpoch.map { epochs.count - $0 > patience } ?? false
+  /// Whether all epochs have run, or more of them than are borne have brought nothing.
+  func isDone(_ schedule: RecurrentSchedule) -> Bool {
+    epochs.count >= schedule.epochs || bestEpoch.map { epochs.count - $0 > schedule.patience } ?? false
   }
 
   /// Runs one epoch and observes the validation loss.
