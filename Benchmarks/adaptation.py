@@ -17,10 +17,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARED = pathlib.Path(os.environ.get("KCOMPRESS_DATA", ROOT.parent / "shared" / "data"))
 PROGRAM = os.environ.get("KCOMPRESS", str(ROOT / ".build/release/kcompress"))
 RANK = 4
+# Each method at the best of a few rates: LoRA's B ~ N(0, 1) has long rows, ROSA's have length 1.
 METHODS = {
-    "full": ["--method", "full", "--rate", "1e-3"],
-    "lora": ["--method", "lora", "--rank", RANK, "--rate", "1e-3"],
-    "rosa": ["--method", "rosa", "--rank", RANK, "--rate", "1e-3"],
+    "full": ["--method", "full", "--rate", "3e-3"],
+    "lora": ["--method", "lora", "--rank", RANK, "--rate", "1e-2"],
+    "rosa": ["--method", "rosa", "--rank", RANK, "--rate", "1e-2"],
 }
 
 

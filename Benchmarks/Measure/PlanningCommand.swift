@@ -24,12 +24,14 @@ struct PlanningCommand: ParsableCommand {
   func run() throws {
     func numbers(_ text: String) -> [Double] { text.split(separator: ",").compactMap { Double($0) } }
     var request = PlanRequest(
-      checkpoint: checkpoint, budget: .init(), recipe: Recipe(structures: structures.split(separator: ",").map(String.init)),
+      checkpoint: checkpoint, budget: .init(),
+      recipe: Recipe(structures: structures.split(separator: ",").map(String.init)),
       calibration: calibration.map {
         CalibrationSource(
           path: $0,
           preparation: SamplePreparation(
-            scale: inputScale, mean: numbers(inputMean), standardDeviation: numbers(inputStd), maximumCount: maxSamples))
+            scale: inputScale, mean: numbers(inputMean), standardDeviation: numbers(inputStd), maximumCount: maxSamples)
+        )
       }, cache: CacheFolder.standard)
     request.device = try device.map { try DeviceProfile.named($0) }
     let planner = try Planner(request, workers: Workers(count: threads))

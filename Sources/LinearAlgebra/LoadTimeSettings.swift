@@ -9,16 +9,19 @@ public enum LoadTimeSettings {
     // largest block that it keeps, and one of the two alone has no effect. Keeping more than 64 MiB makes nothing faster, and
     // a sweep of large kernels would hold a gigabyte that it does not use.
     var settings = ["MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"]
-    // Freed memory is kept apart for every thread that ever allocated; threads come and go, and each would begin a store of its own.
-    settings["MALLOC_ARENA_MAX"] = "\(ProcessInfo.processInfo.activeProcessorCount)"
     // The processor's widest vectors: OpenBLAS falls back to older kernels, at half the speed, on what it does not know.
     settings["OPENBLAS_CORETYPE"] = BLAS.betterCoreType()
     return settings
   }
 
   /// Returns once all settings are in the environment that the process was started with.
-  public static func apply() {
+  ///
+  /// - Parameter sharesFreedMemory: whether all threads share what the C library keeps of freed memory. Each would have a store of its own, and
+  ///   training, whose slices run now on one and now on another, would hold the activations of as many slices as there were ever threads.
+  public static func apply(sharesFreedMemory: Bool = false) {
     let environment = ProcessInfo.processInfo.environment
+    var wanted = wanted
+    if sharesFreedMemory { wanted["MALLOC_ARENA_MAX"] = "1" }
     let missing = wanted.filter { environment[$0.key] == nil }
     guard !missing.isEmpty else { return }
     for (name, value) in missing { unsafe setenv(name, value, 1) }

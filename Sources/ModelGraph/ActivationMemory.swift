@@ -49,10 +49,13 @@ public struct ActivationMemory: Sendable {
       let ends = lifetimes.released[index]
       let reuses = node.operation.isElementwise && ends.contains { counts[$0] == count }
       var use: Use?
-      if case .convolution(_, let layout, _, _) = node.operation, let input = node.inputs.first, let shape = shapes[input] {
+      if case .convolution(_, let layout, _, _) = node.operation, let input = node.inputs.first,
+        let shape = shapes[input]
+      {
         let isReleased = ends.contains(input)
         use = Use(
-          layout: layout, input: shape, others: alive - (isReleased ? counts[input] ?? 0 : 0), releasesInput: isReleased)
+          layout: layout, input: shape, others: alive - (isReleased ? counts[input] ?? 0 : 0), releasesInput: isReleased
+        )
       }
       let released = ends.reduce(0) { $0 + (counts[$1] ?? 0) }
       let peak = max(alive + (reuses ? 0 : count), alive + count - released)

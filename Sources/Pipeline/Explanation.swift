@@ -132,7 +132,8 @@ public func explain(
   let candidates = order.compactMap { found[$0] }
   let more = limit + 10_000 * 8 / layer.dtype.bits
   let larger =
-    try more < kernel.count ? candidates.first.flatMap { try best(Structures.named($0.structure), parameters: more) } : nil
+    try more < kernel.count
+    ? candidates.first.flatMap { try best(Structures.named($0.structure), parameters: more) } : nil
   let curve = try candidates.first.map { best in
     try Sweep(structures: [Structures.named(best.structure)]).candidates(
       for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed

@@ -13,8 +13,10 @@ public enum Format {
 
   /// `12.3 ms`
   public static func seconds(_ seconds: Double) -> String {
-    seconds < 0.9995e-3 ? scaled(seconds * 1e6, ["us"]) : seconds < 0.9995
-      ? String(format: "%.3g ms", seconds * 1e3) : String(format: "%.3g s", seconds)
+    seconds < 0.9995e-3
+      ? scaled(seconds * 1e6, ["us"])
+      : seconds < 0.9995
+        ? String(format: "%.3g ms", seconds * 1e3) : String(format: "%.3g s", seconds)
   }
 
   /// `12.3 %`

@@ -41,7 +41,8 @@ struct Report {
     }
     if let before = plan.original.latency, let after = plan.predicted.latency {
       rows.append(
-        ("time on \(plan.options.device ?? "the device")", "\(Format.seconds(after)), \(Format.seconds(before)) before"))
+        ("time on \(plan.options.device ?? "the device")", "\(Format.seconds(after)), \(Format.seconds(before)) before")
+      )
     }
     if let network = result.network {
       rows.append(

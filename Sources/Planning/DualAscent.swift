@@ -25,7 +25,9 @@ struct DualAscent {
 
   init(_ problem: ReducedProblem) {
     self.problem = problem
-    axes = (0..<4).filter { axis in problem.room[axis] > 0 && problem.groups.contains { $0.items.contains { $0.costs[axis] > 0 } } }
+    axes = (0..<4).filter { axis in
+      problem.room[axis] > 0 && problem.groups.contains { $0.items.contains { $0.costs[axis] > 0 } }
+    }
     var scale = CostVector.zero
     for axis in axes { scale[axis] = 1 / problem.room[axis] }
     self.scale = scale
@@ -41,7 +43,9 @@ struct DualAscent {
     let excess = selection.costs - problem.room
     let value = selection.loss + multipliers.dot(excess)
     if value > self.value { (self.value, self.multipliers, nearest) = (value, multipliers, selection) }
-    if selection.costs.fits(problem.room), selection.loss < self.selection?.loss ?? .infinity { self.selection = selection }
+    if selection.costs.fits(problem.room), selection.loss < self.selection?.loss ?? .infinity {
+      self.selection = selection
+    }
     return (value, excess * scale)
   }
 

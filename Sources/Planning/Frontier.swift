@@ -80,7 +80,8 @@ public struct Frontier: Sendable {
   /// farthest within a tenth of the costs (after Satopää, Albrecht, Irwin and Raghavan, "Finding a Kneedle in a Haystack", 2011).
   private static func marked(_ points: [Point]) -> [Point] {
     let positive = points.filter { $0.loss > 0 }
-    guard positive.count > 4, let first = positive.first, let last = positive.last, last.cost > first.cost, last.loss < first.loss
+    guard positive.count > 4, let first = positive.first, let last = positive.last, last.cost > first.cost,
+      last.loss < first.loss
     else { return points }
     func across(_ point: Point) -> Double { (point.cost - first.cost) / (last.cost - first.cost) }
     let depths = points.map { point in

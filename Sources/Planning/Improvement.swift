@@ -53,7 +53,9 @@ struct Improvement {
         }
       }
       guard let best else { return nil }
-      costs += problem.groups[best.group].items[best.position].costs - problem.groups[best.group].items[picks[best.group]].costs
+      costs +=
+        problem.groups[best.group].items[best.position].costs
+        - problem.groups[best.group].items[picks[best.group]].costs
       picks[best.group] = best.position
       excess = self.excess(costs)
     }

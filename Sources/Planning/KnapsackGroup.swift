@@ -15,7 +15,8 @@ struct KnapsackGroup: Sendable {
 
   init(_ all: [KnapsackItem]) {
     let usable = all.indices.filter {
-      all[$0].loss < .infinity && all[$0].loss >= 0 && all[$0].costs.fits(CostVector(repeating: .greatestFiniteMagnitude))
+      all[$0].loss < .infinity && all[$0].loss >= 0
+        && all[$0].costs.fits(CostVector(repeating: .greatestFiniteMagnitude))
     }
     self.init(usable.map { Item(index: $0, costs: all[$0].costs, loss: all[$0].loss) }, beyond: .zero)
   }

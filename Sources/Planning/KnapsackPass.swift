@@ -60,7 +60,10 @@ struct KnapsackPass {
       states = kept(next)
       history.append(states.map { ($0.parent, $0.pick) })
     }
-    guard let last = states.indices.min(by: { (states[$0].loss, states[$0].costs[0]) < (states[$1].loss, states[$1].costs[0]) })
+    guard
+      let last = states.indices.min(by: {
+        (states[$0].loss, states[$0].costs[0]) < (states[$1].loss, states[$1].costs[0])
+      })
     else { return }
     adopt(trace(from: last, history, order))
   }

@@ -31,7 +31,8 @@ struct FrontierText {
   /// The knees and as many others as the table takes, evenly spread.
   private var rows: [PlanDocument.Alternative] {
     let step = max(1, (points.count + Self.rowCount - 1) / Self.rowCount)
-    return points.enumerated().filter { $0.offset % step == 0 || $0.element.isKnee || $0.offset == points.count - 1 }.map(\.element)
+    return points.enumerated().filter { $0.offset % step == 0 || $0.element.isKnee || $0.offset == points.count - 1 }
+      .map(\.element)
   }
 
   /// From a thousandth of the largest loss, which has no bar, to the largest.

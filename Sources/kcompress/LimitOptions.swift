@@ -10,7 +10,8 @@ struct LimitOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The same as a part of the checkpoint's size: 60%.", valueName: "part"))
   var at: Percentage?
 
-  @Option(help: ArgumentHelp("The smallest file whose loss is at most this, in place of the least loss.", valueName: "x"))
+  @Option(
+    help: ArgumentHelp("The smallest file whose loss is at most this, in place of the least loss.", valueName: "x"))
   var maxLoss: Double?
 
   @Option(help: ArgumentHelp("The multiply-accumulates for one sample: 12M.", valueName: "n"))
@@ -38,7 +39,8 @@ struct LimitOptions: ParsableArguments {
 
   /// Whether anything is limited.
   var areSome: Bool {
-    budget != nil || at != nil || maxLoss != nil || maxMacs != nil || maxRam != nil || maxLatency != nil || device != nil
+    budget != nil || at != nil || maxLoss != nil || maxMacs != nil || maxRam != nil || maxLatency != nil
+      || device != nil
   }
 
   var values: PlanDocument.Budget {
@@ -69,7 +71,9 @@ struct LimitOptions: ParsableArguments {
     let part: Double
 
     init?(argument: String) {
-      guard argument.hasSuffix("%"), let value = Double(argument.dropLast()), value > 0, value <= 100 else { return nil }
+      guard argument.hasSuffix("%"), let value = Double(argument.dropLast()), value > 0, value <= 100 else {
+        return nil
+      }
       part = value / 100
     }
   }

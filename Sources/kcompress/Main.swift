@@ -17,7 +17,7 @@ struct NegativeVerdict: Error {}
 
 @main enum Main {
   static func main() {
-    LoadTimeSettings.apply()
+    LoadTimeSettings.apply(sharesFreedMemory: CommandLine.arguments.dropFirst().first == "tune")
     do {
       var command = try KCompress.parseAsRoot()
       try command.run()

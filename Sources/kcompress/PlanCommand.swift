@@ -60,7 +60,9 @@ struct PlanCommand: ParsableCommand {
         "nothing limits the network: give --budget, --at, --max-loss, --max-macs, --max-ram, --max-latency or --device, or ask for the --frontier"
       )
     }
-    guard (1...1024).contains(roundTo) else { throw ValidationError("--round-to must be from 1 to 1024, not \(roundTo)") }
+    guard (1...1024).contains(roundTo) else {
+      throw ValidationError("--round-to must be from 1 to 1024, not \(roundTo)")
+    }
   }
 
   func run() throws {
@@ -108,7 +110,8 @@ struct PlanCommand: ParsableCommand {
   private func refuseSkipped(_ skipped: [(name: String, reason: String)]) throws {
     guard !skipped.isEmpty else { return }
     let list = skipped.map { "'\($0.name)' (\($0.reason))" }.joined(separator: ", ")
-    Terminal.error("\(checkpoint): --strict: \(skipped.count) that could gain are left out for want of support: \(list)")
+    Terminal.error(
+      "\(checkpoint): --strict: \(skipped.count) that could gain are left out for want of support: \(list)")
     if common.json {
       print(
         JSON.object([

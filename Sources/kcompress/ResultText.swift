@@ -77,19 +77,23 @@ extension PlanDocument {
     cost(
       "activations alive at once", predicted.ram.map(Format.bytes), budget.ram.map(Format.bytes),
       original.ram.map(Format.bytes))
-    let savesNoTime = isCompressed && predicted.latency.flatMap { after in original.latency.map { after >= $0 } } ?? false
+    let savesNoTime =
+      isCompressed && predicted.latency.flatMap { after in original.latency.map { after >= $0 } } ?? false
     cost(
       "time on \(options.device ?? "the device")", predicted.latency.map(Format.seconds),
       budget.latency.map(Format.seconds), original.latency.map(Format.seconds),
       savesNoTime ? ": the plan saves bytes but no time" : "")
-    if prices.bytes > 0 {
-      lines.append("another 10 kB would take some \(Format.number(min(solver.loss, prices.bytes * 1e4))) off the loss")
+    for (price, step, name) in [
+      (prices.bytes, 1e4, "10 kB"), (prices.macs, 1e6, "1 M multiply-accumulates"), (prices.latency, 1e-3, "1 ms"),
+    ] where price * step > 1e-3 * solver.loss {
+      lines.append("another \(name) would take some \(Format.number(min(solver.loss, price * step))) off the loss")
     }
     let sizes = Dictionary(grouping: kept) { $0.reason.hasPrefix("the bias of") ? "biases" : $0.reason }
     if !kept.isEmpty {
       let parts = sizes.sorted { $0.key < $1.key }.map { "\($0.value.count): \($0.key)" }
       lines.append(
-        "\(kept.count) other tensors are kept, \(kept.reduce(0) { $0 + $1.bytes }) bytes (\(parts.joined(separator: "; ")))")
+        "\(kept.count) other tensors are kept, \(kept.reduce(0) { $0 + $1.bytes }) bytes (\(parts.joined(separator: "; ")))"
+      )
     }
     if options.calibration == nil, isCompressed {
       lines.append(

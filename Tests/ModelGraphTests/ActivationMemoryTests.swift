@@ -6,7 +6,8 @@ import Testing
 @Suite struct ActivationMemoryTests {
   private func convolution(_ out: Int, _ inner: Int, _ extent: Int, stride: Int = 1) -> Convolution {
     Convolution(
-      kernelShape: [out, inner, extent, extent], window: Window(stride: [stride, stride], dilation: [1, 1], padding: .same))
+      kernelShape: [out, inner, extent, extent],
+      window: Window(stride: [stride, stride], dilation: [1, 1], padding: .same))
   }
 
   /// A residual block: the first convolution's input stays alive beside it, the second's does not.
@@ -14,7 +15,8 @@ import Testing
     func node(_ name: String, _ convolution: Convolution, _ input: String) -> Node {
       Node(
         name: name, layer: name,
-        operation: .convolution(convolution, layout: .channelsLast, kernel: TensorReference(name), bias: nil), inputs: [input])
+        operation: .convolution(convolution, layout: .channelsLast, kernel: TensorReference(name), bias: nil),
+        inputs: [input])
     }
     return ModelGraph(
       inputs: [.init(name: "image", shape: [nil, 8, 8, 4])],
@@ -59,7 +61,8 @@ import Testing
   }
 
   @Test func openExtentsHaveNoPeak() throws {
-    let open = ModelGraph(inputs: [.init(name: "x", shape: [nil, nil, 8, 4])], nodes: [], outputs: [.init(name: "x", value: "x")])
+    let open = ModelGraph(
+      inputs: [.init(name: "x", shape: [nil, nil, 8, 4])], nodes: [], outputs: [.init(name: "x", value: "x")])
     #expect(try ActivationMemory(open) == nil)
   }
 }

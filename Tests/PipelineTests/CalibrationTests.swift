@@ -49,7 +49,8 @@ import Testing
         let path = folder + "/\(samples.count).npz"
         try DataFile.writeNumPyArchive([stored], to: path, overwrite: false)
         let request = PlanRequest(
-          checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 76_000), calibration: CalibrationSource(path: path))
+          checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 76_000),
+          calibration: CalibrationSource(path: path))
         #expect(throws: Failure.self) { try Planner(request, workers: Workers(count: 1)) }
       }
     }
@@ -80,7 +81,8 @@ import Testing
       let workers = Workers(count: 2)
       func agreement(_ calibration: CalibrationSource?) throws -> (agreement: Double, outcome: CalibrationOutcome?) {
         let request = PlanRequest(
-          checkpoint: folder + "/digits.h5", budget: .init(bytes: 76_000), recipe: Recipe(structures: ["cp", "tucker"]), calibration: calibration)
+          checkpoint: folder + "/digits.h5", budget: .init(bytes: 76_000),
+          recipe: Recipe(structures: ["cp", "tucker"]), calibration: calibration)
         guard case .plan(let plan) = try Planner(request, workers: workers).plan() else {
           Issue.record("no plan")
           return (0, nil)

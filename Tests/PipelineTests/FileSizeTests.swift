@@ -7,14 +7,18 @@ import Testing
 @Suite struct FileSizeTests {
   static let models =
     [TestPath.fixture("digits.h5"), TestPath.fixture("digits.safetensors")]
-    + ["cifar_resnet/resnet20.onnx", "cifar_resnet/resnet20.safetensors", "mlperf_tiny/vww_96.h5", "keras3_mnist/model.keras"]
+    + [
+      "cifar_resnet/resnet20.onnx", "cifar_resnet/resnet20.safetensors", "mlperf_tiny/vww_96.h5",
+      "keras3_mnist/model.keras",
+    ]
     .compactMap(TestPath.shared)
 
   /// The bound on plans stands on this: the layers' growths, each measured alone, add up to the file's but for the slack.
   @Test(arguments: models)
   func growthsAddUp(_ path: String) throws {
     let planner = try Planner(
-      PlanRequest(checkpoint: path, budget: .init(), recipe: Recipe(structures: ["svd", "gkpd"])), workers: Workers(count: 2))
+      PlanRequest(checkpoint: path, budget: .init(), recipe: Recipe(structures: ["svd", "gkpd"])),
+      workers: Workers(count: 2))
     let layers = planner.layers
     let slack = BudgetedSelection.slack(layers: layers.count)
     var generator = SplitMix64(seed: 50)

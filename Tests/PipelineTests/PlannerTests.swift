@@ -26,7 +26,9 @@ import Testing
     for layer in 0..<2 + below(5) {
       let shape = below(3) == 0 ? [4 + below(60), 4 + below(60)] : [4 + below(28), 3 + below(28), 3, 3]
       let count = shape.reduce(1, *)
-      for (name, shape, count) in [("layer\(layer).weight", shape, count), ("layer\(layer).bias", [shape[0]], shape[0])] {
+      for (name, shape, count) in [
+        ("layer\(layer).weight", shape, count), ("layer\(layer).bias", [shape[0]], shape[0]),
+      ] {
         let start = payload.count
         for _ in 0..<count {
           withUnsafeBytes(of: Float(generator.nextUniform() - 0.5)) { payload.append(contentsOf: $0) }
@@ -77,7 +79,8 @@ import Testing
   @Test func everyLimitIsKept() throws {
     let planner = try planner(TestPath.fixture("digits.h5"))
     let free = try plan(planner.plan(.leastLoss, within: .init(bytes: 1_000_000)))
-    #expect(free.predicted.loss == 0 && free.predicted.macs == free.original.macs && free.predicted.ram == free.original.ram)
+    #expect(
+      free.predicted.loss == 0 && free.predicted.macs == free.original.macs && free.predicted.ram == free.original.ram)
     let macs = try #require(free.original.macs)
     let half = try plan(planner.plan(.leastLoss, within: .init(macs: macs / 2)))
     #expect(try #require(half.predicted.macs) <= macs / 2)
@@ -104,7 +107,8 @@ import Testing
     #expect(smallest.predicted.loss <= part.predicted.loss && smallest.predicted.bytes <= part.predicted.bytes)
     // Whatever is on the frontier can be had.
     let frontier = planner.frontier
-    #expect(frontier.count > 5 && zip(frontier, frontier.dropFirst()).allSatisfy { $0.bytes < $1.bytes && $0.loss > $1.loss })
+    #expect(
+      frontier.count > 5 && zip(frontier, frontier.dropFirst()).allSatisfy { $0.bytes < $1.bytes && $0.loss > $1.loss })
     for point in frontier.dropFirst() {
       // The sizes of a frontier are sums of growths.
       let slack = BudgetedSelection.slack(layers: planner.layers.count)
@@ -137,7 +141,8 @@ import Testing
 
   @Test(arguments: [
     (#"{"layers": [{"match": "*", "max_ration": 2}]}"#, "max_ration"), (#"{"structures": ["magic"]}"#, "magic"),
-    (#"{"layers": [{}]}"#, "match"), (#"{"layers": [{"match": "*", "max_ratio": 0.5}]}"#, "max_ratio"), ("[]", "object"),
+    (#"{"layers": [{}]}"#, "match"), (#"{"layers": [{"match": "*", "max_ratio": 0.5}]}"#, "max_ratio"),
+    ("[]", "object"),
   ])
   func brokenRecipes(_ text: String, _ word: String) throws {
     let failure = #expect(throws: Failure.self) { try Recipe(json: JSON(parsing: Array(text.utf8))) }
@@ -146,7 +151,8 @@ import Testing
 
   @Test func ranksAreMultiples() throws {
     var request = PlanRequest(
-      checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 90_000), recipe: Recipe(structures: ["cp", "tucker", "tt"]))
+      checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 90_000),
+      recipe: Recipe(structures: ["cp", "tucker", "tt"]))
     request.rankMultiple = 4
     let plan = try plan(Planner(request, workers: Workers(count: 2)).plan())
     #expect(plan.layers.contains { $0.structure != "dense" })
@@ -184,7 +190,9 @@ import Testing
     )
     #expect(try PlanDifference(large, large).layers.isEmpty)
     let difference = try PlanDifference(large, small)
-    #expect(!difference.layers.isEmpty && difference.text.contains("bytes: \(large.predicted.bytes) -> \(small.predicted.bytes)"))
+    #expect(
+      !difference.layers.isEmpty
+        && difference.text.contains("bytes: \(large.predicted.bytes) -> \(small.predicted.bytes)"))
     var other = small
     other.sha256 = ""
     #expect(throws: Failure.self) { try PlanDifference(large, other) }

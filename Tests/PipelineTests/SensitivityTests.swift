@@ -64,7 +64,8 @@ import Testing
       preparation: SamplePreparation(
         scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 120))
     let calibration = try source.calibration(of: checkpoint, workers: workers)
-    let request = PlanRequest(checkpoint: path, budget: .init(bytes: 1_000_000), recipe: Recipe(structures: ["cp"]), calibration: source)
+    let request = PlanRequest(
+      checkpoint: path, budget: .init(bytes: 1_000_000), recipe: Recipe(structures: ["cp"]), calibration: source)
     let statistics = try calibration.statistics(of: checkpoint.layers, progress: .silent)
     let choices = try LayerSweep(checkpoint, request, calibration, workers: workers).choices(progress: .silent)
     let kernels = try choices.map { try checkpoint.kernel(of: $0.layer) }
@@ -111,7 +112,8 @@ import Testing
   @Test func theCacheGivesTheSamePlan() throws {
     try withTemporaryFolder { folder in
       let request = PlanRequest(
-        checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 76_000), recipe: Recipe(structures: ["cp", "svd"]),
+        checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 76_000),
+        recipe: Recipe(structures: ["cp", "svd"]),
         calibration: CalibrationSource(
           path: TestPath.fixture("digits.reference.npz"), preparation: SamplePreparation(maximumCount: 60)),
         cache: folder + "/cache")

@@ -20,7 +20,9 @@ import Testing
   }
 
   /// Costs that agree with each other or not, losses that follow them or not, whole numbers and real ones, tight and loose limits.
-  private func instance(_ generator: inout SplitMix64, limitCount: Int) -> (groups: [[KnapsackItem]], limits: CostVector) {
+  private func instance(_ generator: inout SplitMix64, limitCount: Int) -> (
+    groups: [[KnapsackItem]], limits: CostVector
+  ) {
     let kind = below(3, &generator)
     let groups = (0..<1 + below(6, &generator)).map { _ in
       (0..<1 + below(6, &generator)).map { _ -> KnapsackItem in

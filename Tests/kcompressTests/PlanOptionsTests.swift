@@ -93,7 +93,9 @@ import Testing
 
   @Test func strictRefusesWhatIsLeftOut() throws {
     try Workshop.with(["digits.h5"]) { workshop in
-      #expect(try Program.run(["plan", "digits.h5", "--budget", "90kB", "--strict"] + Self.quick, in: workshop.folder).status == 0)
+      #expect(
+        try Program.run(["plan", "digits.h5", "--budget", "90kB", "--strict"] + Self.quick, in: workshop.folder).status
+          == 0)
       // A matrix of integers is no weight, one of numbers that no layer uses might be.
       let header = #"{"odd": {"dtype": "F32", "shape": [2, 2, 2, 2, 2, 2], "data_offsets": [0, 256]}}"#
       try workshop.write(BadInputTests.safetensors(header, payload: 256), to: "odd.safetensors")

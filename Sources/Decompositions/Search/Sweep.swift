@@ -97,7 +97,8 @@ public struct Sweep: Sendable {
   }
 
   /// The candidates again with ranks that are multiples, each fitted anew.
-  private func rounded(_ curve: [Candidate], of structure: any Structure, _ search: PatternSearch) throws -> [Candidate] {
+  private func rounded(_ curve: [Candidate], of structure: any Structure, _ search: PatternSearch) throws -> [Candidate]
+  {
     guard rankMultiple > 1 else { return curve }
     var seen: Set<FactorPattern> = []
     return try curve.compactMap { candidate in

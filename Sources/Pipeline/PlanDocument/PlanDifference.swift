@@ -44,7 +44,8 @@ public struct PlanDifference: Sendable {
     }
     let (old, new) = (before.predicted, after.predicted)
     let totals = [
-      change("bytes", ("\(old.bytes)", "\(new.bytes)")), change("loss", (Format.number(old.loss), Format.number(new.loss))),
+      change("bytes", ("\(old.bytes)", "\(new.bytes)")),
+      change("loss", (Format.number(old.loss), Format.number(new.loss))),
       change("multiply-accumulates", (old.macs.map(Format.count), new.macs.map(Format.count))),
       change("activations", (old.ram.map(Format.bytes), new.ram.map(Format.bytes))),
       change("time", (old.latency.map(Format.seconds), new.latency.map(Format.seconds))),

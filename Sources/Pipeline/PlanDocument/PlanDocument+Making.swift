@@ -31,7 +31,8 @@ extension Checkpoint {
   /// The tensors that are no layer's kernel, with the reason why they stay as they are.
   var keptTensors: [PlanDocument.KeptTensor] {
     let kernels = Set(layers.map(\.kernel.name))
-    let biases = Dictionary(layers.compactMap { layer in layer.bias.map { ($0.name, layer.name) } }) { first, _ in first }
+    let biases = Dictionary(layers.compactMap { layer in layer.bias.map { ($0.name, layer.name) } }) { first, _ in first
+    }
     return tensors.filter { !kernels.contains($0.name) }.map { tensor in
       let reason =
         if let layer = biases[tensor.name] {

@@ -57,7 +57,8 @@ struct BudgetedSelection {
     let costs = zip(groups, least).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }
     let loss = zip(groups, least).reduce(0) { $0 + $1.0[$1.1].loss }
     growth = try measure(least)
-    guard limitsFile, Double(growth) <= limits[0], (1..<4).allSatisfy({ costs[$0] <= finite[$0] }), loss < .infinity else {
+    guard limitsFile, Double(growth) <= limits[0], (1..<4).allSatisfy({ costs[$0] <= finite[$0] }), loss < .infinity
+    else {
       return nil
     }
     picks = least

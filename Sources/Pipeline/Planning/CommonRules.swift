@@ -57,7 +57,8 @@ extension Planner {
   private func severity(of option: LayerOptions.Option, in layer: LayerOptions, _ rule: CommonRule) -> Double {
     guard let candidate = option.candidate else { return rule == .equalRatio ? 1 : 0 }
     return rule == .equalRatio
-      ? Double(layer.choices.layer.convolution.parameterCount) / Double(max(1, candidate.parameterCount)) : candidate.outputDiscrepancy
+      ? Double(layer.choices.layer.convolution.parameterCount) / Double(max(1, candidate.parameterCount))
+      : candidate.outputDiscrepancy
   }
 
   /// For each layer: of the options with at least this ratio the one of least loss, or of those with at most this discrepancy the

@@ -14,12 +14,6 @@ struct FileSizeModel {
   let record: @Sendable ([Replacement]) throws -> Record
   /// The size with every layer dense.
   let denseByteCount: Int
-  private var overheads: [Form: Int] = [:]
-
-  private struct Form: Hashable {
-    let layer: String
-    let stages: [String]
-  }
 
   init(
     _ checkpoint: Checkpoint, record: @escaping @Sendable ([Replacement]) throws -> Record
@@ -34,23 +28,25 @@ struct FileSizeModel {
     try checkpoint.byteCount(replacing: replacements, record: record(replacements).json)
   }
 
-  /// What the file grows by (negative: shrinks by) when the layer is replaced by these stages.
-  mutating func growth(_ layer: Layer, _ candidate: Candidate) throws -> Int {
-    let stages = candidate.stages
-    let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
-    let form = Form(layer: layer.name, stages: stages.map(\.form))
-    if let overhead = overheads[form] { return payload + overhead }
-    let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
-    let overhead = size - denseByteCount - payload
-    overheads[form] = overhead
-    return payload + overhead
+  /// What the file grows by (negative: shrinks by) when the layer is replaced by each of these candidates.
+  func growths(_ layer: Layer, _ candidates: [Candidate]) throws -> [Int] {
+    var overheads: [[Int]: Int] = [:]
+    return try candidates.map { candidate in
+      let stages = candidate.stages
+      let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
+      let form = stages.flatMap(\.form)
+      if let overhead = overheads[form] { return payload + overhead }
+      let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
+      overheads[form] = size - denseByteCount - payload
+      return size - denseByteCount
+    }
   }
 }
 
 extension Stage {
   /// What decides about the headers that a stage needs: which layers express it, and how long its numbers are as text and in bytes. The
   /// weights themselves are counted apart, but not the constants by which formats express permutations.
-  fileprivate var form: String {
+  fileprivate var form: [Int] {
     switch self {
     case .convolution(let convolution):
       let window = convolution.window
@@ -59,16 +55,20 @@ extension Stage {
         window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
       ]
       let numbers =
-        convolution.kernelShape + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
-        + window.dilation
-      return "convolution \(flags) \(numbers.map(\.lengths))"
-    case .permutation(let axes, let order): return "permutation \(axes) \(order)"
-    case .bias: return "bias"
+        convolution.kernelShape
+        + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount] + window.dilation
+      return [-1] + flags.map { $0 ? 1 : 0 } + numbers.map(\.lengths)
+    case .permutation(let axes, let order): return [-2] + axes + order
+    case .bias: return [-3]
     }
   }
 }
 
 extension Int {
   /// Of the number as decimal digits, and in groups of seven bits.
-  fileprivate var lengths: [Int] { [String(self).utf8.count, (bitWidth - leadingZeroBitCount + 6) / 7] }
+  fileprivate var lengths: Int {
+    var (digits, rest) = (1, self / 10)
+    while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }
+    return 16 * digits + (bitWidth - leadingZeroBitCount + 6) / 7
+  }
 }

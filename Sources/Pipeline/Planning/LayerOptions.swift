@@ -25,12 +25,14 @@ struct LayerOptions: Sendable {
   private(set) var notes: [String] = []
 
   /// Candidates that save bytes, operations or time and that the recipe and the device's runtime accept; and the dense kernel.
-  init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: inout FileSizeModel) throws {
+  init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: FileSizeModel) throws {
     self.choices = choices
     let layer = choices.layer
     func option(_ candidate: Candidate?, growth: Int) -> Option {
       let stages = candidate?.stages ?? layer.denseStages
-      let loss = candidate.map { choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy }
+      let loss = candidate.map {
+        choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy
+      }
       return Option(
         candidate: candidate, growth: growth, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
@@ -40,13 +42,14 @@ struct LayerOptions: Sendable {
       options.append(option(nil, growth: 0))
     }
     var missing: [String: Set<String>] = [:]
-    for candidate in choices.candidates where request.recipe.accepts(candidate, for: layer.name, parameters: count) {
-      if let operation = request.device?.missingOperation(in: candidate.stages) {
-        missing[operation, default: []].insert(candidate.structure)
-        continue
-      }
-      let growth = try sizes.growth(layer, candidate)
-      if growth < 0 { options.append(option(candidate, growth: growth)) }
+    let runnable = choices.candidates.filter { candidate in
+      guard request.recipe.accepts(candidate, for: layer.name, parameters: count) else { return false }
+      guard let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
+      missing[operation, default: []].insert(candidate.structure)
+      return false
+    }
+    for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) where growth < 0 {
+      options.append(option(candidate, growth: growth))
     }
     notes = missing.sorted { $0.key < $1.key }.map { operation, structures in
       "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"
@@ -58,7 +61,8 @@ struct LayerOptions: Sendable {
     var result = self
     result.options = options.filter { ($0.ram ?? 0) <= ram }
     if result.options.count < options.count {
-      result.notes.append("\(options.count - result.options.count) of \(options.count) forms need more RAM than there is")
+      result.notes.append(
+        "\(options.count - result.options.count) of \(options.count) forms need more RAM than there is")
     }
     return result
   }

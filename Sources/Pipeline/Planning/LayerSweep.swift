@@ -43,8 +43,8 @@ struct LayerSweep {
   /// there when it is done, so that an interrupted sweep goes on where it stopped.
   func choices(progress: Progress) throws -> [LayerChoices] {
     var known: [Int: LayerChoices] = [:]
-    for (position, layer) in checkpoint.layers.enumerated() {
-      known[position] = refused(layer) ?? cache?.choices(of: layer)
+    for (position, choices) in try workers.map(checkpoint.layers, { refused($0) ?? cache?.choices(of: $0) }).enumerated() {
+      known[position] = choices
     }
     let missing = checkpoint.layers.indices.filter { known[$0] == nil }.sorted { a, b in
       let (first, second) = (checkpoint.layers[a], checkpoint.layers[b])
@@ -67,7 +67,9 @@ struct LayerSweep {
 
   /// A layer that stays dense without a search; nil for others.
   private func refused(_ layer: Layer) -> LayerChoices? {
-    (request.recipe.refusal(of: layer.name) ?? layer.refusal).map { LayerChoices(layer: layer, candidates: [], refusal: $0) }
+    (request.recipe.refusal(of: layer.name) ?? layer.refusal).map {
+      LayerChoices(layer: layer, candidates: [], refusal: $0)
+    }
   }
 
   private func candidates(for layer: Layer, _ norm: FitNorm?) throws -> LayerChoices {

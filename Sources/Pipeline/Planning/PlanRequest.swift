@@ -94,7 +94,10 @@ public struct Infeasibility: Sendable, Equatable {
     [
       "binding": .array(
         shortfalls.map {
-          ["limit": .string($0.limit.rawValue), "allowed": .real($0.allowed), "reachable": .optional($0.reachable, JSON.real)]
+          [
+            "limit": .string($0.limit.rawValue), "allowed": .real($0.allowed),
+            "reachable": .optional($0.reachable, JSON.real),
+          ]
         }),
       "smallest": .optional(shortfalls.first { $0.limit == .bytes }?.reachable) { .integer(Int($0)) },
       "held_up_by": .strings(heldUpBy),

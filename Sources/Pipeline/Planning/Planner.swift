@@ -43,10 +43,10 @@ public struct Planner {
       recurrent == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
     let choices = try LayerSweep(checkpoint, request, calibration, norms: recurrent?.norms ?? [:], workers: workers)
       .choices(progress: progress)
-    var sizes = try FileSizeModel(checkpoint) { replacements in
+    let sizes = try FileSizeModel(checkpoint) { replacements in
       try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
     }
-    layers = try choices.map { try LayerOptions($0, request, costs, &sizes) }
+    layers = try workers.map(choices) { try LayerOptions($0, request, costs, sizes) }
     self.request = request
     self.checkpoint = checkpoint
     self.costs = costs
@@ -87,7 +87,9 @@ public struct Planner {
       limits.bytes = bytes
     }
     let fitting = limits.ram.map { ram in layers.map { $0.within(ram: ram) } } ?? layers
-    guard isRunnable(limits), let selection = try select(fitting, limits) else { return .infeasible(try infeasibility(limits)) }
+    guard isRunnable(limits), let selection = try select(fitting, limits) else {
+      return .infeasible(try infeasibility(limits))
+    }
     return .plan(document(fitting, selection, limits))
   }
 
@@ -129,7 +131,9 @@ public struct Planner {
   /// The bytes of the smallest file whose loss is at most this, the other limits kept; nil where there is none.
   private func smallestFile(within limits: PlanDocument.Budget, maximumLoss: Double) throws -> Int? {
     let fitting = limits.ram.map { ram in layers.map { $0.within(ram: ram) } } ?? layers
-    guard isRunnable(limits), let least = try least(fitting, .bytes, limits, maximumLoss: maximumLoss) else { return nil }
+    guard isRunnable(limits), let least = try least(fitting, .bytes, limits, maximumLoss: maximumLoss) else {
+      return nil
+    }
     return Int(least)
   }
 
@@ -191,7 +195,8 @@ public struct Planner {
       try asked.compactMap { limit, allowed in
         guard let allowed else { return nil }
         let reachable = try least(fitting, limit, others)
-        return reachable.map { $0 > allowed } ?? true ? .init(limit: limit, allowed: allowed, reachable: reachable) : nil
+        return reachable.map { $0 > allowed } ?? true
+          ? .init(limit: limit, allowed: allowed, reachable: reachable) : nil
       }
     }
     // What cannot be kept by itself is to blame before what cannot be kept together.
@@ -231,7 +236,8 @@ public struct Planner {
     return PlanDocument(
       request, checkpoint, zip(layers, chosen).map { ($0, $1) }, budget: limits,
       predicted: .init(
-        bytes: sizes.denseByteCount + selection.growth, macs: macs, ram: ram, latency: latency, loss: selection.solver.loss),
+        bytes: sizes.denseByteCount + selection.growth, macs: macs, ram: ram, latency: latency,
+        loss: selection.solver.loss),
       original: .init(
         bytes: checkpoint.byteCount, parameters: checkpoint.parameterCount, macs: costs.macs, ram: costs.ram,
         latency: costs.seconds),

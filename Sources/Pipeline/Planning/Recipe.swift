@@ -70,7 +70,9 @@ public struct Recipe: Sendable, Equatable {
   /// Why a layer stays dense without a search; nil where it need not.
   func refusal(of layer: String) -> String? {
     if let glob = keep.first(where: { $0.matches(layer) }) { return "kept by --keep '\(glob.pattern)'" }
-    return rules.first { $0.keep && $0.match.matches(layer) }.map { "kept by the recipe's rule for '\($0.match.pattern)'" }
+    return rules.first { $0.keep && $0.match.matches(layer) }.map {
+      "kept by the recipe's rule for '\($0.match.pattern)'"
+    }
   }
 
   /// Whether every rule for the layer lets the candidate, or nil for the dense kernel, replace it.
@@ -90,7 +92,8 @@ public struct Recipe: Sendable, Equatable {
 
   /// The globs of all rules, for what matches no layer.
   var globs: [(glob: Glob, origin: String)] {
-    keep.map { ($0, "--keep '\($0.pattern)'") } + rules.map { ($0.match, "the recipe's rule for '\($0.match.pattern)'") }
+    keep.map { ($0, "--keep '\($0.pattern)'") }
+      + rules.map { ($0.match, "the recipe's rule for '\($0.match.pattern)'") }
   }
 }
 
@@ -102,7 +105,8 @@ extension Recipe.Rule {
     structures = try reader.ifPresent("structures", \.strings, "a list of texts")
     try Recipe.check(structures ?? [], subject)
     func bound(_ key: String, atLeast least: Double) throws -> Double? {
-      try reader.ifPresent(key, { $0.real.flatMap { $0.isFinite && $0 >= least ? $0 : nil } }, "a number of at least \(least)")
+      try reader.ifPresent(
+        key, { $0.real.flatMap { $0.isFinite && $0 >= least ? $0 : nil } }, "a number of at least \(least)")
     }
     maximumRatio = try bound("max_ratio", atLeast: 1)
     minimumRatio = try bound("min_ratio", atLeast: 1)
