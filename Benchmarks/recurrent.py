@@ -28,14 +28,14 @@ def kcompress(*arguments):
     return json.loads(done.stdout)
 
 
-def speed(_):
+def speed(options):
     """Characters per second of whole training steps, 2 threads on both sides, alternately."""
     import torch
 
     from recurrent_torch import fresh, loss
 
     torch.set_num_threads(2)
-    steps, batch, count, repetitions = 50, 128, 40, 3
+    steps, batch, count, repetitions = 50, 128, options.batches, 3
     characters = steps * batch * count + 1
     print("| model | kcompress, characters/s | PyTorch, characters/s | ratio | aim |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -110,6 +110,7 @@ def compression(options):
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("part", choices=["speed", "budget", "compression"])
+parser.add_argument("--batches", type=int, default=40, help="of the speed's epochs")
 parser.add_argument("--budgets", nargs="+", default=["29500", "111000"])
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--epochs", type=int, default=20)

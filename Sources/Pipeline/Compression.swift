@@ -121,7 +121,7 @@ public func apply(
       Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
   }
   let target =
-    fitted.outcome == nil
+    calibration == nil
     ? checkpoint : try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)
   let measured = try measure(
     replacements, record: &record, checkpoint, target, source, seed: plan.options.seed, workers: workers,
@@ -176,8 +176,8 @@ private func fit(
   var offsets: [TensorReference: Tensor<Double>] = [:]
   var kernels: [String: Tensor<Double>] = [:]
   let layers: [FittedLayer]
-  let norms = try calibration?.recurrentNorms(of: checkpoint, workers: workers)
-  if let calibration, norms == nil, !planned.isEmpty {
+  let recurrent = try calibration?.recurrentCalibration(of: checkpoint, workers: workers)
+  if let calibration, recurrent == nil, !planned.isEmpty {
     let names = Set(planned.map(\.layer.name))
     let dense = checkpoint.layers.filter { layer in
       layer.refusal == nil && !names.contains(layer.name) && !keep.contains { $0.matches(layer.name) }
@@ -190,9 +190,13 @@ private func fit(
     let counter = Counter()
     layers = try workers.map(planned) { item in
       let fitted = try item.candidate.fit(
-        try checkpoint.kernel(of: item.layer), norm: norms?[item.layer.name], seed: seed)
+        try checkpoint.kernel(of: item.layer), norm: recurrent?.norms[item.layer.name], seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
+    }
+    if let recurrent, let item = planned.first, let fitted = layers.first {
+      offsets = try recurrent.offsets(
+        of: checkpoint, error: try checkpoint.kernel(of: item.layer).subtracting(fitted.reconstruct()))
     }
   }
   let replacements = zip(planned, layers).map { item, fitted in

@@ -7,6 +7,10 @@ public struct StateMoments: Sendable {
   private let shape: RecurrentShape
   /// (d, n, n), sums.
   private var states: [Double]
+  /// (d, n), sums of the states before each symbol.
+  private var means: [Double]
+  /// Of each symbol.
+  private var counts: [Double]
   /// (n, n), sums.
   private var slopes: [Double]
   private var count = 0
@@ -14,6 +18,8 @@ public struct StateMoments: Sendable {
   public init(_ shape: RecurrentShape) {
     self.shape = shape
     states = [Double](repeating: 0, count: shape.inputs * shape.hidden * shape.hidden)
+    means = [Double](repeating: 0, count: shape.inputs * shape.hidden)
+    counts = [Double](repeating: 0, count: shape.inputs)
     slopes = [Double](repeating: 0, count: shape.hidden * shape.hidden)
   }
 
@@ -26,6 +32,8 @@ public struct StateMoments: Sendable {
     for (symbol, range) in groups.groups {
       let own = Tensor(shape: [range.count, n], elements: Array(rows[range.lowerBound * n..<range.upperBound * n]))
       for (i, value) in own.gramOfColumns.enumerated() { states[symbol * n * n + i] += value }
+      for (i, value) in own.elements.enumerated() { means[symbol * n + i % n] += Double(value) }
+      counts[symbol] += Double(range.count)
     }
     let slopes = Tensor(shape: [segment.count, n], elements: Array(tape.slopes[..<(segment.count * n)]))
     for (i, value) in slopes.gramOfColumns.enumerated() { self.slopes[i] += value }
@@ -34,6 +42,8 @@ public struct StateMoments: Sendable {
 
   public mutating func add(_ other: StateMoments) {
     for i in states.indices { states[i] += other.states[i] }
+    for i in means.indices { means[i] += other.means[i] }
+    for i in counts.indices { counts[i] += other.counts[i] }
     for i in slopes.indices { slopes[i] += other.slopes[i] }
     count += other.count
   }
@@ -50,6 +60,36 @@ public struct StateMoments: Sendable {
       }
     }
     return Tensor(shape: [n * d, n * d], elements: elements)
+  }
+
+  /// E[z w^T] of z with the linear terms' inputs w = (h, x): (n d x n + d).
+  public var crossMoment: Tensor<Double> {
+    let (n, d) = (shape.hidden, shape.inputs)
+    var elements = [Double](repeating: 0, count: n * d * (n + d))
+    for x in 0..<d {
+      for i in 0..<n {
+        let row = (i * d + x) * (n + d)
+        for j in 0..<n { elements[row + j] = states[(x * n + i) * n + j] / Double(max(1, count)) }
+        elements[row + n + x] = means[x * n + i] / Double(max(1, count))
+      }
+    }
+    return Tensor(shape: [n * d, n + d], elements: elements)
+  }
+
+  /// E[w w^T]: (n + d x n + d).
+  public var linearMoment: Tensor<Double> {
+    let (n, d) = (shape.hidden, shape.inputs)
+    let width = n + d
+    var elements = [Double](repeating: 0, count: width * width)
+    for x in 0..<d {
+      for i in 0..<n {
+        for j in 0..<n { elements[i * width + j] += states[(x * n + i) * n + j] / Double(max(1, count)) }
+        elements[i * width + n + x] = means[x * n + i] / Double(max(1, count))
+        elements[(n + x) * width + i] = elements[i * width + n + x]
+      }
+      elements[(n + x) * width + n + x] = counts[x] / Double(max(1, count))
+    }
+    return Tensor(shape: [width, width], elements: elements)
   }
 
   /// E[g g^T]: (n x n).

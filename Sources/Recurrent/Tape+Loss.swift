@@ -8,7 +8,9 @@ extension Tape {
   mutating func crossEntropy(_ targets: [Int], scale: Float?) -> Double {
     let d = shape.inputs
     var span = logits.mutableSpan
-    var exponentials = [Float](repeating: 0, count: d)
+    // In whole vectors, so that sums run side by side.
+    let width = 8
+    var exponentials = [Float](repeating: 0, count: (d + width - 1) / width * width)
     var loss = 0.0
     for (position, target) in targets.enumerated() {
       let place = position * d
@@ -16,7 +18,11 @@ extension Tape {
       var peak = span[place]
       for i in 1..<d where !(span[place + i] <= peak) { peak = span[place + i] }
       for i in 0..<d { exponentials[i] = fastExponential(span[place + i] - peak) }
-      let sum = exponentials.reduce(0, +)
+      var sums = SIMD8<Float>.zero
+      for i in stride(from: 0, to: exponentials.count, by: width) {
+        for lane in 0..<width { sums[lane] += exponentials[i + lane] }
+      }
+      let sum = sums.sum()
       loss += Double(peak - span[place + target]) + log(Double(sum))
       guard let scale else { continue }
       let part = scale / sum

@@ -54,7 +54,7 @@ struct SampleOptions: ParsableArguments {
 struct CalibrationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Samples of what the network will see (.npz, .npy, .safetensors, .h5; no labels needed): what compression does to the outputs then counts, not to the weights.",
+      "Samples of what the network will see (.npz, .npy, .safetensors, .h5, no labels needed; for a character model a text): what compression does to the outputs then counts, not to the weights.",
       valueName: "file"), completion: .file())
   var calibration: String?
 

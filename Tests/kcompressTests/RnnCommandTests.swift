@@ -17,8 +17,8 @@ import Testing
       let trained = try Self.train(shop, "--model", "cprnn", "--rank", "4", "--epochs", "2", "--json")
       #expect(trained.status == 0, "\(trained.errors)")
       #expect(trained.json?["epochs"]?.array?.count == 2)
-      // The text has 15 symbols, and there is one for all others.
-      #expect(trained.json?["parameters"]?.integer == (2 * 8 + 16) * 4 + 16 * 8 + 64 + 8 + 8 * 16 + 16)
+      let symbols = Set(Self.text.unicodeScalars).count + 1
+      #expect(trained.json?["parameters"]?.integer == (2 * 8 + symbols) * 4 + 2 * symbols * 8 + 64 + 8 + symbols)
       let evaluated = try shop.run("rnn", "eval", "m.safetensors", "text.txt", "--steps", "20", "--json")
       #expect(evaluated.json?["bits_per_character"]?.real.map { $0 > 0 && $0 < 6 } == true)
       #expect(evaluated.json?["unknown"]?.integer == 0)

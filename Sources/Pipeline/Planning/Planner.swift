@@ -38,10 +38,10 @@ public struct Planner {
         remedy: "kcompress inspect lists the layers")
     }
     let costs = try NetworkCosts(checkpoint, request)
-    let norms = try request.calibration?.recurrentNorms(of: checkpoint, workers: workers)
+    let recurrent = try request.calibration?.recurrentCalibration(of: checkpoint, workers: workers)
     let calibration =
-      norms == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
-    let choices = try LayerSweep(checkpoint, request, calibration, norms: norms ?? [:], workers: workers)
+      recurrent == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
+    let choices = try LayerSweep(checkpoint, request, calibration, norms: recurrent?.norms ?? [:], workers: workers)
       .choices(progress: progress)
     let sizes = try FileSizeModel(checkpoint) { replacements in
       try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)

@@ -11,22 +11,15 @@ import Training
 struct CharacterTrainer: Sendable {
   struct Settings: Sendable, Equatable {
     /// The characters of a segment; gradients do not reach further back.
-    var steps = 50
+    let steps: Int
     /// Segments that run together.
-    var batch = 128
-    var rate = 1e-3
-    var state = CharacterLoss.State.reset
-    var seed: UInt64 = 0
+    let batch: Int
+    let rate: Double
+    let state: CharacterLoss.State
+    let seed: UInt64
   }
 
-  struct Epoch: Sendable, Equatable {
-    /// Bits per character, on average over the epoch.
-    let training: Double
-    /// Bits per character after the epoch.
-    let validation: Double
-    /// Of the steps in the epoch.
-    let rate: Double
-  }
+  typealias Epoch = RecurrentTrainingResult.Epoch
 
   let settings: Settings
   private(set) var model: RecurrentModel
@@ -59,6 +52,11 @@ struct CharacterTrainer: Sendable {
   /// The epoch, counted from 1, with the least validation loss; nil before the first.
   var bestEpoch: Int? {
     epochs.indices.min { (epochs[$0].validation, $0) < (epochs[$1].validation, $1) }.map { $0 + 1 }
+  }
+
+  /// Whether all epochs have run, or more of them than are borne have brought nothing.
+  func isDone(_ schedule: RecurrentSchedule) -> Bool {
+    epochs.count >= schedule.epochs || bestEpoch.map { epochs.count - $0 > schedule.patience } ?? false
   }
 
   /// Runs one epoch and observes the validation loss.

@@ -44,25 +44,17 @@ public struct RecurrentContestRequest: Sendable {
   /// What the models are compared on; nil takes the validation text.
   public var test: String?
   public var seeds: Int
-  /// Steps, batch, rate and state as in `RecurrentTrainingRequest`.
-  public var epochs: Int
-  public var patience: Int
-  public var steps: Int
-  public var batch: Int
-  public var rate: Double
-  public var carriesState: Bool
+  public var schedule: RecurrentSchedule
   /// The HTML form.
   public var report: String
   public var overwrite: Bool
 
   public init(
-    budgets: [Int], text: String, validation: String? = nil, test: String? = nil, seeds: Int = 3, epochs: Int,
-    patience: Int = 5, steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false,
-    report: String, overwrite: Bool = false
+    budgets: [Int], text: String, validation: String? = nil, test: String? = nil, seeds: Int = 3,
+    schedule: RecurrentSchedule, report: String, overwrite: Bool = false
   ) {
     (self.budgets, self.text, self.validation, self.test, self.seeds) = (budgets, text, validation, test, seeds)
-    (self.epochs, self.patience, self.steps, self.batch, self.rate) = (epochs, patience, steps, batch, rate)
-    (self.carriesState, self.report, self.overwrite) = (carriesState, report, overwrite)
+    (self.schedule, self.report, self.overwrite) = (schedule, report, overwrite)
   }
 }
 
@@ -119,14 +111,12 @@ public func contestRecurrent(
   ]
   .compactMap { path, role in path.map { ($0, role) } }
   try OutputSet(paths.all.map { .init($0, option: "--report") }).check(inputs: texts, overwrite: request.overwrite)
-  let settings = CharacterTrainer.Settings(
-    steps: request.steps, batch: request.batch, rate: request.rate, state: request.carriesState ? .carried : .reset)
   let split = try TrainingTexts(request.text, validation: request.validation)
   let vocabulary = Vocabulary(of: split.training + split.validation)
   let training = CharacterText(path: request.text, split.training, vocabulary)
   let validation = CharacterText(path: request.validation ?? request.text, split.validation, vocabulary)
   let test = try request.test.map { try CharacterText(path: $0, vocabulary) } ?? validation
-  try training.require(steps: request.steps)
+  try training.require(steps: request.schedule.steps)
   for text in [validation, test] { try text.require(steps: 1) }
   let contestants = try request.budgets.flatMap { budget in
     try RecurrentContestRequest.kinds.map { kind in
@@ -143,15 +133,13 @@ public func contestRecurrent(
   }
   let counter = Counter()
   let bits = try workers.map(runs) { run in
-    var settings = settings
-    settings.seed = run.seed
+    let settings = request.schedule.settings(seed: run.seed)
     let shape = contestants[run.contestant].shape
     let one = Workers(count: 1)
     var trainer = CharacterTrainer(RecurrentModel(shape, vocabulary, seed: run.seed), settings)
-    repeat {
+    while !trainer.isDone(request.schedule) {
       try trainer.run(training.tokens, validation: validation.tokens, workers: one, progress: .silent)
-    } while trainer.epochs.count < request.epochs
-      && trainer.bestEpoch.map { trainer.epochs.count - $0 <= request.patience } ?? true
+    }
     progress("train", counter.next(), of: runs.count, "\(shape.kind.rawValue) \(run.seed)")
     return try CharacterLoss.bitsPerCharacter(
       trainer.best, test.tokens, steps: settings.steps, settings.state, workers: one)
@@ -162,7 +150,8 @@ public func contestRecurrent(
         budget: contestant.budget, shape: contestant.shape,
         bits: zip(runs, bits).filter { $0.0.contestant == index }.map(\.1))
     },
-    text: request.text, test: test.path, epochs: request.epochs, seconds: (ContinuousClock.now - start) / .seconds(1),
+    text: request.text, test: test.path, epochs: request.schedule.epochs,
+    seconds: (ContinuousClock.now - start) / .seconds(1),
     notices: [training, validation, test].compactMap(\.notice))
   try contest.write(to: paths, overwrite: request.overwrite)
   return contest

@@ -1,11 +1,19 @@
 import Basics
+import Checkpoints
 import Decompositions
+import LinearAlgebra
+import ModelGraph
 import Recurrent
 import TensorCore
 
-/// What a second-order network's tensor sees on a text.
+/// What a second-order network's tensor sees on a text: the norm of its fits, and what V and U can make up for.
+///
+/// Of z = h (x) x, the products that the tensor sees, a part P w follows from w = (h, x), which V and U see. What a factored tensor loses
+/// there they give back, so only the rest z - P w counts in the norm: S - E[z w^T] E[w w^T]^-1 E[w z^T].
 struct RecurrentCalibration: Sendable {
   let norm: FitNorm
+  /// P (n d x n + d); nil without linear terms.
+  private let projection: Tensor<Double>?
 
   /// More characters tell nothing new of a state's second moment.
   private static let characters = 200_000
@@ -41,12 +49,51 @@ struct RecurrentCalibration: Sendable {
     }
     var moments = parts[0]
     moments.add(parts[1])
-    let second = moments.inputMoment
+    var second = moments.inputMoment
     guard second.isFinite, second.trace > 0 else {
       throw Failure(path, "cannot calibrate", "the network's states on it are zero, NaN or infinite")
+    }
+    if model.shape.kind.hasLinearTerms {
+      let linear = moments.linearMoment
+      let cross = moments.crossMoment
+      let own = try Cholesky(linear, ridge: Self.ridge * linear.trace / Double(linear.shape[0])).solve(rows: cross)
+      second = second.subtracting(own.times(cross, otherTransposed: true))
+      projection = own
+    } else {
+      projection = nil
     }
     norm = FitNorm(
       secondMoment: second.addingToDiagonal(Self.ridge * second.trace / Double(patch)),
       output: try? OutputNorm(moments.outputMoment))
+  }
+
+  /// What to add to V (n x n) and U (n x d), the best linear terms can do for a tensor that lacks `error` (n, n, d); nil without linear
+  /// terms.
+  func correction(for error: Tensor<Double>) -> (hidden: Tensor<Double>, input: Tensor<Double>)? {
+    guard let projection else { return nil }
+    let n = error.shape[0]
+    let both = error.reshaped([n, error.count / n]).times(projection).permuted([1, 0])
+    func rows(_ range: Range<Int>) -> Tensor<Double> {
+      Tensor(shape: [range.count, n], elements: Array(both.elements[range.lowerBound * n..<range.upperBound * n]))
+        .permuted([1, 0])
+    }
+    return (rows(0..<n), rows(n..<both.shape[0]))
+  }
+}
+
+extension RecurrentCalibration {
+  /// The norm, by the layer that it is for.
+  var norms: [String: FitNorm] { [RecurrentFile.layer: norm] }
+
+  /// The linear terms' new values for a checkpoint in which another kernel stands for the tensor; none without linear terms.
+  func offsets(of checkpoint: Checkpoint, error: Tensor<Double>) throws -> [TensorReference: Tensor<Double>] {
+    guard let change = correction(for: error) else { return [:] }
+    var offsets: [TensorReference: Tensor<Double>] = [:]
+    for (parameter, own) in [(RecurrentParameter.hidden, change.hidden), (.input, change.input)] {
+      let reference = TensorReference(parameter.rawValue)
+      let values: Tensor<Double> = try checkpoint.parameter(reference)
+      offsets[reference] = values.adding(own)
+    }
+    return offsets
   }
 }

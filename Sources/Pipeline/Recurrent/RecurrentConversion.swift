@@ -52,8 +52,8 @@ public func convertRecurrent(
       converted = model.canonical(ofFullRank: rank)
       break
     }
-    let norm = try calibration.map { try RecurrentCalibration(model, text: $0, workers: workers).norm }
-    let layer = try model.fitted(rank: rank, norm: norm, seed: seed)
+    let calibration = try calibration.map { try RecurrentCalibration(model, text: $0, workers: workers) }
+    let layer = try model.fitted(rank: rank, calibration, seed: seed)
     (converted, discrepancy) = (layer.model, layer.discrepancy)
   default:
     throw refused(
@@ -72,16 +72,27 @@ extension RecurrentModel {
   /// A network whose tensor is replaced by a sum of `rank` products of vectors, as far as the best of the project's fits finds it.
   ///
   /// - Precondition: the term is a tensor.
-  func fitted(rank: Int, norm: FitNorm?, seed: UInt64) throws -> (model: RecurrentModel, discrepancy: Double) {
+  func fitted(rank: Int, _ calibration: RecurrentCalibration?, seed: UInt64) throws -> (
+    model: RecurrentModel, discrepancy: Double
+  ) {
     let (n, d) = (shape.hidden, shape.inputs)
     let pattern = FactorPattern(
       shapes: [[n, 1, 1], [1, n, 1], [1, 1, d]], ranks: [rank], rankAxes: [[0], [0], [0]])
-    let fit = try Fitting(FitObjective(bilinearTensor, norm: norm), seed: seed).fit(pattern, of: CP(), effort: .final)
+    let tensor = bilinearTensor
+    let fit = try Fitting(FitObjective(tensor, norm: calibration?.norm), seed: seed).fit(
+      pattern, of: CP(), effort: .final)
     let factors = fit.factorization.factors.map { factor in
       factor.converted(to: Float.self).reshaped([factor.count / rank, rank])
     }
-    return (
-      canonical(output: factors[0], state: factors[1].permuted([1, 0]), input: factors[2]), fit.kernelDiscrepancy
-    )
+    var model = canonical(output: factors[0], state: factors[1].permuted([1, 0]), input: factors[2])
+    if let change = calibration?.correction(for: tensor.subtracting(fit.factorization.reconstruct())) {
+      model.add(change.hidden, to: .hidden)
+      model.add(change.input.permuted([1, 0]), to: .input)
+    }
+    return (model, fit.kernelDiscrepancy)
+  }
+
+  private mutating func add(_ change: Tensor<Double>, to parameter: RecurrentParameter) {
+    parameters[parameter.rawValue] = self[parameter].adding(change.converted(to: Float.self))
   }
 }

@@ -3,6 +3,33 @@ import Checkpoints
 import Foundation
 import Recurrent
 
+/// How long and in what steps a character model is trained.
+public struct RecurrentSchedule: Sendable, Equatable {
+  public var epochs: Int
+  /// Epochs without a lower validation loss that are borne.
+  public var patience: Int
+  /// The characters of a segment.
+  public var steps: Int
+  /// Segments that run together.
+  public var batch: Int
+  /// Of Adam's steps, at first.
+  public var rate: Double
+  /// Whether the state goes on from segment to segment.
+  public var carriesState: Bool
+
+  public init(
+    epochs: Int, patience: Int = 5, steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false
+  ) {
+    (self.epochs, self.patience, self.steps) = (epochs, patience, steps)
+    (self.batch, self.rate, self.carriesState) = (batch, rate, carriesState)
+  }
+
+  func settings(seed: UInt64) -> CharacterTrainer.Settings {
+    CharacterTrainer.Settings(
+      steps: steps, batch: batch, rate: rate, state: carriesState ? .carried : .reset, seed: seed)
+  }
+}
+
 /// What the user asks `rnn train` for.
 public struct RecurrentTrainingRequest: Sendable {
   /// What is trained.
@@ -18,41 +45,31 @@ public struct RecurrentTrainingRequest: Sendable {
   public var validation: String?
   public var start: Start
   public var output: String
-  public var epochs: Int
-  /// Epochs without a lower validation loss that are borne.
-  public var patience: Int
-  public var steps: Int
-  public var batch: Int
-  public var rate: Double
-  public var carriesState: Bool
+  public var schedule: RecurrentSchedule
   public var seed: UInt64
   public var resumes: Bool
   public var overwrite: Bool
 
   public init(
-    text: String, validation: String? = nil, start: Start, output: String, epochs: Int, patience: Int = 5,
-    steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false, seed: UInt64 = 0,
-    resumes: Bool = false, overwrite: Bool = false
+    text: String, validation: String? = nil, start: Start, output: String, schedule: RecurrentSchedule,
+    seed: UInt64 = 0, resumes: Bool = false, overwrite: Bool = false
   ) {
     (self.text, self.validation, self.start, self.output) = (text, validation, start, output)
-    (self.epochs, self.patience, self.steps, self.batch, self.rate) = (epochs, patience, steps, batch, rate)
-    (self.carriesState, self.seed, self.resumes, self.overwrite) = (carriesState, seed, resumes, overwrite)
+    (self.schedule, self.seed, self.resumes, self.overwrite) = (schedule, seed, resumes, overwrite)
   }
 
   /// Where the state of the training is kept.
   public var statePath: String { (output as NSString).deletingPathExtension + ".training.safetensors" }
-
-  var settings: CharacterTrainer.Settings {
-    CharacterTrainer.Settings(
-      steps: steps, batch: batch, rate: rate, state: carriesState ? .carried : .reset, seed: seed)
-  }
 }
 
 /// What `rnn train` did.
 public struct RecurrentTrainingResult: Sendable {
-  public struct Epoch: Sendable {
+  public struct Epoch: Sendable, Equatable {
+    /// Bits per character, on average over the epoch.
     public let training: Double
+    /// Bits per character after the epoch.
     public let validation: Double
+    /// Of the steps in the epoch.
     public let rate: Double
   }
 
@@ -111,23 +128,20 @@ public func trainRecurrent(
   let training = CharacterText(path: request.text, texts.training, first.vocabulary)
   let validation = CharacterText(
     path: request.validation ?? request.text, texts.validation, first.vocabulary)
-  try training.require(steps: request.steps)
+  try training.require(steps: request.schedule.steps)
   try validation.require(steps: 1)
   notices += [training, validation].compactMap(\.notice)
+  let settings = request.schedule.settings(seed: request.seed)
   var trainer =
     try request.resumes
-    ? CharacterTrainer(path: request.statePath, request.settings, texts: texts.hashes)
-    : CharacterTrainer(first, request.settings)
+    ? CharacterTrainer(path: request.statePath, settings, texts: texts.hashes)
+    : CharacterTrainer(first, settings)
   guard trainer.model.shape == first.shape else {
     throw Failure(
       request.statePath, "cannot be resumed", "it holds a \(trainer.model.shape.kind.rawValue) of other dimensions",
       remedy: "give the same options, or train from the beginning, without --resume")
   }
-  func isDone(_ trainer: CharacterTrainer) -> Bool {
-    trainer.epochs.count >= request.epochs
-      || trainer.bestEpoch.map { trainer.epochs.count - $0 > request.patience } ?? false
-  }
-  while !isDone(trainer) {
+  while !trainer.isDone(request.schedule) {
     try trainer.run(training.tokens, validation: validation.tokens, workers: workers, progress: progress)
     if trainer.bestEpoch == trainer.epochs.count {
       try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
@@ -137,6 +151,6 @@ public func trainRecurrent(
   if request.resumes { try RecurrentFile.write(trainer.best, to: request.output, overwrite: true) }
   return RecurrentTrainingResult(
     output: request.output, shape: trainer.best.shape,
-    epochs: trainer.epochs.map { .init(training: $0.training, validation: $0.validation, rate: $0.rate) },
+    epochs: trainer.epochs,
     bestEpoch: trainer.bestEpoch ?? 1, seconds: (ContinuousClock.now - start) / .seconds(1), notices: notices)
 }

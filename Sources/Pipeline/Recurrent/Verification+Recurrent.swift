@@ -81,10 +81,10 @@ extension Verification {
 }
 
 extension CalibrationSource {
-  /// The norm in which the third-order tensor of a character model is fitted, by its layer; nil where the checkpoint holds none.
+  /// What the third-order tensor of a character model sees on the text; nil where the checkpoint holds no such model.
   ///
   /// - Throws: `Failure` where the text does not serve.
-  func recurrentNorms(of checkpoint: Checkpoint, workers: Workers) throws -> [String: FitNorm]? {
+  func recurrentCalibration(of checkpoint: Checkpoint, workers: Workers) throws -> RecurrentCalibration? {
     guard checkpoint.isRecurrent else { return nil }
     let model = try RecurrentFile(checkpoint).model
     guard model.shape.kind.bilinear == .tensor else {
@@ -92,6 +92,6 @@ extension CalibrationSource {
         checkpoint.path, "cannot be calibrated", "a \(model.shape.kind.rawValue) has no third-order tensor",
         remedy: "leave --calibration out")
     }
-    return [RecurrentFile.layer: try RecurrentCalibration(model, text: path, workers: workers).norm]
+    return try RecurrentCalibration(model, text: path, workers: workers)
   }
 }

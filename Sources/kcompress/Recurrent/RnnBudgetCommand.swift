@@ -56,8 +56,7 @@ struct RnnBudgetCommand: ParsableCommand {
     }
     let request = RecurrentContestRequest(
       budgets: budgets.map(\.value), text: train, validation: training.valid, test: test, seeds: seeds,
-      epochs: training.epochs, patience: training.patience, steps: training.segments.steps, batch: training.batch,
-      rate: training.rate, carriesState: training.segments.carry, report: report, overwrite: overwrite)
+      schedule: training.schedule, report: report, overwrite: overwrite)
     let contest = try common.terminal.withProgress {
       try Pipeline.contestRecurrent(request, workers: common.workers, progress: $0)
     }

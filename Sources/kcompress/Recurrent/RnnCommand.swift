@@ -53,6 +53,11 @@ struct RecurrentTrainingOptions: ParsableArguments {
 
   @OptionGroup var segments: SegmentOptions
 
+  var schedule: RecurrentSchedule {
+    RecurrentSchedule(
+      epochs: epochs, patience: patience, steps: segments.steps, batch: batch, rate: rate, carriesState: segments.carry)
+  }
+
   func validate() throws {
     guard epochs >= 1, patience >= 0 else { throw ValidationError("--epochs must be at least 1, --patience 0") }
     guard (1...100_000).contains(batch) else { throw ValidationError("--batch must be from 1 to 100000, not \(batch)") }

@@ -60,8 +60,7 @@ struct RnnTrainCommand: ParsableCommand {
     let request = RecurrentTrainingRequest(
       text: text, validation: training.valid,
       start: from.map { .file($0) } ?? .new(model ?? .rnn, hidden: hidden ?? 1, rank: rank ?? 0), output: output,
-      epochs: training.epochs, patience: training.patience, steps: training.segments.steps, batch: training.batch,
-      rate: training.rate, carriesState: training.segments.carry, seed: seed, resumes: resume, overwrite: overwrite)
+      schedule: training.schedule, seed: seed, resumes: resume, overwrite: overwrite)
     let result = try common.terminal.withProgress {
       try Pipeline.trainRecurrent(request, workers: common.workers, progress: $0)
     }
