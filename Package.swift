@@ -62,13 +62,15 @@ let package = Package(
     .executableTarget(
       name: "kcompress",
       dependencies: [
-        "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
     .executableTarget(
       name: "kcompress-measure",
-      dependencies: ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       path: "Benchmarks/Measure", swiftSettings: strict),
 
     .target(

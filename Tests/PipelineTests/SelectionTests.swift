@@ -67,7 +67,9 @@ import Testing
   @Test func nothingIsChosenBeyondTheBudget() throws {
     let groups = [[KnapsackItem(cost: 0, loss: 0), KnapsackItem(cost: -100, loss: 1)]]
     func selection(_ limit: Double) throws -> BudgetedSelection? {
-      try BudgetedSelection(groups: groups, limits: [limit, .infinity, .infinity, 0], slack: 16) { Int(groups[0][$0[0]].costs[0]) }
+      try BudgetedSelection(groups: groups, limits: [limit, .infinity, .infinity, 0], slack: 16) {
+        Int(groups[0][$0[0]].costs[0])
+      }
     }
     #expect(try selection(-101) == nil)
     #expect(try selection(-100)?.picks == [1])

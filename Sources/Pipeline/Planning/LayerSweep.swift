@@ -43,7 +43,9 @@ struct LayerSweep {
   /// there when it is done, so that an interrupted sweep goes on where it stopped.
   func choices(progress: Progress) throws -> [LayerChoices] {
     var known: [Int: LayerChoices] = [:]
-    for (position, choices) in try workers.map(checkpoint.layers, { refused($0) ?? cache?.choices(of: $0) }).enumerated() {
+    for (position, choices) in try workers.map(checkpoint.layers, { refused($0) ?? cache?.choices(of: $0) })
+      .enumerated()
+    {
       known[position] = choices
     }
     let missing = checkpoint.layers.indices.filter { known[$0] == nil }.sorted { a, b in

@@ -154,7 +154,8 @@ public struct Planner {
     }
     var allowed = vector(limits)
     allowed[axis] = maximumLoss
-    let selection = try BudgetedSelection(groups: swapped, limits: allowed, slack: axis == 0 ? nil : sizes.slack) { picks in
+    let selection = try BudgetedSelection(groups: swapped, limits: allowed, slack: axis == 0 ? nil : sizes.slack) {
+      picks in
       try growth(layers, picks)
     }
     guard let selection else { return nil }
