@@ -107,6 +107,7 @@ public func apply(
       inputs: [(path, "the original checkpoint"), (request.plan, "the plan")] + source.companions.inputs,
       overwrite: request.overwrite)
   let planned = try plan.validated(against: checkpoint, planPath: request.plan)
+  try plan.checkBudget(planned, checkpoint, planPath: request.plan)
   var calibration = request.calibration ?? plan.options.calibration
   if let path = calibration?.path { calibration?.path = locate(path, besides: request.plan) }
   let fitted = try fit(

@@ -35,7 +35,8 @@ public struct Frontier: Sendable {
     for (from, to) in steps {
       costs += to.costs - from.costs
       loss -= from.loss - to.loss
-      points.append(Point(costs: costs, loss: max(0, loss)))
+      // What is left of a sum of which all has been taken off is rounding.
+      points.append(Point(costs: costs, loss: loss > points[0].loss * 1e-12 ? loss : 0))
     }
     self.points = points
   }
@@ -73,6 +74,7 @@ public struct Frontier: Sendable {
         step = depth + 1 / Double(count)
       }
     }
+    if let last = points.last, kept.last != last { kept.append(last) }
     return Self.marked(kept)
   }
 

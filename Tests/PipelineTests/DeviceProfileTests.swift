@@ -62,7 +62,7 @@ import Testing
     (#""name": "toy""#, #""name": """#, "'name' is malformed"),
     (#""ram": 1000"#, #""ram": 0"#, "'ram' is malformed"),
     (#""ram": 1000"#, #""ram": 1.5"#, "'ram' is malformed"),
-    (#""ram": 1000, "#, "", "has no key 'ram'"),
+    (#""ram": 1000,"#, "", "has no key 'ram'"),
     (#""dtype": "f32""#, #""dtype": "f33""#, "one of f64, f32"),
     (#""dtype": "f32""#, #""dtype": "f16""#, "has no speed for f16"),
     (#""bandwidth": 1e6"#, #""bandwidth": 0"#, "'bandwidth' is malformed"),

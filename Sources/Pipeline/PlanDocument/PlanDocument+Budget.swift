@@ -20,6 +20,7 @@ extension Infeasibility.Shortfall {
     case .macs: "at least \(Int(reachable)) multiply-accumulates are left"
     case .latency: "at least \(Format.seconds(reachable)) are left"
     case .ram: "at least \(Int(reachable)) bytes of activations are alive at once"
+    case .loss: "the least loss within the other limits is \(Format.number(reachable))"
     }
   }
 
@@ -29,6 +30,7 @@ extension Infeasibility.Shortfall {
     case .bytes, .ram: Format.bytes(Int(allowed))
     case .macs: "\(Format.count(Int(allowed))) multiply-accumulates"
     case .latency: Format.seconds(allowed)
+    case .loss: "a loss of \(Format.number(allowed))"
     }
   }
 
@@ -41,6 +43,7 @@ extension Infeasibility.Shortfall {
     // A little more, for the rounding of the text.
     case .latency: "--max-latency to \(String(format: "%.4g", reachable * 1001))ms or more"
     case .ram: "--max-ram to \(Int(reachable)) or more"
+    case .loss: "--max-loss to \(String(format: "%.4g", reachable * 1.001)) or more"
     }
   }
 }

@@ -93,8 +93,8 @@ extension PlanDocument.LayerPlan {
       reason = refusal
     } else {
       let cause =
-        options.options.count > 1
-        ? "the budget leaves room for the dense kernel" : "no structure takes fewer bytes in the file than the kernel"
+        options.canShrink
+        ? "the limits leave room for the dense kernel" : "no structure takes fewer bytes in the file than the kernel"
       reason = ([cause] + notes).joined(separator: "; ")
     }
   }

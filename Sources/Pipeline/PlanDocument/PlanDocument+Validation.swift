@@ -46,6 +46,26 @@ extension PlanDocument {
   }
 }
 
+extension PlanDocument {
+  /// A plan may have been edited since the planner kept its budget.
+  ///
+  /// - Throws: `Failure` where the file would have more bytes than the plan allows.
+  func checkBudget(
+    _ planned: [(layer: Layer, candidate: Candidate)], _ checkpoint: Checkpoint, planPath: String
+  ) throws {
+    guard let allowed = budget.bytes else { return }
+    let replacements = planned.map {
+      Replacement(layer: $0.layer.name, structure: $0.candidate.structure, stages: $0.candidate.stages)
+    }
+    let record = try Record(replacing: replacements, in: checkpoint, architecture: options.architecture, plan: self)
+    let bytes = try checkpoint.byteCount(replacing: replacements, record: record.json)
+    guard bytes > allowed else { return }
+    throw Failure(
+      planPath, "is not carried out", "the file would have \(bytes) bytes, and the plan's budget is \(allowed)",
+      remedy: "lower ranks, or raise the budget's bytes")
+  }
+}
+
 extension PlanDocument.LayerPlan {
   fileprivate func candidate(for layer: Layer, in checkpoint: Checkpoint) throws -> Candidate {
     func invalid(_ reason: String, _ remedy: String? = nil) -> Failure {

@@ -9,7 +9,7 @@ struct BudgetedSelection {
   let picks: [Int]
   /// Of the file, exactly.
   let growth: Int
-  let solver: PlanDocument.Solver
+  private(set) var solver: PlanDocument.Solver
   /// What one unit of each limit more would take off the loss.
   let prices: CostVector
 
@@ -44,7 +44,7 @@ struct BudgetedSelection {
         return
       }
       guard current.costs[0] > smallest else { break }
-      capacity[0] = max(smallest, current.costs[0] - max(1, min(Double(growth) - limits[0], slack)))
+      capacity[0] = max(smallest, current.costs[0] - max(1, ((Double(growth) - limits[0]) / 2).rounded()))
       solution = Knapsack(groups: groups, limits: capacity).solve()
     }
     // What is smallest in sum, which the rounds may have stepped over.
@@ -72,5 +72,12 @@ struct BudgetedSelection {
       groups.map { $0.map { KnapsackItem(costs: nothing.replacing(with: $0.costs, where: isLimited), loss: $0.loss) } },
       nothing.replacing(with: limits, where: isLimited)
     )
+  }
+
+  /// The same choice with the loss that it really has, about which nothing is proven.
+  func with(loss: Double) -> BudgetedSelection {
+    var result = self
+    result.solver = PlanDocument.Solver(loss: loss, lowerBound: 0, gap: loss > 0 ? 1 : 0, optimal: loss == 0)
+    return result
   }
 }

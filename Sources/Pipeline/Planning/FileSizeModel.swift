@@ -30,7 +30,7 @@ struct FileSizeModel {
     let perLayer =
       switch checkpoint.format {
       case .safetensors: 8
-      case .kerasHDF5, .kerasWeights, .kerasArchive: 32
+      case .kerasHDF5, .kerasWeights, .kerasArchive: 48
       case .onnx: 40
       }
     return 64 + perLayer * checkpoint.layers.count

@@ -24,7 +24,8 @@ struct LayerOptions: Sendable {
   /// Why some candidates are no options.
   private(set) var notes: [String] = []
 
-  /// Candidates that save bytes, operations or time and that the recipe and the device's runtime accept; and the dense kernel.
+  /// The candidates that the recipe and the device's runtime accept, and the dense kernel. One that saves no bytes may save operations or
+  /// time; one that saves nothing is never chosen.
   init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: FileSizeModel) throws {
     self.choices = choices
     let layer = choices.layer
@@ -48,10 +49,12 @@ struct LayerOptions: Sendable {
       missing[operation, default: []].insert(candidate.structure)
       return false
     }
-    for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) where growth < 0 {
+    for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) {
       options.append(option(candidate, growth: growth))
     }
-    notes = missing.sorted { $0.key < $1.key }.map { operation, structures in
+    let refused = choices.candidates.count { !request.recipe.accepts($0, for: layer.name, parameters: count) }
+    notes = refused == 0 ? [] : ["the recipe refuses \(refused) of \(choices.candidates.count) candidates"]
+    notes += missing.sorted { $0.key < $1.key }.map { operation, structures in
       "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"
     }
   }
@@ -66,6 +69,9 @@ struct LayerOptions: Sendable {
     }
     return result
   }
+
+  /// Whether some form takes fewer bytes than the dense kernel.
+  var canShrink: Bool { options.contains { $0.growth < 0 } }
 
   /// For the knapsack: growth, multiply-accumulates, seconds.
   var items: [KnapsackItem] {

@@ -14,6 +14,7 @@ struct NetworkCosts: Sendable {
   private let memory: ActivationMemory?
   /// Of an activation, in bytes.
   private let activationSize: Int
+  private(set) var notices: [String] = []
 
   /// - Throws: `Failure` where the device cannot run the network, or a limit cannot be told without what is missing.
   init(_ checkpoint: Checkpoint, _ request: PlanRequest) throws {
@@ -23,7 +24,7 @@ struct NetworkCosts: Sendable {
     memory = try graph.flatMap { try ActivationMemory($0) }
     latency = try request.device.flatMap { device in try graph.flatMap { try Latency(of: $0, on: device) } }
     activationSize = max(1, dtype.bits / 8)
-    let limits = request.limits
+    let limits = request.budget
     if let asked = [
       (limits.macs != nil && macs == nil, "--max-macs"), (limits.ram != nil && memory == nil, "--max-ram"),
       (limits.latency != nil && request.device != nil && latency == nil, "--max-latency"),
@@ -34,6 +35,9 @@ struct NetworkCosts: Sendable {
           ? "the checkpoint has no graph (\(checkpoint.graphAbsence ?? "the file holds none"))"
           : "the model leaves extents of its inputs open",
         remedy: graph == nil ? "give one with --graph or --architecture" : "export the model with a fixed input shape")
+    }
+    if request.device?.ram != nil, limits.ram == nil, memory == nil {
+      notices = ["without a graph of fixed extents nobody knows whether the activations fit the device's RAM"]
     }
     if limits.latency != nil, request.device == nil {
       throw Failure(

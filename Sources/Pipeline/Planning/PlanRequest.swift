@@ -75,11 +75,11 @@ public struct Infeasibility: Sendable, Equatable {
   /// What one limit would have to be, the others as they are.
   public struct Shortfall: Sendable, Equatable {
     public enum Limit: String, Sendable, CaseIterable {
-      case bytes, macs, latency, ram
+      case bytes, macs, latency, ram, loss
     }
 
     public let limit: Limit
-    /// In bytes, multiply-accumulates or seconds.
+    /// In bytes, multiply-accumulates, seconds or loss.
     public let allowed: Double
     /// The least that was found; nil where the others alone cannot be kept together.
     public let reachable: Double?

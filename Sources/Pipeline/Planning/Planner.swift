@@ -47,11 +47,16 @@ public struct Planner {
       try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)
     }
     layers = try workers.map(choices) { try LayerOptions($0, request, costs, sizes) }
+    if let layer = layers.first(where: \.options.isEmpty) {
+      throw Failure(
+        "layer '\(layer.choices.layer.name)'", "has no form left", layer.notes.joined(separator: "; "),
+        remedy: "ask less of it in the recipe")
+    }
     self.request = request
     self.checkpoint = checkpoint
     self.costs = costs
     self.sizes = sizes
-    notices = checkpoint.notices + (calibration?.notices(on: choices) ?? [])
+    notices = checkpoint.notices + costs.notices + (calibration?.notices(on: choices) ?? [])
   }
 
   /// The layers and tensors that a structure might shrink and that nothing here supports, with the reason.
@@ -79,18 +84,39 @@ public struct Planner {
     var limits = limits
     switch goal {
     case .leastLoss: break
-    case .part(let part): limits.bytes = Int(Double(checkpoint.byteCount) * part)
+    case .part(let part):
+      limits.bytes = min(limits.bytes ?? .max, Int(Double(checkpoint.byteCount) * part))
     case .smallest(let maximumLoss):
-      guard let bytes = try smallestFile(within: limits, maximumLoss: maximumLoss) else {
-        return .infeasible(try infeasibility(limits))
-      }
-      limits.bytes = bytes
+      return try smallest(maximumLoss: maximumLoss, within: limits)
     }
-    let fitting = limits.ram.map { ram in layers.map { $0.within(ram: ram) } } ?? layers
+    let fitting = fitting(limits)
     guard isRunnable(limits), let selection = try select(fitting, limits) else {
       return .infeasible(try infeasibility(limits))
     }
     return .plan(document(fitting, selection, limits))
+  }
+
+  /// The plan with the smallest file whose loss is at most this.
+  private func smallest(maximumLoss: Double, within limits: PlanDocument.Budget) throws -> PlanOutcome {
+    let fitting = fitting(limits)
+    guard isRunnable(limits), let most = try select(fitting, limits) else {
+      return .infeasible(try infeasibility(limits))
+    }
+    guard most.solver.loss <= maximumLoss,
+      let found = try least(fitting, .bytes, limits, maximumLoss: maximumLoss)
+    else {
+      let shortfall = Infeasibility.Shortfall(limit: .loss, allowed: maximumLoss, reachable: most.solver.loss)
+      return .infeasible(Infeasibility(shortfalls: [shortfall], heldUpBy: []))
+    }
+    // Among the files of that size the one with the least loss; what was found first where sizes do not add up.
+    var tight = limits
+    tight.bytes = sizes.denseByteCount + found.selection.growth
+    if tight.bytes ?? 0 > limits.bytes ?? .max { return .plan(document(fitting, most, limits)) }
+    if let better = try select(fitting, tight), better.solver.loss <= maximumLoss {
+      return .plan(document(fitting, better, limits))
+    }
+    let loss = zip(fitting, found.selection.picks).reduce(0) { $0 + $1.0.options[$1.1].loss }
+    return .plan(document(fitting, found.selection.with(loss: loss), limits))
   }
 
   // MARK: Selection
@@ -127,20 +153,17 @@ public struct Planner {
     return try sizes.byteCount(replacements) - sizes.denseByteCount
   }
 
-  /// The bytes of the smallest file whose loss is at most this, the other limits kept; nil where there is none.
-  private func smallestFile(within limits: PlanDocument.Budget, maximumLoss: Double) throws -> Int? {
-    let fitting = limits.ram.map { ram in layers.map { $0.within(ram: ram) } } ?? layers
-    guard isRunnable(limits), let least = try least(fitting, .bytes, limits, maximumLoss: maximumLoss) else {
-      return nil
-    }
-    return Int(least)
+  /// The layers' forms whose activations fit.
+  private func fitting(_ limits: PlanDocument.Budget) -> [LayerOptions] {
+    guard let ram = limits.ram, costs.ram != nil else { return layers }
+    return layers.map { $0.within(ram: ram) }
   }
 
   /// The least of one quantity while the limits on the others are kept; nil where these cannot be kept together.
   private func least(
     _ layers: [LayerOptions], _ limit: Infeasibility.Shortfall.Limit, _ limits: PlanDocument.Budget,
     maximumLoss: Double = .infinity
-  ) throws -> Double? {
+  ) throws -> (value: Double, selection: BudgetedSelection)? {
     guard layers.allSatisfy({ !$0.options.isEmpty }), let axis = Self.axes.firstIndex(of: limit) else { return nil }
     let groups = layers.map(\.items)
     // What is to be least takes the place of the loss, and the loss that of its cost.
@@ -159,12 +182,14 @@ public struct Planner {
       try growth(layers, picks)
     }
     guard let selection else { return nil }
-    switch limit {
-    case .bytes: return Double(sizes.denseByteCount + selection.growth)
-    case .macs: return costs.macs.map { Double($0) + floors.reduce(0, +) + selection.solver.loss }
-    case .latency: return costs.seconds.map { $0 + floors.reduce(0, +) + selection.solver.loss }
-    case .ram: return nil
-    }
+    let value: Double? =
+      switch limit {
+      case .bytes: Double(sizes.denseByteCount + selection.growth)
+      case .macs: costs.macs.map { Double($0) + floors.reduce(0, +) + selection.solver.loss }
+      case .latency: costs.seconds.map { $0 + floors.reduce(0, +) + selection.solver.loss }
+      case .ram, .loss: nil
+      }
+    return value.map { ($0, selection) }
   }
 
   private static let axes: [Infeasibility.Shortfall.Limit] = [.bytes, .macs, .latency]
@@ -175,8 +200,8 @@ public struct Planner {
     var shortfalls: [Infeasibility.Shortfall] = []
     var heldUpBy: [String] = []
     var fitting = layers
-    if let ram = limits.ram {
-      fitting = layers.map { $0.within(ram: ram) }
+    if let ram = limits.ram, costs.ram != nil {
+      fitting = self.fitting(limits)
       let outside = costs.ram(outside: layers.map(\.choices.layer))
       let needs = zip(layers, fitting).filter { $1.options.isEmpty }.map { layer, _ in
         (layer.choices.layer.name, layer.options.compactMap(\.ram).min() ?? 0)
@@ -184,7 +209,9 @@ public struct Planner {
       if !needs.isEmpty || outside.map({ $0.bytes > ram }) ?? false {
         let least = max(outside?.bytes ?? 0, needs.map(\.1).max() ?? 0)
         shortfalls.append(.init(limit: .ram, allowed: Double(ram), reachable: Double(least)))
-        heldUpBy += (outside.flatMap { $0.bytes > ram ? $0.layer : nil }.map { [$0] } ?? []) + needs.map(\.0)
+        // Those that need as much as is missing.
+        let names = (outside.map { [($0.layer ?? "", $0.bytes)] } ?? []) + needs
+        heldUpBy += Set(names.filter { $0.1 == least }.map(\.0)).sorted()
         fitting = layers
       }
     }
@@ -194,7 +221,7 @@ public struct Planner {
     func missing(beside others: PlanDocument.Budget) throws -> [Infeasibility.Shortfall] {
       try asked.compactMap { limit, allowed in
         guard let allowed else { return nil }
-        let reachable = try least(fitting, limit, others)
+        let reachable = try least(fitting, limit, others)?.value
         return reachable.map { $0 > allowed } ?? true
           ? .init(limit: limit, allowed: allowed, reachable: reachable) : nil
       }
@@ -208,7 +235,7 @@ public struct Planner {
 
   /// What a plan that is too large cannot shrink: the largest tensors outside the layers with candidates.
   private func largestTensors() -> [String] {
-    let shrinking = Set(layers.filter { $0.options.count > 1 }.map(\.choices.layer.kernel.name))
+    let shrinking = Set(layers.filter(\.canShrink).map(\.choices.layer.kernel.name))
     let refusals = Dictionary(layers.map { ($0.choices.layer.kernel.name, $0.choices.refusal) }) { first, _ in first }
     return checkpoint.tensors.filter { !shrinking.contains($0.name) }
       .sorted { ($1.bytes.count, $0.name) < ($0.bytes.count, $1.name) }

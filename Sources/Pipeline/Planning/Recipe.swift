@@ -111,6 +111,9 @@ extension Recipe.Rule {
     maximumRatio = try bound("max_ratio", atLeast: 1)
     minimumRatio = try bound("min_ratio", atLeast: 1)
     maximumDiscrepancy = try bound("max_discrepancy", atLeast: 0)
+    if let maximumRatio, let minimumRatio, maximumRatio < minimumRatio {
+      throw Failure(subject, "cannot be kept", "'max_ratio' \(maximumRatio) is below 'min_ratio' \(minimumRatio)")
+    }
     try reader.finish()
   }
 
