@@ -15,12 +15,13 @@ struct BudgetedSelection {
 
   /// - Parameters:
   ///   - groups: for each layer its options; the first cost is what the file grows by.
+  ///   - least: the same with first costs whose sum no file's growth is below, up to the slack; nil where they are the same.
   ///   - limits: of the sums of costs, the first without the file's size with no layer replaced; infinite where there is none.
   ///   - slack: how far the sum of growths and the file's real growth can be apart; nil where the first limit is not one on the file.
   ///   - measure: the exact growth of the file for one pick from each group.
   /// - Returns: nil where no selection was found.
   init?(
-    groups all: [[KnapsackItem]], limits: CostVector, slack: Int?, measure: ([Int]) throws -> Int
+    groups all: [[KnapsackItem]], least: [[KnapsackItem]]? = nil, limits: CostVector, slack: Int?, measure: ([Int]) throws -> Int
   ) throws {
     let (groups, finite) = Self.limited(all, limits)
     let limitsFile = slack != nil
@@ -29,7 +30,8 @@ struct BudgetedSelection {
     var capacity = finite
     capacity[0] += slack
     var solution = Knapsack(groups: groups, limits: capacity).solve()
-    let lowerBound = solution?.lowerBound ?? 0
+    let relaxed = least.map { Knapsack(groups: Self.limited($0, limits).0, limits: capacity).solve() } ?? solution
+    let lowerBound = relaxed?.lowerBound ?? 0
     prices = solution?.multipliers ?? .zero
     // Each round lowers the capacity, so this ends; the first plan that fits is the best that this capacity allows.
     for _ in 0..<64 {
@@ -48,17 +50,17 @@ struct BudgetedSelection {
       solution = Knapsack(groups: groups, limits: capacity).solve()
     }
     // What is smallest in sum, which the rounds may have stepped over.
-    let least = groups.map { group in
+    let fallback = groups.map { group in
       group.indices.min { (group[$0].costs[0], group[$0].loss) < (group[$1].costs[0], group[$1].loss) } ?? 0
     }
-    let costs = zip(groups, least).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }
-    let loss = zip(groups, least).reduce(0) { $0 + $1.0[$1.1].loss }
-    growth = try measure(least)
+    let costs = zip(groups, fallback).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }
+    let loss = zip(groups, fallback).reduce(0) { $0 + $1.0[$1.1].loss }
+    growth = try measure(fallback)
     guard limitsFile, Double(growth) <= limits[0], (1..<4).allSatisfy({ costs[$0] <= finite[$0] }), loss < .infinity
     else {
       return nil
     }
-    picks = least
+    picks = fallback
     solver = PlanDocument.Solver(
       loss: loss, lowerBound: min(lowerBound, loss), gap: loss > 0 ? max(0, loss - lowerBound) / loss : 0,
       optimal: loss <= lowerBound)

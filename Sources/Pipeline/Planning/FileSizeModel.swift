@@ -23,17 +23,30 @@ struct FileSizeModel {
     denseByteCount = try checkpoint.byteCount(replacing: [], record: record([]).json)
   }
 
-  /// How far the sum of the layers' growths and the file's real growth can be apart, at most: digits of offsets; in ONNX the constants that
-  /// layers share; in Keras files the lists of names, which are as wide as the longest. Measured, with a margin: a test compares
-  /// sums and files.
+  /// How far the sum of the layers' growths, without what they share, can be above the file's real growth: digits of offsets; in Keras files
+  /// the lists of names, which are as wide as the longest. Measured, with a margin: a test compares sums and files.
   var slack: Int {
     let perLayer =
       switch checkpoint.format {
-      case .safetensors: 8
+      case .safetensors, .onnx: 8
       case .kerasHDF5, .kerasWeights, .kerasArchive: 48
-      case .onnx: 40
       }
     return 64 + perLayer * checkpoint.layers.count
+  }
+
+  /// At most what these stages' constants take that another layer may have too: ONNX files hold equal ones once, and growths count them for
+  /// every layer.
+  func shared(_ stages: [Stage]) -> Int {
+    guard checkpoint.format == .onnx else { return 0 }
+    // A constant's name, its type and its shape.
+    let header = 128
+    return stages.reduce(0) { sum, stage in
+      switch stage {
+      case .convolution(let convolution): sum + (convolution.batch > 1 ? 2 * (header + 8 * 8) : 0)
+      case .permutation(let axes, _): sum + header + 8 * axes.reduce(1, *)
+      case .bias: sum + header
+      }
+    }
   }
 
   /// The exact size of the file with these replacements.

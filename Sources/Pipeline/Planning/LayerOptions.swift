@@ -10,6 +10,8 @@ struct LayerOptions: Sendable {
     let candidate: Candidate?
     /// What the file grows by; negative where it shrinks.
     let growth: Int
+    /// At most how much of that it may have in common with other layers.
+    let shared: Int
     let loss: Double
     /// What is added to the network's; nil where unknown.
     let macs: Int?
@@ -35,7 +37,7 @@ struct LayerOptions: Sendable {
         choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy
       }
       return Option(
-        candidate: candidate, growth: growth, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
+        candidate: candidate, growth: growth, shared: candidate.map { sizes.shared($0.stages) } ?? 0, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
     }
     let count = layer.convolution.parameterCount
@@ -77,6 +79,13 @@ struct LayerOptions: Sendable {
   var items: [KnapsackItem] {
     options.map {
       KnapsackItem(costs: [Double($0.growth), Double($0.macs ?? 0), $0.seconds ?? 0, 0], loss: $0.loss)
+    }
+  }
+
+  /// The same, in the order of `items`, with growths that no plan's file can be below.
+  var leastItems: [KnapsackItem] {
+    zip(items, options).map { item, option in
+      KnapsackItem(costs: item.costs - CostVector(first: Double(option.shared)), loss: item.loss)
     }
   }
 }

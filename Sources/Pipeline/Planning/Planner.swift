@@ -123,7 +123,9 @@ public struct Planner {
 
   private func select(_ layers: [LayerOptions], _ limits: PlanDocument.Budget) throws -> BudgetedSelection? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
-    return try BudgetedSelection(groups: layers.map(\.items), limits: vector(limits), slack: sizes.slack) {
+    return try BudgetedSelection(
+      groups: layers.map(\.items), least: layers.map(\.leastItems), limits: vector(limits), slack: sizes.slack
+    ) {
       try growth(layers, $0)
     }
   }
