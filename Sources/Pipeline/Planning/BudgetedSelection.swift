@@ -21,7 +21,8 @@ struct BudgetedSelection {
   ///   - measure: the exact growth of the file for one pick from each group.
   /// - Returns: nil where no selection was found.
   init?(
-    groups all: [[KnapsackItem]], least: [[KnapsackItem]]? = nil, limits: CostVector, slack: Int?, measure: ([Int]) throws -> Int
+    groups all: [[KnapsackItem]], least: [[KnapsackItem]]? = nil, limits: CostVector, slack: Int?,
+    measure: ([Int]) throws -> Int
   ) throws {
     let (groups, finite) = Self.limited(all, limits)
     let limitsFile = slack != nil

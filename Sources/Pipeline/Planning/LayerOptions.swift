@@ -37,7 +37,8 @@ struct LayerOptions: Sendable {
         choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy
       }
       return Option(
-        candidate: candidate, growth: growth, shared: candidate.map { sizes.shared($0.stages) } ?? 0, loss: loss ?? 0, macs: costs.macs(of: layer, stages),
+        candidate: candidate, growth: growth, shared: candidate.map { sizes.shared($0.stages) } ?? 0, loss: loss ?? 0,
+        macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
     }
     let count = layer.convolution.parameterCount
