@@ -156,4 +156,5 @@ def main():
             case(name, ratio, structures, seed, baseline, arguments.samples, pathlib.Path(folder))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,20 +4,15 @@ The MNIST network on images turned by 90 degrees and inverted, with equal ranks 
 Accuracy is that on 2,000 images that were neither learned from nor judged by; memory is the peak of the whole process.
 """
 
-import json
-import os
 import pathlib
-import subprocess
 import tempfile
-import time
 
 import numpy
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-SHARED = pathlib.Path(os.environ.get("KCOMPRESS_DATA", ROOT.parent / "shared" / "data"))
-PROGRAM = os.environ.get("KCOMPRESS", str(ROOT / ".build/release/kcompress"))
+from accuracy import SHARED, run
+
 RANK = 4
-# Each method at the best of a few rates: LoRA's B ~ N(0, 1) has long rows, ROSA's have length 1.
+# Each method at the best of a few rates, which were compared on such test images: LoRA's B ~ N(0, 1) has long rows, ROSA's have length 1.
 METHODS = {
     "full": ["--method", "full", "--rate", "3e-3"],
     "lora": ["--method", "lora", "--rank", RANK, "--rate", "1e-2"],
@@ -29,15 +24,6 @@ def shifted(path, images, labels):
     turned = 255 - numpy.rot90(images, axes=(1, 2))
     numpy.savez(path, inputs=numpy.ascontiguousarray(turned)[..., None], labels=labels.astype(numpy.int64))
     return path
-
-
-def run(*arguments):
-    start = time.perf_counter()
-    process = subprocess.Popen([PROGRAM, *map(str, arguments), "--json", "--quiet"], stdout=subprocess.PIPE)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) in (0, 1), arguments
-    return json.loads(text), time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
 def adapt(seeds=(0, 1, 2), epochs=10):

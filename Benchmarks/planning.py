@@ -1,18 +1,11 @@
 """Measures the planner: the solver's time and gap under one limit and under three, and what common rules choose among the same candidates."""
 
-import json
-import os
 import resource
-import subprocess
 
-MEASURE = os.environ.get("KCOMPRESS_MEASURE", "kcompress-measure")
+from structures import measure
+
 DEVICE = "raspberrypi4"
 RULES = ("equal ratio", "equal error", "greedy")
-
-
-def measure(*arguments):
-    done = subprocess.run([MEASURE, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
 
 
 def networks(shared):

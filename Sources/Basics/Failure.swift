@@ -27,6 +27,13 @@ public struct Failure: Error, Equatable, Sendable {
   }
 }
 
+extension Failure {
+  /// What `body` makes; a failure in it is seen from `path`.
+  public static func within<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let failure as Failure { throw failure.within(path) }
+  }
+}
+
 extension Failure: CustomStringConvertible {
   public var description: String {
     let sentence = [subject, problem, reason].filter { !$0.isEmpty }.joined(separator: ": ")

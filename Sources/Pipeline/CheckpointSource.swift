@@ -35,9 +35,7 @@ struct CheckpointSource: Sendable {
     var checkpoint = try openWithArchitecture()
     if let dtype { checkpoint = try checkpoint.converted(to: dtype) }
     guard let graph = companions.graph else { return checkpoint }
-    let record = try checkpoint.record.map { json in
-      do { return try Record(json) } catch let failure as Failure { throw failure.within(path) }
-    }
+    let record = try checkpoint.compressionRecord()
     return try checkpoint.withGraph(
       graph,
       factored: (record?.layers ?? []).map { FactoredLayer(name: $0.name, stages: $0.stages, parts: $0.parts) })

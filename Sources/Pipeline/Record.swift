@@ -114,3 +114,12 @@ extension Record {
     .number(String(format: "%.6e", value.isFinite ? min(abs(value), 1e99) : 1e99))
   }
 }
+
+extension Checkpoint {
+  /// What apply left in the file; nil in an uncompressed one.
+  ///
+  /// - Throws: `Failure` naming the file where the record is damaged.
+  func compressionRecord() throws -> Record? {
+    try record.map { json in try Failure.within(path) { try Record(json) } }
+  }
+}

@@ -80,9 +80,7 @@ public func verify(
   _ request: VerifyRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Verification {
   let checkpoint = try CheckpointSource(path: request.checkpoint, companions: request.companions).open()
-  let record = try checkpoint.record.map { json in
-    do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
-  }
+  let record = try checkpoint.compressionRecord()
   let original = try Original(of: request.checkpoint, record, given: request.original, request.companions)
   var verification = Verification()
   verification.notices = original.notices

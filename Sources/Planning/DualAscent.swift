@@ -17,7 +17,7 @@ struct DualAscent {
   private(set) var value = -Double.infinity
   /// The selections on the way that keep all limits, the one of least loss.
   private(set) var selection: Selection?
-  /// The last selections on both sides of the maximum, from which a solution is repaired.
+  /// The selection at the best multipliers, from which a solution is repaired.
   private(set) var nearest: Selection
 
   private static let tolerance = 1e-12

@@ -38,7 +38,8 @@ public struct Knapsack: Sendable {
     public var cost: Int { Int(costs[0]) }
   }
 
-  /// The states that a pass may keep, pass by pass; the last needs some 60 MB for 60 groups, 200 MB for 200.
+  /// The states that a pass may keep, pass by pass: 8 bytes for each of them and group, and 64 bytes for up to 17 times as many while a
+  /// group is taken in.
   static let widths = [64, 1024, 8192, 65536]
   /// The states that all passes may make, some seconds of work.
   static let maximumExpansions = 20_000_000

@@ -19,12 +19,12 @@ extension Tape {
       Rows.slope(asked, sums, states, at: place, count: rows * n, into: &slopes)
       Rows.scatter(slopes, at: place, symbols, width: n, into: &offsets)
       switch shape.kind.bilinear {
-      case .none: back(slopes, at: place, weights[.hidden], beta: 0)
+      case .none: multiply(slopes, at: place, weights[.hidden], transposed: false, beta: 0)
       case .gated:
         Rows.scatterProduct(slopes, at: place, recurrent, at: place, symbols, width: n, into: &gains)
         Rows.multiply(weights.gain, symbols, width: n, by: slopes, at: place, into: &recurrent, at: place)
-        back(recurrent, at: place, weights[.hidden], beta: 0)
-      case .tensor: groupedBack(weights.merged, symbols, at: place)
+        multiply(recurrent, at: place, weights[.hidden], transposed: false, beta: 0)
+      case .tensor: multiply(slopes, at: place, weights.merged, of: symbols, transposed: false)
       case .canonical:
         let product = step * rows * r
         BLAS.gemm(
@@ -36,7 +36,7 @@ extension Tape {
         BLAS.gemm(
           false, false, m: rows, n: n, k: r, a: products, aOffset: product, lda: r, b: weights[.stateFactor], ldb: n,
           c: &sums, ldc: n)
-        if shape.kind.hasLinearTerms { back(slopes, at: place, weights[.hidden], beta: 1) }
+        if shape.kind.hasLinearTerms { multiply(slopes, at: place, weights[.hidden], transposed: false, beta: 1) }
       }
     }
     var gradients = tableGradients(weights, offsets: offsets, gains: gains)
@@ -58,26 +58,6 @@ extension Tape {
       if shape.kind.hasLinearTerms { gradients[.hidden] = gradient(slopes, n, states, n) }
     }
     return gradients
-  }
-
-  /// What a step asks of the states before it, through a matrix.
-  private mutating func back(_ rowsOfSlopes: [Float], at place: Int, _ matrix: [Float], beta: Float) {
-    let n = shape.hidden
-    BLAS.gemm(
-      false, false, m: rows, n: n, k: n, a: rowsOfSlopes, aOffset: place, lda: n, b: matrix, ldb: n, beta: beta,
-      c: &sums, ldc: n)
-  }
-
-  private mutating func groupedBack(_ matrices: [Float], _ symbols: ArraySlice<Int>, at place: Int) {
-    let n = shape.hidden
-    let groups = SymbolGroups(symbols, count: shape.inputs)
-    Rows.gather(slopes, at: place, groups.order, width: n, into: &sorted)
-    for (symbol, range) in groups.groups {
-      BLAS.gemm(
-        false, false, m: range.count, n: n, k: n, a: sorted, aOffset: range.lowerBound * n, lda: n,
-        b: matrices, bOffset: symbol * n * n, ldb: n, c: &sortedProducts, cOffset: range.lowerBound * n, ldc: n)
-    }
-    Rows.spread(sortedProducts, groups.order, width: n, into: &sums)
   }
 
   /// sum over all positions of a b^T: (rows of a x rows of b).

@@ -77,8 +77,8 @@ struct Tape {
           recurrent, at: before, gain: weights.gain, offset: weights.offset, symbols, width: n, into: &states, at: after
         )
         continue
-      case .none: linear(weights[.hidden], from: before, beta: 0)
-      case .tensor: grouped(weights.merged, symbols, from: before)
+      case .none: multiply(states, at: before, weights[.hidden], transposed: true, beta: 0)
+      case .tensor: multiply(states, at: before, weights.merged, of: symbols, transposed: true)
       case .canonical:
         let r = shape.rank
         let place = step * rows * r
@@ -89,7 +89,7 @@ struct Tape {
         BLAS.gemm(
           false, true, m: rows, n: n, k: r, a: gated, aOffset: place, lda: r, b: weights[.outputFactor], ldb: r,
           c: &sums, ldc: n)
-        if shape.kind.hasLinearTerms { linear(weights[.hidden], from: before, beta: 1) }
+        if shape.kind.hasLinearTerms { multiply(states, at: before, weights[.hidden], transposed: true, beta: 1) }
       }
       Rows.activate(
         sums, at: 0, gain: [], offset: weights.offset, symbols, width: n, into: &states, at: after)
@@ -112,22 +112,25 @@ struct Tape {
       cOffset: place, ldc: n)
   }
 
-  /// V h of one step, on top of the sums or in their place.
-  private mutating func linear(_ matrix: [Float], from before: Int, beta: Float) {
+  /// Rows of one step times a matrix, or its transpose, on top of the sums or in their place: V h on the way forth, what the states before
+  /// are asked for on the way back.
+  mutating func multiply(_ source: [Float], at place: Int, _ matrix: [Float], transposed: Bool, beta: Float) {
     let n = shape.hidden
     BLAS.gemm(
-      false, true, m: rows, n: n, k: n, a: states, aOffset: before, lda: n, b: matrix, ldb: n, beta: beta, c: &sums,
-      ldc: n)
+      false, transposed, m: rows, n: n, k: n, a: source, aOffset: place, lda: n, b: matrix, ldb: n, beta: beta,
+      c: &sums, ldc: n)
   }
 
-  /// (A x2 x + V) h of one step: rows with the same symbol meet the same matrix, so each symbol is one product.
-  private mutating func grouped(_ matrices: [Float], _ symbols: ArraySlice<Int>, from before: Int) {
+  /// The same with a matrix for each symbol, A x2 x + V: rows with the same symbol meet the same one, so each symbol is one product.
+  mutating func multiply(
+    _ source: [Float], at place: Int, _ matrices: [Float], of symbols: ArraySlice<Int>, transposed: Bool
+  ) {
     let n = shape.hidden
     let groups = SymbolGroups(symbols, count: shape.inputs)
-    Rows.gather(states, at: before, groups.order, width: n, into: &sorted)
+    Rows.gather(source, at: place, groups.order, width: n, into: &sorted)
     for (symbol, range) in groups.groups {
       BLAS.gemm(
-        false, true, m: range.count, n: n, k: n, a: sorted, aOffset: range.lowerBound * n, lda: n,
+        false, transposed, m: range.count, n: n, k: n, a: sorted, aOffset: range.lowerBound * n, lda: n,
         b: matrices, bOffset: symbol * n * n, ldb: n, c: &sortedProducts, cOffset: range.lowerBound * n, ldc: n)
     }
     Rows.spread(sortedProducts, groups.order, width: n, into: &sums)

@@ -69,7 +69,6 @@ import Testing
             #expect(try InputFile.read(folder + "/out.safetensors").count == result.bytes)
             written += 1
           }
-          #expect(try !FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
         }
       }
     }

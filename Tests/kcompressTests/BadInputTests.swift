@@ -94,6 +94,7 @@ import Testing
     (#""lower_bound""#, #""lower""#, "'lower_bound'"),
     (#""kcompress.plan/1""#, #""kcompress.plan/9""#, "schema"),
     (#""structure": "cp""#, #""structure": "magic""#, "magic"),
+    (#""bytes": 95000"#, #""bytes": 9500"#, "the plan's budget is 9500"),
     ("{", "[", "JSON"),
   ])
   func planThatIsDamaged(_ old: String, _ new: String, _ message: String) throws {

@@ -12,11 +12,7 @@ extension DeviceProfile {
   ///   figure that no device can have.
   public init(path: String) throws {
     let bytes = try InputFile.read(path)
-    do {
-      try self.init(json: try JSON(parsing: bytes))
-    } catch let failure as Failure {
-      throw failure.within(path)
-    }
+    self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
 
   init(json: JSON) throws {
@@ -83,15 +79,12 @@ extension DeviceProfile.Speed {
           remedy: "state it under 'macs_per_second'")
       }
     }
-    func figure(_ key: String, _ read: (JSON) -> Double?, _ expected: String) throws -> Double? {
-      try reader.present(key) == nil ? nil : reader.required(key, read, expected)
-    }
     self.init(
       macsPerSecond: speeds,
-      bandwidth: try figure("bandwidth", \.rate, "a positive number of bytes per second"),
-      overhead: try figure("overhead", \.notNegative, "a number of seconds"),
-      halfWidth: try kind.hasProducts ? figure("half_width", \.notNegative, "a number of channels") ?? 0 : 0,
-      halfDepth: try kind.hasProducts ? figure("half_depth", \.notNegative, "a number of inputs") ?? 0 : 0)
+      bandwidth: try reader.ifPresent("bandwidth", \.rate, "a positive number of bytes per second"),
+      overhead: try reader.ifPresent("overhead", \.notNegative, "a number of seconds"),
+      halfWidth: try kind.hasProducts ? reader.ifPresent("half_width", \.notNegative, "a number of channels") ?? 0 : 0,
+      halfDepth: try kind.hasProducts ? reader.ifPresent("half_depth", \.notNegative, "a number of inputs") ?? 0 : 0)
     try reader.finish()
   }
 

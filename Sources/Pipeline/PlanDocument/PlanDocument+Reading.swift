@@ -7,11 +7,7 @@ extension PlanDocument {
   /// - Throws: `Failure` for anything that is no plan of this schema: a missing, unknown or wrongly typed key is named.
   public init(path: String) throws {
     let bytes = try InputFile.read(path)
-    do {
-      try self.init(json: try JSON(parsing: bytes))
-    } catch let failure as Failure {
-      throw failure.within(path)
-    }
+    self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
 
   /// Plans may take the place of older plans, and of nothing else.

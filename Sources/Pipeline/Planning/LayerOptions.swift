@@ -45,9 +45,9 @@ struct LayerOptions: Sendable {
     if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.candidates.isEmpty {
       options.append(option(nil, growth: 0))
     }
+    let accepted = choices.candidates.filter { request.recipe.accepts($0, for: layer.name, parameters: count) }
     var missing: [String: Set<String>] = [:]
-    let runnable = choices.candidates.filter { candidate in
-      guard request.recipe.accepts(candidate, for: layer.name, parameters: count) else { return false }
+    let runnable = accepted.filter { candidate in
       guard let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
       missing[operation, default: []].insert(candidate.structure)
       return false
@@ -55,7 +55,7 @@ struct LayerOptions: Sendable {
     for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) {
       options.append(option(candidate, growth: growth))
     }
-    let refused = choices.candidates.count { !request.recipe.accepts($0, for: layer.name, parameters: count) }
+    let refused = choices.candidates.count - accepted.count
     notes = refused == 0 ? [] : ["the recipe refuses \(refused) of \(choices.candidates.count) candidates"]
     notes += missing.sorted { $0.key < $1.key }.map { operation, structures in
       "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"
@@ -83,9 +83,10 @@ struct LayerOptions: Sendable {
     }
   }
 
-  /// The same, in the order of `items`, with growths that no plan's file can be below.
-  var leastItems: [KnapsackItem] {
-    zip(items, options).map { item, option in
+  /// The same, in the order of `items`, with growths that no plan's file can be below; nil where no form shares anything.
+  var leastItems: [KnapsackItem]? {
+    guard options.contains(where: { $0.shared > 0 }) else { return nil }
+    return zip(items, options).map { item, option in
       KnapsackItem(costs: item.costs - CostVector(first: Double(option.shared)), loss: item.loss)
     }
   }

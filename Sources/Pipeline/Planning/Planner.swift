@@ -123,11 +123,12 @@ public struct Planner {
 
   private func select(_ layers: [LayerOptions], _ limits: PlanDocument.Budget) throws -> BudgetedSelection? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
+    let groups = layers.map(\.items)
+    let least = layers.map(\.leastItems)
     return try BudgetedSelection(
-      groups: layers.map(\.items), least: layers.map(\.leastItems), limits: vector(limits), slack: sizes.slack
-    ) {
-      try growth(layers, $0)
-    }
+      groups: groups, least: least.allSatisfy { $0 == nil } ? nil : zip(least, groups).map { $0 ?? $1 },
+      limits: vector(limits), slack: sizes.slack
+    ) { try growth(layers, $0) }
   }
 
   /// The limits on what layers add: bytes, multiply-accumulates, seconds.

@@ -39,11 +39,7 @@ public struct Recipe: Sendable, Equatable {
   /// - Throws: `Failure` for a file that is no recipe, naming the key.
   public init(path: String) throws {
     let bytes = try InputFile.read(path)
-    do {
-      try self.init(json: try JSON(parsing: bytes))
-    } catch let failure as Failure {
-      throw failure.within(path)
-    }
+    self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
 
   init(json: JSON) throws {

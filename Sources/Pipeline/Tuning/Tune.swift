@@ -45,9 +45,7 @@ public func tune(
 ) throws -> TuneResult {
   let source = CheckpointSource(path: request.checkpoint, companions: request.companions)
   let checkpoint = try source.open()
-  let record = try checkpoint.record.map { json in
-    do { return try Record(json) } catch let failure as Failure { throw failure.within(request.checkpoint) }
-  }
+  let record = try checkpoint.compressionRecord()
   let original = try Original(of: request.checkpoint, record, given: request.original, request.companions)
   let output = request.output ?? CheckpointPath(request.checkpoint).tuned
   let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
@@ -115,21 +113,21 @@ extension Tuning {
       let agreement = state.epochs.last?.agreement
       let loss = try train(&state, epoch: epoch) { done, loss in
         let steps = epoch * stepsPerEpoch + done
-        let spent = (ContinuousClock.now - start).seconds
+        let spent = (ContinuousClock.now - start).inSeconds
         let left = spent / Double(max(1, steps - first * stepsPerEpoch)) * Double(total - steps)
         progress("tune", steps, of: total, Self.status(loss, agreement, left))
       }
       guard loss.isFinite else {
         state.epochs.append(
           TuneEpoch(
-            number: epoch + 1, seconds: before + (ContinuousClock.now - start).seconds, loss: .nan,
+            number: epoch + 1, seconds: before + (ContinuousClock.now - start).inSeconds, loss: .nan,
             heldOutLoss: .infinity,
             agreement: nil, heldOutAccuracy: nil, testAccuracy: nil))
         return "the loss became no number in epoch \(epoch + 1); the state of epoch \(state.bestEpoch) was kept "
           + "(lower --rate, now \(request.rate), or set --clip)"
       }
       var measured = try judge.epoch(epoch + 1, state.weights, trainingLoss: loss)
-      measured.seconds = before + (ContinuousClock.now - start).seconds
+      measured.seconds = before + (ContinuousClock.now - start).inSeconds
       state.epochs.append(measured)
       state.plateau.observe(measured.heldOutLoss)
       if measured.heldOutLoss < state.epochs[state.bestEpoch].heldOutLoss {
@@ -149,8 +147,4 @@ extension Tuning {
     let time = String(format: "%d:%02d left", Int(left) / 60, Int(left) % 60)
     return [Format.number(loss), agreement.map(Format.percent), time].compactMap(\.self).joined(separator: ", ")
   }
-}
-
-extension Duration {
-  fileprivate var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
