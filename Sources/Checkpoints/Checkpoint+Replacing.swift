@@ -33,4 +33,18 @@ extension Checkpoint {
       try KerasEditor(graph).partNames(replacing: replacements)
     }
   }
+
+  /// Integers that a replacement needs and that the file holds once for all replacements that need them: only ONNX has such.
+  ///
+  /// - Throws: `Failure` where the layer cannot be replaced.
+  public func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] {
+    guard case .onnx(let graph) = content else { return [] }
+    return try ONNXEditor(graph).vectors(of: replacement)
+  }
+
+  /// What such integers take in the file, each time that it holds them.
+  public func byteCount(of vector: IntegerVector) throws -> Int {
+    guard case .onnx(let graph) = content else { return 0 }
+    return try ONNXEditor(graph).byteCount(of: vector)
+  }
 }

@@ -46,4 +46,26 @@ import Testing
     let linear = NodeWork(.linear, macs: 1000, weights: 1000, read: 100, written: 10, width: 10, depth: 100)
     #expect(fitted.seconds(of: linear) > 0 && fitted.seconds(of: linear) < 1)
   }
+
+  /// Operations that took a millisecond each, whatever they did, on a machine that something else kept busy.
+  @Test(arguments: 0..<5 as Range<UInt64>)
+  func timesThatTellNothingGiveFiguresNearWhatWasSeen(_ seed: UInt64) throws {
+    var generator = SplitMix64(seed: seed)
+    let times = (0..<60).map { index in
+      OperationTime(
+        NodeWork(
+          index % 2 == 0 ? .convolution : .elementwise, macs: index % 2 == 0 ? 1000 + index : 0, weights: 10,
+          read: 1000,
+          written: 1000, width: 8, depth: 8),
+        seconds: 1e-3 * (1 + 0.1 * generator.nextUniform()))
+    }
+    let fitted = DeviceProfile(
+      name: "fitted", description: "", source: "", flash: nil, ram: nil, dtype: .f32, fitting: times)
+    for speed in fitted.operations.values {
+      // 4 * 2010 bytes and 1059 products in a millisecond at most.
+      #expect(try #require(speed.bandwidth) <= 16.01 * 8.04e6)
+      #expect(speed.macsPerSecond.values.allSatisfy { $0 <= 16.01 * 1.06e6 })
+    }
+    for time in times { #expect(abs(fitted.seconds(of: time.work) - time.seconds) <= 0.2 * time.seconds) }
+  }
 }

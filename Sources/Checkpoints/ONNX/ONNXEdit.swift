@@ -12,8 +12,10 @@ import TensorCore
 struct ONNXEdit {
   private let model: ONNXModel
   private var removed: Set<String> = []
+  private var removedNodes: Set<Int> = []
+  private var removedInitializers: Set<Int> = []
   private var added: [Addition] = []
-  private var vectors: [String: [Int]] = [:]
+  private var vectors: [IntegerVector: String] = [:]
   private var replaced: [Int: [Onnx_NodeProto]] = [:]
   var record: JSON?
 
@@ -23,11 +25,28 @@ struct ONNXEdit {
     let bytes: [UInt8]?
     /// What makes the value that the graph reads where the tensor is stored in a narrower type.
     let cast: Onnx_NodeProto?
+
+    /// The initialiser as one of the graph's inputs.
+    var input: Onnx_ValueInfoProto {
+      var info = Onnx_ValueInfoProto()
+      info.name = header.name
+      info.type.tensorType.elemType = header.dataType
+      info.type.tensorType.shape.dim = header.dims.map { extent in
+        var dimension = Onnx_TensorShapeProto.Dimension()
+        dimension.dimValue = extent
+        return dimension
+      }
+      return info
+    }
   }
 
   init(_ model: ONNXModel) { self.model = model }
 
-  mutating func remove(tensor name: String) { removed.insert(name) }
+  mutating func remove(tensor name: String) {
+    removed.insert(name)
+    removedNodes.formUnion(model.parts.nodes(of: name))
+    removedInitializers.formUnion(model.parts.initializers(of: name))
+  }
 
   /// - Parameters:
   ///   - bytes: nil where only the size matters.
@@ -54,37 +73,41 @@ struct ONNXEdit {
   }
 
   /// The name of an initialiser with these integers, one for all who want the same.
-  mutating func vector(_ values: [Int], _ kind: ONNXStageWriter.VectorKind) -> String {
-    let base = "kcompress/\(kind.rawValue)"
-    var name = kind == .extents ? base + "/" + values.map(String.init).joined(separator: "x") : ""
-    if kind == .places {
-      name = (0...vectors.count).map { "\(base)/\($0)" }.first { vectors[$0] == nil || vectors[$0] == values } ?? base
-    }
-    guard vectors[name] == nil else { return name }
-    vectors[name] = values
-    // Extents have to be 64-bit integers, places may be shorter.
-    let isLong = kind == .extents
-    add(
-      name, shape: [values.count], dtype: isLong ? .i64 : .i32,
-      isLong ? values.map(Int64.init).rawBytes : values.map { Int32($0) }.rawBytes)
+  mutating func name(of vector: IntegerVector) -> String {
+    if let name = vectors[vector] { return name }
+    let base = "kcompress/\(vector.kind.rawValue)"
+    let name =
+      switch vector.kind {
+      case .extents: base + "/" + vector.values.map(String.init).joined(separator: "x")
+      case .places: "\(base)/\(vectors.keys.count { $0.kind == .places })"
+      }
+    vectors[vector] = name
+    add(name, shape: [vector.values.count], dtype: vector.dtype, vector.bytes)
     return name
+  }
+
+  /// What a vector takes in a file that holds no other.
+  func byteCount(of vector: IntegerVector) throws -> Int {
+    var edit = ONNXEdit(model)
+    _ = edit.name(of: vector)
+    return try edit.added.reduce(0) { sum, addition in
+      try sum + Self.byteCount(of: addition)
+        + (namesInitializersAsInputs ? ONNXParts.field(11, addition.input.encodedCount) : 0)
+    }
   }
 
   mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
 
-  private func isKept(_ node: Onnx_NodeProto) -> Bool {
-    !(["Constant", "Cast"].contains(node.opType) && node.output.first.map(removed.contains) ?? false)
-  }
-
-  private func isKept(_ initializer: Onnx_TensorProto) -> Bool {
-    !removed.contains(model.tensor(named: initializer.name)?.name ?? initializer.name)
-  }
-
   /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
     added.compactMap(\.cast)
-      + model.proto.graph.node.enumerated().flatMap { index, node in replaced[index] ?? (isKept(node) ? [node] : []) }
+      + model.proto.graph.node.enumerated().flatMap { index, node in
+        replaced[index] ?? (removedNodes.contains(index) ? [] : [node])
+      }
   }
+
+  /// Before IR 4 every initialiser is an input as well.
+  private var namesInitializersAsInputs: Bool { model.proto.irVersion < 4 }
 
   /// The model without the tensors and the nodes that change.
   private var frame: Onnx_ModelProto {
@@ -95,24 +118,13 @@ struct ONNXEdit {
       (entry.key, entry.value) = (ONNXModel.recordKey, record.text())
       proto.metadataProps.append(entry)
     }
-    if !removed.isEmpty || !added.isEmpty {
-      let gone = Set(proto.graph.initializer.filter { !isKept($0) }.map(\.name))
+    if !removed.isEmpty {
+      let gone = Set(removedInitializers.map { proto.graph.initializer[$0].name })
       proto.graph.input.removeAll { gone.contains($0.name) }
       proto.graph.valueInfo.removeAll { removed.contains($0.name) }
     }
-    // Before IR 4 every initialiser is an input as well.
-    if proto.irVersion < 4 {
-      proto.graph.input += added.map { addition in
-        var info = Onnx_ValueInfoProto()
-        info.name = addition.header.name
-        info.type.tensorType.elemType = addition.header.dataType
-        info.type.tensorType.shape.dim = addition.header.dims.map { extent in
-          var dimension = Onnx_TensorShapeProto.Dimension()
-          dimension.dimValue = extent
-          return dimension
-        }
-        return info
-      }
+    if namesInitializersAsInputs {
+      proto.graph.input += added.map(\.input)
     }
     return proto
   }
@@ -130,7 +142,7 @@ struct ONNXEdit {
     var proto = frame
     proto.graph.node = nodes
     proto.graph.initializer =
-      proto.graph.initializer.filter(isKept).map { header in
+      proto.graph.initializer.enumerated().filter { !removedInitializers.contains($0.offset) }.map { _, header in
         guard let tensor = model.tensor(named: header.name) else { return header }
         var result = header.bare
         result.rawData = Data(tensor.bytes)
@@ -150,33 +162,16 @@ struct ONNXEdit {
     outer.clearGraph()
     inner.node = []
     inner.initializer = []
-    var size = try inner.encodedCount
-    for (index, node) in model.proto.graph.node.enumerated() {
-      if let own = replaced[index] {
-        for node in own { size += Self.field(1, try node.encodedCount) }
-      } else if isKept(node) {
-        size += Self.field(1, model.nodeLengths[index])
-      }
-    }
-    for (index, header) in model.proto.graph.initializer.enumerated() where isKept(header) {
-      let data = model.tensor(named: header.name).map { Self.field(9, $0.bytes.count) } ?? 0
-      size += Self.field(5, model.initializerLengths[index] + data)
-    }
-    for addition in added {
-      size += Self.field(5, try addition.header.encodedCount + Self.field(9, addition.byteCount))
-      if let cast = addition.cast { size += Self.field(1, try cast.encodedCount) }
-    }
-    return try outer.encodedCount + Self.field(7, size)
+    var size = try inner.encodedCount + model.parts.byteCount
+    for index in removedInitializers { size -= model.parts.initializers[index] }
+    for index in removedNodes.union(replaced.keys) { size -= model.parts.nodes[index] }
+    for node in replaced.values.joined() { size += ONNXParts.field(1, try node.encodedCount) }
+    for addition in added { size += try Self.byteCount(of: addition) }
+    return try outer.encodedCount + ONNXParts.field(7, size)
   }
 
-  /// The bytes of a field of some length: its tag, its length, itself. All of these field numbers have a tag of one byte.
-  private static func field(_ number: Int, _ length: Int) -> Int {
-    precondition(number < 16, "a tag of two bytes")
-    var (lengthBytes, rest) = (1, length >> 7)
-    while rest > 0 {
-      lengthBytes += 1
-      rest >>= 7
-    }
-    return 1 + lengthBytes + length
+  private static func byteCount(of addition: Addition) throws -> Int {
+    let cast = try addition.cast.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
+    return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + cast
   }
 }

@@ -46,6 +46,22 @@ struct ONNXEditor {
     try edited(replacements, record: record).byteCount()
   }
 
+  /// What a replacement needs that others may need too, which the file then holds once; each listed once.
+  func vectors(of replacement: Replacement) throws -> [IntegerVector] {
+    let layer = try layer(replacement)
+    guard let rank = rank(of: layer) else { return [] }
+    let writer = ONNXStageWriter(layer: layer, rank: rank, stages: replacement.stages)
+    var result: [IntegerVector] = []
+    for use in graph.uses[layer.name] ?? [] {
+      for vector in writer.vectors(for: graph.model.proto.graph.node[use]) where !result.contains(vector) {
+        result.append(vector)
+      }
+    }
+    return result
+  }
+
+  func byteCount(of vector: IntegerVector) throws -> Int { try ONNXEdit(graph.model).byteCount(of: vector) }
+
   static var reproducible: BinaryEncodingOptions {
     var options = BinaryEncodingOptions()
     options.useDeterministicOrdering = true
@@ -93,7 +109,7 @@ struct ONNXEditor {
         edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, like: layer.kernel.name)
       }
       for use in graph.uses[layer.name] ?? [] {
-        edit.replace(use, with: writer.nodes(for: graph.model.proto.graph.node[use]) { edit.vector($0, $1) })
+        edit.replace(use, with: writer.nodes(for: graph.model.proto.graph.node[use]) { edit.name(of: $0) })
       }
     }
     edit.record = record

@@ -17,9 +17,8 @@ struct ONNXModel: Sendable {
   let computedTypes: [String: DType]
   /// The files that hold data, relative to the model's folder, in the order of their first use.
   let externalFiles: [String]
-  /// The encoded lengths of the nodes and of the initialisers without their data: a plan asks for the size of very many variants.
-  let nodeLengths: [Int]
-  let initializerLengths: [Int]
+  /// What its nodes and initialisers take: a plan asks for the size of very many variants.
+  let parts: ONNXParts
   private let places: [String: Int]
   /// The names of the tensors that Constant nodes hold.
   private let constants: Set<String>
@@ -106,8 +105,7 @@ struct ONNXModel: Sendable {
     }
     self.computedTypes = computedTypes
     self.proto = proto
-    nodeLengths = try proto.graph.node.map { try $0.encodedCount }
-    initializerLengths = try proto.graph.initializer.map { try $0.bare.encodedCount }
+    parts = try ONNXParts(proto.graph) { name in places[name].map { tensors[$0] } }
     self.tensors = tensors
     self.places = places
     externalFiles = order

@@ -26,10 +26,21 @@ struct ONNXStageWriter {
   /// A weight as the file has it: (in, out) for MatMul.
   func stored(_ weight: Tensor<Double>) -> Tensor<Double> { isLinear ? weight.permuted([1, 0]) : weight }
 
+  /// The integers that the nodes need in place of one of the layer's.
+  func vectors(for original: Onnx_NodeProto) -> [IntegerVector] {
+    guard stages.contains(where: \.mayNeedVectors) else { return [] }
+    var result: [IntegerVector] = []
+    _ = nodes(for: original) { vector in
+      result.append(vector)
+      return ""
+    }
+    return result
+  }
+
   /// The nodes that take the place of one of the layer's.
   ///
   /// - Parameter vector: the name of an initialiser with these integers.
-  func nodes(for original: Onnx_NodeProto, vector: ([Int], VectorKind) -> String) -> [Onnx_NodeProto] {
+  func nodes(for original: Onnx_NodeProto, vector: (IntegerVector) -> String) -> [Onnx_NodeProto] {
     var parts: [Onnx_NodeProto] = []
     func add(_ type: String, _ inputs: [String], _ attributes: [Onnx_AttributeProto] = []) {
       var node = Onnx_NodeProto()
@@ -45,13 +56,13 @@ struct ONNXStageWriter {
       switch stage {
       case .convolution(let convolution):
         let isShared = convolution.batch > 1
-        if isShared { add("Reshape", [vector(folded(convolution.inputChannels / convolution.batch), .extents)]) }
+        if isShared { add("Reshape", [vector(folded(convolution.inputChannels / convolution.batch))]) }
         var inputs = [names.removeFirst()]
         if !isLinear, !isShared, case .bias = stages.dropFirst(index + 1).first, let bias { inputs.append(bias) }
         if isLinear { add("MatMul", inputs) } else { add("Conv", inputs, convolution.attributes) }
-        if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels), .extents)]) }
+        if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels))]) }
       case .permutation(let axes, let order):
-        add("Gather", [vector(Self.places(axes, order), .places)], [.int("axis", isLinear ? rank - 1 : 1)])
+        add("Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? rank - 1 : 1)])
       case .bias:
         guard let bias else { continue }
         if isLinear {
@@ -62,7 +73,7 @@ struct ONNXStageWriter {
           // The bias as it is has one axis; channels are followed by the spatial ones.
           var node = Onnx_NodeProto()
           node.opType = "Reshape"
-          node.input = [bias, vector([-1] + Array(repeating: 1, count: rank - 2), .extents)]
+          node.input = [bias, vector(.init(.extents, [-1] + Array(repeating: 1, count: rank - 2)))]
           node.output = ["\(original.output[0])/bias"]
           add("Add", [node.output[0]])
           parts.insert(node, at: 0)
@@ -79,16 +90,20 @@ struct ONNXStageWriter {
   }
 
   /// What moves the outermost channels to the batch: 0 copies an extent of the input.
-  private func folded(_ channels: Int) -> [Int] {
-    isLinear
-      ? Array(repeating: 0, count: rank - 1) + [-1, channels]
-      : [-1, channels] + Array(repeating: 0, count: rank - 2)
+  private func folded(_ channels: Int) -> IntegerVector {
+    .init(
+      .extents,
+      isLinear
+        ? Array(repeating: 0, count: rank - 1) + [-1, channels]
+        : [-1, channels] + Array(repeating: 0, count: rank - 2))
   }
 
-  private func unfolded(_ channels: Int) -> [Int] {
-    isLinear
-      ? Array(repeating: 0, count: rank - 1) + [channels]
-      : [-1, channels] + Array(repeating: 0, count: rank - 2)
+  private func unfolded(_ channels: Int) -> IntegerVector {
+    .init(
+      .extents,
+      isLinear
+        ? Array(repeating: 0, count: rank - 1) + [channels]
+        : [-1, channels] + Array(repeating: 0, count: rank - 2))
   }
 
   /// For every channel of the result its place in the input.
@@ -98,10 +113,39 @@ struct ONNXStageWriter {
       places.flatMap { place in (0..<axes[axis]).map { place + $0 * strides[axis] } }
     }
   }
+}
 
-  enum VectorKind: String {
+/// Integers that operators read from an initialiser: the extents that a Reshape makes, or the places that a Gather takes its elements from.
+/// Equal ones are stored once.
+public struct IntegerVector: Sendable, Hashable {
+  enum Kind: String {
     case extents = "shape"
     case places
+  }
+
+  let kind: Kind
+  let values: [Int]
+
+  init(_ kind: Kind, _ values: [Int]) {
+    self.kind = kind
+    self.values = values
+  }
+
+  /// Reshape wants 64-bit integers; places may be shorter.
+  var dtype: DType { kind == .extents ? .i64 : .i32 }
+
+  var bytes: [UInt8] { kind == .extents ? values.map(Int64.init).rawBytes : values.map { Int32($0) }.rawBytes }
+}
+
+extension Stage {
+  /// Whether operators for it may read integers.
+  fileprivate var mayNeedVectors: Bool {
+    switch self {
+    case .convolution(let convolution): convolution.batch > 1
+    case .permutation: true
+    // Behind a shared weight or a permutation, which are looked at themselves, or alone.
+    case .bias: false
+    }
   }
 }
 

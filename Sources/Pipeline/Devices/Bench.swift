@@ -7,7 +7,7 @@ public struct BenchRequest: Sendable {
   public var checkpoint: String
   /// Samples that run together where all threads are timed.
   public var batch: Int
-  /// How often; at least 1.
+  /// Of a batch, and in each round of one sample; at least 1.
   public var repetitions: Int
   /// Of one sample, where the model leaves extents open.
   public var sampleShape: [Int]
@@ -34,26 +34,29 @@ public struct Bench: Sendable {
   /// Of this machine, from the times of all networks; nil where none was asked for.
   public let profile: DeviceProfile?
 
+  /// Networks take turns this often.
+  private static let rounds = 5
+
   /// - Throws: `Failure` where the network cannot be run.
   public init(_ request: BenchRequest, workers: Workers, progress: Progress = .silent) throws {
     timing = try Timing(
       checkpoint: request.checkpoint, batch: request.batch, repetitions: request.repetitions,
       sampleShape: request.sampleShape, workers: workers)
     let checkpoint = try Checkpoint.open(request.checkpoint)
-    var networks: [NetworkTiming] = []
-    func time(_ name: String, _ checkpoint: Checkpoint) throws {
-      networks.append(
-        try NetworkTiming(name, checkpoint, repetitions: request.repetitions, sampleShape: request.sampleShape))
-    }
-    try time("dense", checkpoint)
+    var timers = [try NetworkTimer("dense", checkpoint, sampleShape: request.sampleShape)]
     if request.fitsProfile {
       let factored = try FactoredNetworks(of: checkpoint, workers: workers, progress: progress)
-      for (index, variant) in factored.variants.enumerated() {
-        try time(variant.name, factored.checkpoint(of: variant))
-        progress("time", index + 1, of: factored.variants.count, variant.name)
+      timers += try factored.variants.map {
+        try NetworkTimer($0.name, factored.checkpoint(of: $0), sampleShape: request.sampleShape)
       }
     }
-    self.networks = networks
+    for round in 0..<Self.rounds {
+      for index in timers.indices {
+        try timers[index].run(repetitions: request.repetitions)
+        progress("time", round * timers.count + index + 1, of: Self.rounds * timers.count, "")
+      }
+    }
+    networks = timers.map(\.timing)
     profile = request.fitsProfile ? DeviceProfile(host: networks) : nil
   }
 

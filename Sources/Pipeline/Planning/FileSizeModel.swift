@@ -23,8 +23,8 @@ struct FileSizeModel {
     denseByteCount = try checkpoint.byteCount(replacing: [], record: record([]).json)
   }
 
-  /// How far the sum of the layers' growths, without what they share, can be above the file's real growth: digits of offsets; in Keras files
-  /// the lists of names, which are as wide as the longest. Measured, with a margin: a test compares sums and files.
+  /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth: digits of offsets; in
+  /// Keras files the lists of names, which are as wide as the longest. Measured, with a margin: a test compares sums and files.
   var slack: Int {
     let perLayer =
       switch checkpoint.format {
@@ -34,19 +34,10 @@ struct FileSizeModel {
     return 64 + perLayer * checkpoint.layers.count
   }
 
-  /// At most what these stages' constants take that another layer may have too: ONNX files hold equal ones once, and growths count them for
-  /// every layer.
-  func shared(_ stages: [Stage]) -> Int {
-    guard checkpoint.format == .onnx else { return 0 }
-    // A constant's name, its type and its shape.
-    let header = 128
-    return stages.reduce(0) { sum, stage in
-      switch stage {
-      case .convolution(let convolution): sum + (convolution.batch > 1 ? 2 * (header + 8 * 8) : 0)
-      case .permutation(let axes, _): sum + header + 8 * axes.reduce(1, *)
-      case .bias: sum + header
-      }
-    }
+  /// What a candidate needs in the file that others may need too: growths count it for every layer, files hold it once.
+  func shared(_ layer: Layer, _ candidate: Candidate) throws -> [IntegerVector] {
+    try checkpoint.sharedVectors(
+      of: Replacement(layer: layer.name, structure: candidate.structure, stages: candidate.stages))
   }
 
   /// The exact size of the file with these replacements.

@@ -10,8 +10,8 @@ struct LayerOptions: Sendable {
     let candidate: Candidate?
     /// What the file grows by; negative where it shrinks.
     let growth: Int
-    /// At most how much of that it may have in common with other layers.
-    let shared: Int
+    /// What of that it may have in common with other layers.
+    let shared: [IntegerVector]
     let loss: Double
     /// What is added to the network's; nil where unknown.
     let macs: Int?
@@ -31,19 +31,20 @@ struct LayerOptions: Sendable {
   init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: FileSizeModel) throws {
     self.choices = choices
     let layer = choices.layer
-    func option(_ candidate: Candidate?, growth: Int) -> Option {
+    func option(_ candidate: Candidate?, growth: Int) throws -> Option {
       let stages = candidate?.stages ?? layer.denseStages
       let loss = candidate.map {
         choices.sensitivity?.loss($0.outputDiscrepancy) ?? $0.outputDiscrepancy * $0.outputDiscrepancy
       }
       return Option(
-        candidate: candidate, growth: growth, shared: candidate.map { sizes.shared($0.stages) } ?? 0, loss: loss ?? 0,
+        candidate: candidate, growth: growth, shared: try candidate.map { try sizes.shared(layer, $0) } ?? [],
+        loss: loss ?? 0,
         macs: costs.macs(of: layer, stages),
         seconds: costs.seconds(of: layer, stages), ram: costs.ram(of: layer, stages))
     }
     let count = layer.convolution.parameterCount
     if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.candidates.isEmpty {
-      options.append(option(nil, growth: 0))
+      options.append(try option(nil, growth: 0))
     }
     let accepted = choices.candidates.filter { request.recipe.accepts($0, for: layer.name, parameters: count) }
     var missing: [String: Set<String>] = [:]
@@ -53,7 +54,7 @@ struct LayerOptions: Sendable {
       return false
     }
     for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) {
-      options.append(option(candidate, growth: growth))
+      options.append(try option(candidate, growth: growth))
     }
     let refused = choices.candidates.count - accepted.count
     notes = refused == 0 ? [] : ["the recipe refuses \(refused) of \(choices.candidates.count) candidates"]
@@ -80,14 +81,6 @@ struct LayerOptions: Sendable {
   var items: [KnapsackItem] {
     options.map {
       KnapsackItem(costs: [Double($0.growth), Double($0.macs ?? 0), $0.seconds ?? 0, 0], loss: $0.loss)
-    }
-  }
-
-  /// The same, in the order of `items`, with growths that no plan's file can be below; nil where no form shares anything.
-  var leastItems: [KnapsackItem]? {
-    guard options.contains(where: { $0.shared > 0 }) else { return nil }
-    return zip(items, options).map { item, option in
-      KnapsackItem(costs: item.costs - CostVector(first: Double(option.shared)), loss: item.loss)
     }
   }
 }

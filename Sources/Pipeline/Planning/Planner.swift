@@ -123,12 +123,15 @@ public struct Planner {
 
   private func select(_ layers: [LayerOptions], _ limits: PlanDocument.Budget) throws -> BudgetedSelection? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
-    let groups = layers.map(\.items)
-    let least = layers.map(\.leastItems)
     return try BudgetedSelection(
-      groups: groups, least: least.allSatisfy { $0 == nil } ? nil : zip(least, groups).map { $0 ?? $1 },
-      limits: vector(limits), slack: sizes.slack
+      groups: layers.map(\.items), shared: shared(layers), limits: vector(limits), slack: sizes.slack
     ) { try growth(layers, $0) }
+  }
+
+  /// What layers' forms have in common in the file; nil where that is nothing.
+  private func shared(_ layers: [LayerOptions]) throws -> SharedCosts? {
+    let shared = try SharedCosts(layers.map { $0.options.map(\.shared) }, size: sizes.checkpoint.byteCount)
+    return shared.isEmpty ? nil : shared
   }
 
   /// The limits on what layers add: bytes, multiply-accumulates, seconds.
@@ -180,10 +183,10 @@ public struct Planner {
     }
     var allowed = vector(limits)
     allowed[axis] = maximumLoss
-    let selection = try BudgetedSelection(groups: swapped, limits: allowed, slack: axis == 0 ? nil : sizes.slack) {
-      picks in
-      try growth(layers, picks)
-    }
+    let isBytes = limit == .bytes
+    let selection = try BudgetedSelection(
+      groups: swapped, shared: isBytes ? nil : shared(layers), limits: allowed, slack: isBytes ? nil : sizes.slack
+    ) { try growth(layers, $0) }
     guard let selection else { return nil }
     let value: Double? =
       switch limit {

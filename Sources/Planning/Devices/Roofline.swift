@@ -27,6 +27,7 @@ extension Roofline {
   /// The figures with the least sum of absolute errors, which a few runs that something disturbed do not move. Found by direct search (R. Hooke
   /// and T. A. Jeeves, JACM 8(2), 1961) over the logarithms of the figures: from the fastest and the least that was seen each figure in turn
   /// goes up and down as long as that helps, then by smaller steps. The best of three starts counts: short products that are slow, or not.
+  /// What a figure is too large to matter for says nothing about it: no step goes far beyond what was seen.
   ///
   /// - Parameter times: of operations of one kind, at least one; positive.
   init(fitting times: [OperationTime], elementBytes: Double) {
@@ -36,6 +37,7 @@ extension Roofline {
     func highest(_ amount: (NodeWork) -> Int) -> Double {
       times.reduce(0) { Swift.max($0, Double(amount($1.work)) / $1.seconds) }
     }
+    let (leastGain, furthest) = (1e-4, 16.0)
     let hasProducts = times.contains { $0.work.macs > 0 }
     let starts = (hasProducts ? [0.25, 4, 32] : [0]).map { half in
       Roofline(
@@ -54,7 +56,9 @@ extension Roofline {
             var next = best
             next[keyPath: figure] *= factor
             let nextError = error(next)
-            if nextError < least { (best, least) = (next, nextError) }
+            if nextError < least * (1 - leastGain), next[keyPath: figure] <= furthest * start[keyPath: figure] {
+              (best, least) = (next, nextError)
+            }
           }
         }
         if least == before { step = step.squareRoot() }
