@@ -17,6 +17,8 @@ struct NegativeVerdict: Error {}
 
 @main enum Main {
   static func main() {
+    // A file that may not grow is an error like a full disk.
+    signal(SIGXFSZ, SIG_IGN)
     LoadTimeSettings.apply(sharesFreedMemory: CommandLine.arguments.dropFirst().first == "tune")
     do {
       var command = try KCompress.parseAsRoot()

@@ -107,6 +107,43 @@ import Testing
     }
   }
 
+  /// What is known of a layer whose patches are too wide is what whole patches say about their middle.
+  @Test func channelsOfWidePatchesAreMeasuredAlone() throws {
+    let checkpoint = try Checkpoint.open(TestPath.fixture("digits.h5"))
+    var calibration = try CalibrationSource(
+      path: TestPath.fixture("digits.reference.npz"), preparation: SamplePreparation(maximumCount: 120)
+    ).calibration(of: checkpoint, workers: Workers(count: 2))
+    let layers = checkpoint.layers.filter {
+      $0.convolution.groups == 1 && $0.kernelShape.dropFirst(2).reduce(1, *) == 9 && $0.convolution.inputChannels > 1
+    }
+    let whole = try calibration.statistics(of: layers, progress: .silent)
+    calibration.widestPatch = try #require(layers.map(\.convolution.inputChannels).max())
+    let own = try calibration.statistics(of: layers, progress: .silent)
+    #expect(!layers.isEmpty && own.count == layers.count)
+    for layer in layers {
+      let (patches, channels) = (try #require(whole[layer.name]), try #require(own[layer.name]))
+      #expect(
+        channels.norm.secondMoment == nil && channels.norm.input != nil && channels.mean.count == patches.mean.count)
+      let count = layer.convolution.inputChannels
+      for channel in 0..<count where layer.convolution.window.stride.allSatisfy({ $0 == 1 }) {
+        let middle = patches.mean[channel * 9 + 4]
+        #expect(abs(channels.mean[channel * 9 + 4] - middle) <= 1e-5 * (1 + abs(middle)))
+      }
+      // A fit in this norm loses less of the layer's output than one in the norm of the weights.
+      let kernel = try checkpoint.kernel(of: layer)
+      let structure = try Structures.named("cp")
+      let pattern = FactorPattern(
+        shapes: [[kernel.shape[0], 1, 1, 1], [1, count, 1, 1], [1, 1, 3, 3]], ranks: [max(2, count / 2)],
+        rankAxes: [[0], [0], [0]])
+      let objective = try FitObjective(kernel, norm: patches.norm)
+      func loss(_ norm: FitNorm?) throws -> Double {
+        let fit = try Fitting(FitObjective(kernel, norm: norm), seed: 1).fit(pattern, of: structure, sweeps: 60)
+        return objective.discrepancy(of: fit.factorization.reconstruct())
+      }
+      #expect(try loss(channels.norm) < loss(nil), "\(layer.name)")
+    }
+  }
+
   /// The stem of a residual network is disturbed; a layer whose output is added to the disturbed stream brings the sum closer to the
   /// original than its own kernel does, although its own branch was right but for its inputs.
   @Test(.enabled(if: TestPath.hasShared("cifar10/calibration.npz"), "skipped: no CIFAR-10 images"))
@@ -141,7 +178,7 @@ import Testing
     let aim = try calibration.aim(
       of: node, kernel: own, original: original, changed: changed, disturbed, isCentered: false)
     let objective = try FitObjective(
-      kernelShape: own.shape, norm: FitNorm(secondMoment: aim.second), crossMoment: aim.cross)
+      kernelShape: own.shape, secondMoment: aim.second, crossMoment: aim.cross)
     let wanted = try original.value(sum.name, calibration.weights)
     func distance(_ weights: NetworkWeights) throws -> Double {
       let value = try changed.value(sum.name, weights)

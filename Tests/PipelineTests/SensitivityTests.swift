@@ -38,7 +38,8 @@ import Testing
           secondMoment: isShifted ? moments.second.centered(moments.inputMean, moments.inputMean) : moments.second))
       for candidate in try candidates(structure, kernel, layer) {
         let plain = try candidate.fit(kernel).reconstruct()
-        let weighted = try candidate.fit(kernel, norm: FitNorm(secondMoment: norm.secondMoment)).reconstruct()
+        let weighted = try candidate.fit(kernel, norm: FitNorm(secondMoment: try #require(norm.secondMoment)))
+          .reconstruct()
         let (before, after) = (judge.discrepancy(of: plain), judge.discrepancy(of: weighted))
         #expect(after <= before, "\(layer.name) \(candidate.ranks): \(after) after \(before)")
         compared += 1

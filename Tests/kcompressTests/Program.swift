@@ -18,10 +18,13 @@ enum Program {
     .resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kcompress").path
 
   /// Both streams are read while the program runs, so that neither can fill up.
-  static func run(_ arguments: [String], in folder: String) throws -> Outcome {
+  ///
+  /// - Parameter fileLimit: the blocks of 512 bytes that no file may exceed, as on a disk that is full.
+  static func run(_ arguments: [String], in folder: String, fileLimit: Int? = nil) throws -> Outcome {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments
+    process.executableURL = URL(fileURLWithPath: fileLimit == nil ? path : "/bin/sh")
+    process.arguments =
+      (fileLimit.map { ["-c", "ulimit -f \($0); exec \"$0\" \"$@\"", path] } ?? []) + arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     // Sweeps of other versions of the program must not count.
     process.environment = ProcessInfo.processInfo.environment.merging([

@@ -32,6 +32,36 @@ import Testing
     }
   }
 
+  /// A run is killed after an epoch; the one that goes on finds the disk full.
+  @Test func aFullDiskLeavesTheLastGoodState() throws {
+    try Workshop.with(Self.fixtures) { workshop in
+      #expect(try workshop.run("plan", "digits.h5", "--budget", "70kB").status == 0)
+      #expect(try workshop.run("apply", "digits.plan.json").status == 0)
+      let arguments = [
+        "tune", "digits.compressed.h5", "--data", "digits.calibration.npz", "--epochs", "500", "--batch", "32",
+        "--quiet",
+      ]
+      let state = "digits.compressed.tuned.h5.tuning"
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: Program.path)
+      process.arguments = arguments
+      process.currentDirectoryURL = URL(fileURLWithPath: workshop.folder)
+      (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+      try process.run()
+      while process.isRunning, try !workshop.files.contains(state) { usleep(2000) }
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      let good = try workshop.bytes(state)
+      // What the killed run may have begun to write stays behind.
+      let before = try workshop.files
+      let outcome = try Program.run(arguments + ["--resume"], in: workshop.folder, fileLimit: 16)
+      #expect(outcome.status == 2)
+      #expect(outcome.errors.hasPrefix("kcompress: ") && outcome.errors.contains(state), "\(outcome.errors)")
+      #expect(try workshop.bytes(state) == good)
+      #expect(try workshop.files == before)
+    }
+  }
+
   @Test func refusesWhatDoesNotFit() throws {
     try Workshop.with(Self.fixtures) { workshop in
       let tune = ["tune", "digits.h5", "-o", "out.h5", "--data"]

@@ -4,13 +4,21 @@ import TensorCore
 
 /// The norm of a layer's errors on the samples that it saw.
 public struct FitNorm: Sendable {
-  /// E[x x^T] of the input patches, (patch x patch) over (in, spatial...), symmetric, positive semidefinite, at any scale.
-  public var secondMoment: Tensor<Double>
+  /// E[x x^T] of the input patches, (patch x patch) over (in, spatial...), symmetric, positive semidefinite, at any scale; nil where
+  /// patches are too wide for it.
+  public var secondMoment: Tensor<Double>?
+  /// What the input channels count, where nothing is known of whole patches; nil where all count alike.
+  public var input: ModeNorm?
   /// What errors of the output channels count; nil where all count alike.
-  public var output: OutputNorm?
+  public var output: ModeNorm?
 
-  public init(secondMoment: Tensor<Double>, output: OutputNorm? = nil) {
+  public init(secondMoment: Tensor<Double>, output: ModeNorm? = nil) {
     self.secondMoment = secondMoment
+    self.output = output
+  }
+
+  public init(input: ModeNorm, output: ModeNorm? = nil) {
+    self.input = input
     self.output = output
   }
 }
@@ -19,14 +27,16 @@ public struct FitNorm: Sendable {
 ///
 /// With the second moment S = E[x x^T] of the layer's input patches x, ||(W - What) S^(1/2)||^2 is the expected squared error
 /// of the layer's output; without one, S is the identity and the norm is Frobenius's. With an output norm G on top of it,
-/// ||G^(1/2) (W - What) S^(1/2)||^2, errors count by what they do to the network's outputs.
+/// ||G^(1/2) (W - What) S^(1/2)||^2, errors count by what they do to the network's outputs. An input norm C stands for S as if the taps of a
+/// patch were independent: S is C times the identity.
 public struct FitObjective: Sendable {
   /// (out, in, spatial...).
   public let kernel: Tensor<Double>
   /// Symmetric, positive semidefinite, (patch x patch) over (in, spatial...), with a mean diagonal of 1; nil for the identity.
   public let metric: Tensor<Double>?
-  /// What errors of the layer's output channels count; nil where all count alike.
-  public let outputNorm: OutputNorm?
+  /// What errors of the layer's input and output channels count; nil where all count alike.
+  public let inputNorm: ModeNorm?
+  public let outputNorm: ModeNorm?
   /// W S, in the kernel's shape.
   let weighted: Tensor<Double>
   /// ||G^(1/2) W S^(1/2)||.
@@ -39,11 +49,10 @@ public struct FitObjective: Sendable {
   /// - Precondition: the norm fits the kernel.
   public init(_ kernel: Tensor<Double>, norm: FitNorm? = nil) throws {
     guard kernel.isFinite else { throw Failure.kernelNotFinite }
-    guard let norm else {
-      self.init(kernel, metric: nil, outputNorm: nil)
+    guard let secondMoment = norm?.secondMoment else {
+      self.init(kernel, metric: nil, inputNorm: norm?.input, outputNorm: norm?.output)
       return
     }
-    let secondMoment = norm.secondMoment
     let patch = kernel.shape.dropFirst().reduce(1, *)
     precondition(secondMoment.shape == [patch, patch], "\(secondMoment.shape) is no metric for \(kernel.shape)")
     let trace = secondMoment.trace
@@ -52,7 +61,8 @@ public struct FitObjective: Sendable {
         "second moment", "gives no norm", "it is zero or holds NaN or infinity",
         remedy: "expected inputs that are finite and not all zero")
     }
-    self.init(kernel, metric: secondMoment.map { $0 * Double(patch) / trace }, outputNorm: norm.output)
+    self.init(
+      kernel, metric: secondMoment.map { $0 * Double(patch) / trace }, inputNorm: nil, outputNorm: norm?.output)
   }
 
   /// What a layer has to do when its inputs are no longer those that it was made for: E||t - What y||^2, with y the inputs that
@@ -60,42 +70,60 @@ public struct FitObjective: Sendable {
   ///
   /// - Parameters:
   ///   - kernelShape: (out, in, spatial...).
-  ///   - norm: with E[y y^T], positive definite.
+  ///   - secondMoment: E[y y^T], positive definite.
   ///   - crossMoment: E[t y^T], (out x patch).
+  ///   - output: what errors of the output channels count.
   /// - Throws: as above, and where the second moment has no inverse.
-  public init(kernelShape: [Int], norm: FitNorm, crossMoment: Tensor<Double>) throws {
-    let target = try Cholesky(norm.secondMoment).solve(rows: crossMoment)
-    try self.init(target.reshaped(kernelShape), norm: norm)
+  public init(
+    kernelShape: [Int], secondMoment: Tensor<Double>, crossMoment: Tensor<Double>, output: ModeNorm? = nil
+  ) throws {
+    let target = try Cholesky(secondMoment).solve(rows: crossMoment)
+    try self.init(target.reshaped(kernelShape), norm: FitNorm(secondMoment: secondMoment, output: output))
   }
 
-  private init(_ kernel: Tensor<Double>, metric: Tensor<Double>?, outputNorm: OutputNorm?) {
+  private init(_ kernel: Tensor<Double>, metric: Tensor<Double>?, inputNorm: ModeNorm?, outputNorm: ModeNorm?) {
     self.kernel = kernel
     self.metric = metric
+    self.inputNorm = inputNorm
     self.outputNorm = outputNorm
     let rows = kernel.reshaped([kernel.shape[0], kernel.shape.dropFirst().reduce(1, *)])
     weighted = metric.map { rows.times($0).reshaped(kernel.shape) } ?? kernel
-    norm = Self.norm(of: rows, metric, outputNorm)
+    norm = Self.norm(of: kernel, metric, inputNorm, outputNorm)
   }
 
-  /// The same fit without an output norm, for factors of one pattern: G^(1/2) W in place of W, and each factor's outputs scaled by
+  /// Whether it is the norm of the weights.
+  var isPlain: Bool { metric == nil && inputNorm == nil && outputNorm == nil }
+
+  /// The roots of the norms of channels that belong to the factors of a pattern; none where such norms do not count.
+  ///
+  /// - Throws: `Failure` where an eigendecomposition does not converge.
+  func roots(of pattern: FactorPattern) throws -> [ModeNorm.Roots] {
+    try [(0, outputNorm), (1, inputNorm)].compactMap { mode, norm in
+      try norm.map { try $0.roots(of: pattern.shapes, mode: mode) }
+    }
+  }
+
+  /// The same fit without norms of channels, for factors of one pattern: G^(1/2) W in place of W, and each factor's channels scaled by
   /// its own part of the root.
-  func withoutOutputNorm(_ roots: OutputNorm.Roots) -> FitObjective {
-    FitObjective(roots.applied(to: kernel), metric: metric, outputNorm: nil)
+  func scaled(by roots: [ModeNorm.Roots]) -> FitObjective {
+    FitObjective(roots.reduce(kernel) { $1.applied(to: $0) }, metric: metric, inputNorm: nil, outputNorm: nil)
   }
 
   /// ||G^(1/2) (W - What) S^(1/2)|| / ||G^(1/2) W S^(1/2)||; 0 where both are zero.
   public func discrepancy(of approximation: Tensor<Double>) -> Double {
-    guard let metric else { return approximation.relativeDiscrepancy(from: kernel) }
-    let difference = kernel.subtracting(approximation).reshaped([kernel.shape[0], metric.shape[0]])
-    let distance = Self.norm(of: difference, metric, outputNorm)
+    guard !isPlain else { return approximation.relativeDiscrepancy(from: kernel) }
+    let distance = Self.norm(of: kernel.subtracting(approximation), metric, inputNorm, outputNorm)
     return norm > 0 ? distance / norm : (distance == 0 ? 0 : .infinity)
   }
 
-  private static func norm(of rows: Tensor<Double>, _ metric: Tensor<Double>?, _ outputNorm: OutputNorm?) -> Double {
-    guard let metric else { return rows.norm }
-    let rooted = outputNorm.map { $0.root.times(rows) } ?? rows
-    let image = rooted.times(metric)
-    return max(0, zip(rooted.elements, image.elements).reduce(0) { $0 + $1.0 * $1.1 }).squareRoot()
+  private static func norm(
+    of kernel: Tensor<Double>, _ metric: Tensor<Double>?, _ inputNorm: ModeNorm?, _ outputNorm: ModeNorm?
+  ) -> Double {
+    var rooted = outputNorm.map { $0.applied(to: kernel, mode: 0) } ?? kernel
+    if let inputNorm { rooted = inputNorm.applied(to: rooted, mode: 1) }
+    guard let metric else { return rooted.norm }
+    let rows = rooted.reshaped([kernel.shape[0], metric.shape[0]])
+    return max(0, zip(rows.elements, rows.times(metric).elements).reduce(0) { $0 + $1.0 * $1.1 }).squareRoot()
   }
 
   /// The metric with its axes rearranged to (patch of factor 0, patch of factor 1, ..., the same again).

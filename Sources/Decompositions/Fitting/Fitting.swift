@@ -67,7 +67,7 @@ public struct Fitting {
     // Between two factors the structure's own start is the best approximation, whatever else the structure needs.
     let isLowRank = pattern.factorCount == 2
     let start = structure.needsTrials && !isLowRank ? nil : try structure.start(objective.kernel, pattern)
-    if let start, objective.metric == nil, structure.startIsOptimal || isLowRank {
+    if let start, objective.isPlain, structure.startIsOptimal || isLowRank {
       let discrepancy = objective.discrepancy(of: start.reconstruct())
       return Fit(
         factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
@@ -154,13 +154,10 @@ public struct Fitting {
       start.pattern.reduced,
       factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
     let solver = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable))
-    var result: AlternatingLeastSquares.Result
-    if let roots = try? objective.outputNorm?.roots(digits: start.pattern.shapes.map { $0[0] }) {
-      result = solver.fit(objective.withoutOutputNorm(roots), from: roots.applied(to: reduced))
-      result.factorization = roots.undone(result.factorization)
-    } else {
-      result = solver.fit(objective, from: reduced)
-    }
+    let roots = (try? objective.roots(of: reduced.pattern)) ?? []
+    var result = solver.fit(
+      roots.isEmpty ? objective : objective.scaled(by: roots), from: roots.reduce(reduced) { $1.applied(to: $0) })
+    result.factorization = roots.reduce(result.factorization) { $1.undone($0) }
     let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
     let kernel = result.factorization.reconstruct()
     return Fit(

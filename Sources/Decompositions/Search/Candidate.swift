@@ -91,9 +91,11 @@ public struct Candidate: Sendable, Equatable {
   /// The kernel that stands for `kernel` as far as the sweep fitted it: (out, in / groups, spatial...).
   ///
   /// - Throws: as `fit`.
-  public func approximation(of kernel: Tensor<Double>, seed: UInt64 = 0) throws -> Tensor<Double> {
+  public func approximation(
+    of kernel: Tensor<Double>, norm: FitNorm? = nil, seed: UInt64 = 0
+  ) throws -> Tensor<Double> {
     try factorizations.map { Tensor(groupBlocks: $0.map { $0.reconstruct() }) }
-      ?? fit(kernel, seed: seed, effort: .sweep).reconstruct()
+      ?? fit(kernel, norm: norm, seed: seed, effort: .sweep).reconstruct()
   }
 
   /// Goes on from fitted factors towards another objective: that of the inputs that the layer gets in the compressed network.

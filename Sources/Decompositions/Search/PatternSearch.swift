@@ -114,14 +114,17 @@ public struct PatternSearch {
     return best + seeds.map { ($0, tried[$0] ?? .infinity) }
   }
 
-  /// Whether fits are in the norm of the layer's inputs.
-  var hasMetric: Bool { leading.objective.metric != nil }
+  /// Whether fits are in the norm of the weights.
+  var isPlain: Bool { leading.objective.isPlain }
+
+  /// Whether they are in that of whole input patches: too much work to be done again.
+  private var hasMetric: Bool { leading.objective.metric != nil }
 
   /// A pattern fitted to all groups; nil where the layer's window cannot be divided among its factors.
   func candidate(
     _ pattern: FactorPattern, of structure: any Structure, effort: FitEffort
   ) throws -> Candidate? {
-    if structure.startIsOptimal, blocks.count == 1, !hasMetric {
+    if structure.startIsOptimal, blocks.count == 1, isPlain {
       let tail = try spectra.tail(leading: pattern.shapes[0], rank: pattern.ranks[0])
       return self.candidate(structure, pattern, discrepancy: tail.squareRoot(), note: "")
     }
@@ -142,7 +145,7 @@ public struct PatternSearch {
     let open = fits.filter { !$0.converged }.map(\.sweeps).max()
     let note = open.map { "the fit was stopped after \($0) sweeps, still improving; apply goes on from there" }
     return self.candidate(
-      structure, pattern, discrepancy: discrepancy, outputDiscrepancy: hasMetric ? fits[0].discrepancy : nil,
+      structure, pattern, discrepancy: discrepancy, outputDiscrepancy: isPlain ? nil : fits[0].discrepancy,
       factorizations: hasMetric ? fits.map(\.factorization) : nil, note: note ?? "")
   }
 

@@ -64,7 +64,7 @@ public struct Sweep: Sendable {
   ) throws -> [Candidate] {
     let groups = search.convolution.groups
     // Singular values cost the same for any number of ranks.
-    let step = structure.startIsOptimal && !search.hasMetric ? Self.fineStep : Fitting.step
+    let step = structure.startIsOptimal && search.isPlain ? Self.fineStep : Fitting.step
     return try Self.targets(search.convolution.parameterCount, step: step).compactMap { target in
       guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern else {
         return nil

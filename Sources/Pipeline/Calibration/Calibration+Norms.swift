@@ -12,43 +12,98 @@ struct InputStatistics: Sendable {
   let mean: [Double]
 }
 
+/// E[x] and E[x x^T] of input patches or channels over so many positions.
+private struct InputMoments {
+  let mean: [Double]
+  let second: Tensor<Double>
+  let count: Int
+
+  init(mean: [Double], second: Tensor<Double>, count: Int) {
+    self.mean = mean
+    self.second = second
+    self.count = count
+  }
+
+  init(_ moments: PatchMoments) {
+    self.init(mean: moments.inputMean, second: moments.second, count: moments.count)
+  }
+
+  /// Of both sets of positions.
+  func joined(with other: InputMoments) -> InputMoments {
+    let (own, others) = (Double(count) / Double(count + other.count), Double(other.count) / Double(count + other.count))
+    func mixed(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { own * $0 + others * $1 } }
+    return InputMoments(
+      mean: mixed(mean, other.mean),
+      second: Tensor(shape: second.shape, elements: mixed(second.elements, other.second.elements)),
+      count: count + other.count)
+  }
+}
+
 extension Calibration {
   /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
   private static let momentWork = 6e10
   /// The samples that run through the network and back at once, and the bytes that their values may take.
   private static let gradientPiece = 10
   private static let gradientBytes = 96 << 20
+  /// The samples whose channels are multiplied at once: few enough that single precision is exact enough.
+  private static let channelPiece = 32
 
   /// What the inputs of every measurable layer say, by the layer's name.
   func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics] {
     // A graph whose nodes cannot run one by one, because shapes follow from values, has no gradients; outputs count alike then.
     let outputs = (try? outputNorms(progress: progress)) ?? [:]
-    var moments: [String: PatchMoments] = [:]
+    var moments: [String: InputMoments] = [:]
     var state = try NetworkState(graph, fitted, workers: workers)
     let places = layers.filter(isMeasurable).flatMap { layer in uses(of: layer).map { ($0, layer) } }
       .sorted { $0.0 < $1.0 }
     for (number, (node, layer)) in places.enumerated() {
       try state.advance(to: node, weights)
-      let own = try self.moments(of: node, input: state.value(graph.nodes[node].inputs[0], weights))
-      if var known = moments[layer.name] {
-        known.add(own)
-        moments[layer.name] = known
-      } else {
-        moments[layer.name] = own
-      }
+      let input = try state.value(graph.nodes[node].inputs[0], weights)
+      let own =
+        try hasWholePatches(layer)
+        ? InputMoments(self.moments(of: node, input: input)) : channelMoments(of: node, input: input)
+      moments[layer.name] = moments[layer.name]?.joined(with: own) ?? own
       progress("calibrate", number + 1, of: places.count, layer.name)
     }
-    let byName = Dictionary(layers.map { ($0.name, $0) }) { first, _ in first }
     var result: [String: InputStatistics] = [:]
-    for (name, moment) in moments {
-      let isShifted = byName[name].map { offset(of: $0) != nil } ?? false
-      let second = isShifted ? moment.second.centered(moment.inputMean, moment.inputMean) : moment.second
+    for layer in layers {
+      guard let moment = moments[layer.name] else { continue }
+      let second =
+        offset(of: layer) == nil ? moment.second : moment.second.centered(moment.mean, moment.mean)
       guard second.isFinite, second.trace > 0 else { continue }
-      result[name] = InputStatistics(
-        norm: FitNorm(secondMoment: second.addingToDiagonal(ridge(second)), output: outputs[name]),
-        mean: moment.inputMean)
+      let ridged = second.addingToDiagonal(ridge(second))
+      if hasWholePatches(layer) {
+        result[layer.name] = InputStatistics(
+          norm: FitNorm(secondMoment: ridged, output: outputs[layer.name]), mean: moment.mean)
+      } else if let norm = try? ModeNorm(ridged) {
+        let taps = layer.kernelShape.dropFirst(2).reduce(1, *)
+        result[layer.name] = InputStatistics(
+          norm: FitNorm(input: norm, output: outputs[layer.name]),
+          mean: moment.mean.flatMap { Array(repeating: $0, count: taps) })
+      }
     }
     return result
+  }
+
+  /// Of the input channels at all positions.
+  private func channelMoments(of node: Int, input: Tensor<Float>) throws -> InputMoments {
+    let operation = graph.nodes[node].operation
+    let parts = try workers.map(Array(stride(from: 0, to: input.shape[0], by: Self.channelPiece))) { start in
+      let rows = input.samples(start..<min(start + Self.channelPiece, input.shape[0])).channelRows(of: operation)
+      var sum = [Double](repeating: 0, count: rows.shape[1])
+      for i in rows.elements.indices { sum[i % sum.count] += Double(rows.elements[i]) }
+      return (rows.shape[0], sum, rows.gram(ofColumns: true).converted(to: Double.self))
+    }
+    let positions = Double(max(1, parts.reduce(0) { $0 + $1.0 }))
+    var (mean, second) = (parts[0].1, parts[0].2.elements)
+    for part in parts.dropFirst() {
+      for i in mean.indices { mean[i] += part.1[i] }
+      for i in second.indices { second[i] += part.2.elements[i] }
+    }
+    return InputMoments(
+      mean: mean.map { $0 / positions },
+      second: Tensor(shape: parts[0].2.shape, elements: second.map { $0 / positions }),
+      count: Int(positions))
   }
 
   /// - Parameter outputs: what the layer should give for these inputs.
@@ -86,7 +141,7 @@ extension Calibration {
 
   /// What errors of the layers' output channels do to the loss, by the layer's name: the second moments of its gradients, one draw for
   /// every sample (`OutputLoss.gradients`). Layers behind which an operation without an adjoint lies have none.
-  private func outputNorms(progress: Progress) throws -> [String: OutputNorm] {
+  private func outputNorms(progress: Progress) throws -> [String: ModeNorm] {
     let nodes = graph.nodes.indices.filter { index in
       if case .convolution = graph.nodes[index].operation { true } else { false }
     }
@@ -110,12 +165,14 @@ extension Calibration {
       } outputGradients: { outputs in
         loss.gradients(of: outputs, using: &generator)
       } observe: { name, gradient in
-        sums[name] = gradient.channelMoment(of: graph.nodes.first { $0.name == name }?.operation)
+        if let operation = graph.nodes.first(where: { $0.name == name })?.operation {
+          sums[name] = gradient.channelRows(of: operation).gram(ofColumns: true).converted(to: Double.self)
+        }
       }
       progress("gradients", counter.next(), of: starts.count, "")
       return sums
     }
-    var result: [String: OutputNorm] = [:]
+    var result: [String: ModeNorm] = [:]
     for (layer, nodes) in Dictionary(grouping: nodes, by: { graph.nodes[$0].layer }) {
       let moments = nodes.sorted().flatMap { node in parts.compactMap { $0[graph.nodes[node].name] } }
       guard let first = moments.first, moments.count == nodes.count * parts.count else { continue }
@@ -123,21 +180,22 @@ extension Calibration {
       for moment in moments.dropFirst() {
         for i in sum.indices { sum[i] += moment.elements[i] }
       }
-      result[layer] = try? OutputNorm(Tensor(shape: first.shape, elements: sum))
+      result[layer] = try? ModeNorm(Tensor(shape: first.shape, elements: sum))
     }
     return result
   }
 }
 
 extension Tensor where Scalar == Float {
-  /// The sum over samples and positions of g g^T, g the channels of a convolution's output: (out x out).
-  fileprivate func channelMoment(of operation: Operation?) -> Tensor<Double>? {
-    guard case .convolution(let convolution, let layout, _, _) = operation else { return nil }
+  /// The channels of a convolution's input or output at every sample and position: (positions x channels).
+  fileprivate func channelRows(of operation: Operation) -> Tensor {
+    guard case .convolution(let convolution, let layout, _, _) = operation else {
+      preconditionFailure("only convolutions have such channels")
+    }
     let isLast = layout == .channelsLast || convolution.spatialOrder == 0
     let last = isLast ? self : permuted([0] + Array(2..<order) + [1])
     let channels = last.shape[order - 1]
-    return last.reshaped([last.count / Swift.max(1, channels), channels]).gram(ofColumns: true)
-      .converted(to: Double.self)
+    return last.reshaped([last.count / Swift.max(1, channels), channels])
   }
 }
 

@@ -21,12 +21,12 @@ struct Calibration: Sendable {
   let notices: [String]
   let workers: Workers
   let checkpoint: Checkpoint
+  /// The widest patch, and the most input channels, whose second moment is kept whole: 8 bytes times the square.
+  var widestPatch = 2400
 
   /// The part of the samples that judges.
   private static let heldOutPart = 0.3
   private static let mostHeldOut = 300
-  /// The widest patch whose second moment is kept whole: 8 bytes times its square.
-  private static let widestPatch = 2400
   /// The bytes that all samples' values may take where the network stands between two layers.
   private static let stateBytes = 512 << 20
 
@@ -87,12 +87,21 @@ struct Calibration: Sendable {
 
   /// What the user should know of the samples and of layers that they do not reach.
   func notices(on choices: [LayerChoices]) -> [String] {
-    let plain = choices.filter { !$0.candidates.isEmpty && !isMeasurable($0.layer) }.map { "'\($0.layer.name)'" }
-    guard let first = plain.first else { return notices }
-    return notices + [
-      "\(plain.count == 1 ? "layer \(first) is" : "\(plain.count) layers, \(first) first, are") fitted in the norm of the weights: "
-        + "patches of more than \(Self.widestPatch) elements and groups have no norm of their inputs here"
-    ]
+    let layers = choices.filter { !$0.candidates.isEmpty }.map(\.layer)
+    func notice(_ layers: [Layer], _ text: String) -> [String] {
+      guard let first = layers.first else { return [] }
+      let subject =
+        layers.count == 1 ? "layer '\(first.name)' is" : "\(layers.count) layers, '\(first.name)' first, are"
+      return ["\(subject) fitted in the norm of \(text)"]
+    }
+    return notices
+      + notice(
+        layers.filter { !isMeasurable($0) },
+        "the weights: groups and more than \(widestPatch) input channels have no norm here")
+      + notice(
+        layers.filter { isMeasurable($0) && !hasWholePatches($0) },
+        "their input channels: the places of a kernel count alike where patches have more than \(widestPatch) elements"
+      )
   }
 
   var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
@@ -122,10 +131,13 @@ struct Calibration: Sendable {
     }
   }
 
-  /// Whether the layer's fits can be in the norm of its inputs.
+  /// Whether the layer's fits can be in a norm of its inputs.
   func isMeasurable(_ layer: Layer) -> Bool {
-    layer.refusal == nil && layer.kernelShape.dropFirst().reduce(1, *) <= Self.widestPatch && !uses(of: layer).isEmpty
+    layer.refusal == nil && layer.convolution.inputChannels <= widestPatch && !uses(of: layer).isEmpty
   }
+
+  /// Whether that is the norm of whole patches, and not of single channels.
+  func hasWholePatches(_ layer: Layer) -> Bool { layer.kernelShape.dropFirst().reduce(1, *) <= widestPatch }
 }
 
 extension Samples {

@@ -117,8 +117,10 @@ extension Calibration {
     let items =
       network.planned.enumerated().map { (index: Int?.some($0), layer: $1.layer) }
       + dense.map { (index: Int?.none, layer: $0) }
-    let places = items.filter { isMeasurable($0.layer) && uses(of: $0.layer).count == 1 }
-      .map { (item: $0, node: uses(of: $0.layer)[0]) }.sorted { $0.node < $1.node }
+    let places = items.filter {
+      isMeasurable($0.layer) && hasWholePatches($0.layer) && uses(of: $0.layer).count == 1
+    }
+    .map { (item: $0, node: uses(of: $0.layer)[0]) }.sorted { $0.node < $1.node }
     for (number, (item, node)) in places.enumerated() {
       let offset = offset(of: item.layer)
       let kernel = try item.index.map { kernels[$0] } ?? checkpoint.kernel(of: item.layer)
@@ -128,9 +130,11 @@ extension Calibration {
         of: node, kernel: kernel, original: original, changed: changed, network.weights, isCentered: offset != nil)
       progress(task, number + 1, of: places.count, item.layer.name)
       var own = network.kernels[item.layer.name] ?? kernel
-      let norm = FitNorm(secondMoment: aim.second, output: statistics[item.layer.name]?.norm.output)
       // What has no norm, inputs that are all alike say, is left as it is.
-      if let objective = try? FitObjective(kernelShape: kernel.shape, norm: norm, crossMoment: aim.cross) {
+      if let objective = try? FitObjective(
+        kernelShape: kernel.shape, secondMoment: aim.second, crossMoment: aim.cross,
+        output: statistics[item.layer.name]?.norm.output)
+      {
         if let index = item.index {
           network.set(
             index,

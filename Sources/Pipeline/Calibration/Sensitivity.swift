@@ -68,8 +68,8 @@ extension Calibration {
     return Sensitivity(
       try Self.points(choices.candidates).map { candidate in
         let changed = try weights(
-          with: candidate.approximation(of: kernel, seed: seed), of: choices.layer, insteadOf: kernel,
-          mean: statistics?.mean)
+          with: candidate.approximation(of: kernel, norm: statistics?.norm, seed: seed), of: choices.layer,
+          insteadOf: kernel, mean: statistics?.mean)
         return (candidate.outputDiscrepancy, loss(try state.outputs(changed)))
       })
   }

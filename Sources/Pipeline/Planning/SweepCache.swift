@@ -12,7 +12,7 @@ struct SweepCache: Sendable {
   private let origin: String
 
   /// Changes with everything that makes a sweep come out otherwise.
-  private static let version = 3
+  private static let version = 4
 
   /// - Throws: `Failure` where the samples or a companion cannot be read.
   init(folder: String, _ checkpoint: Checkpoint, _ request: PlanRequest) throws {

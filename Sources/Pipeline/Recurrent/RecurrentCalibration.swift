@@ -64,7 +64,7 @@ struct RecurrentCalibration: Sendable {
     }
     norm = FitNorm(
       secondMoment: second.addingToDiagonal(Self.ridge * second.trace / Double(patch)),
-      output: try? OutputNorm(moments.outputMoment))
+      output: try? ModeNorm(moments.outputMoment))
   }
 
   /// What to add to V (n x n) and U (n x d), the best linear terms can do for a tensor that lacks `error` (n, n, d); nil without linear
