@@ -8,7 +8,8 @@ import Testing
   static let models =
     [TestPath.fixture("digits.h5"), TestPath.fixture("digits.safetensors")]
     + [
-      "cifar_resnet/resnet20.onnx", "cifar_resnet/resnet20.safetensors", "mlperf_tiny/vww_96.h5",
+      "cifar_resnet/resnet20.onnx", "cifar_resnet/resnet56.onnx", "cifar_resnet/resnet20.safetensors",
+      "cifar_resnet/resnet56.safetensors", "mlperf_tiny/vww_96.h5",
       "keras3_mnist/model.keras",
     ]
     .compactMap(TestPath.shared)
@@ -22,11 +23,14 @@ import Testing
     let layers = planner.layers
     let slack = planner.sizes.slack
     var generator = SplitMix64(seed: 50)
-    for _ in 0..<40 {
-      // Few layers, or most of them.
+    for round in 0..<60 {
+      // Few layers or most of them, then the smallest forms of most of them: files that are several times smaller.
       let share = generator.nextUniform()
+      let isSmall = round >= 40
       let picks = layers.map { layer in
-        generator.nextUniform() < share ? Int(generator.next() % UInt64(layer.options.count)) : 0
+        guard generator.nextUniform() < (isSmall ? 0.9 : share) else { return 0 }
+        let order = layer.options.indices.sorted { layer.options[$0].growth < layer.options[$1].growth }
+        return order[Int(generator.next() % UInt64(isSmall ? max(1, order.count / 4) : order.count))]
       }
       let sum = zip(layers, picks).reduce(0) { $0 + $1.0.options[$1.1].growth }
       // What several layers need is there once.
