@@ -169,7 +169,7 @@ enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  var usualRate: Double { self == .adamw ? 1e-3 : 0.01 }
+  var usualRate: Double { self == .adamw ? 3e-4 : 0.01 }
 }
 
 /// `crop,flip,mix`
