@@ -90,9 +90,7 @@ extension Calibration {
     let operation = graph.nodes[node].operation
     let parts = try workers.map(Array(stride(from: 0, to: input.shape[0], by: Self.channelPiece))) { start in
       let rows = input.samples(start..<min(start + Self.channelPiece, input.shape[0])).channelRows(of: operation)
-      var sum = [Double](repeating: 0, count: rows.shape[1])
-      for i in rows.elements.indices { sum[i % sum.count] += Double(rows.elements[i]) }
-      return (rows.shape[0], sum, rows.gram(ofColumns: true).converted(to: Double.self))
+      return (rows.shape[0], rows.channelSums(1), rows.gram(ofColumns: true).converted(to: Double.self))
     }
     let positions = Double(max(1, parts.reduce(0) { $0 + $1.0 }))
     var (mean, second) = (parts[0].1, parts[0].2.elements)
