@@ -177,26 +177,25 @@ private func fit(
   var offsets: [TensorReference: Tensor<Double>] = [:]
   var kernels: [String: Tensor<Double>] = [:]
   let layers: [FittedLayer]
-  let recurrent = try calibration?.recurrentCalibration(of: checkpoint, workers: workers)
-  if let calibration, recurrent == nil, !planned.isEmpty {
+  let (samples, text) = try (planned.isEmpty ? nil : calibration)?.read(for: checkpoint, workers: workers) ?? (nil, nil)
+  if let samples {
     let names = Set(planned.map(\.layer.name))
     let dense = checkpoint.layers.filter { layer in
       layer.refusal == nil && !names.contains(layer.name) && !keep.contains { $0.matches(layer.name) }
     }
-    let result = try calibration.calibration(of: checkpoint, workers: workers)
-      .fit(planned, following: dense, seed: seed, progress: progress)
+    let result = try samples.fit(planned, following: dense, seed: seed, progress: progress)
     kernels = result.network.kernels
     (layers, outcome, offsets) = (result.network.layers, result.outcome, result.network.offsets)
   } else {
     let counter = Counter()
     layers = try workers.map(planned) { item in
       let fitted = try item.candidate.fit(
-        try checkpoint.kernel(of: item.layer), norm: recurrent?.norms[item.layer.name], seed: seed)
+        try checkpoint.kernel(of: item.layer), norm: text?.norms[item.layer.name], seed: seed)
       progress("fit", counter.next(), of: planned.count, item.layer.name)
       return fitted
     }
-    if let recurrent, let item = planned.first, let fitted = layers.first {
-      offsets = try recurrent.offsets(
+    if let text, let item = planned.first, let fitted = layers.first {
+      offsets = try text.offsets(
         of: checkpoint, error: try checkpoint.kernel(of: item.layer).subtracting(fitted.reconstruct()))
     }
   }

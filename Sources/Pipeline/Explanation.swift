@@ -112,8 +112,8 @@ public func explain(
       request.checkpoint, "layer '\(layer.name)' cannot have \(limit) parameters",
       "its dense kernel has \(kernel.count)", remedy: "expected at least 1 and fewer than that")
   }
-  let calibration = try request.calibration?.calibration(of: checkpoint, workers: workers)
-  let norm = try calibration?.statistics(of: [layer], progress: progress)[layer.name]?.norm
+  let (calibration, text) = try request.calibration?.read(for: checkpoint, workers: workers) ?? (nil, nil)
+  let norm = try text?.norms[layer.name] ?? calibration?.statistics(of: [layer], progress: progress)[layer.name]?.norm
   let counter = Counter()
   let structures = try request.structures.map(Structures.named)
   @Sendable func best(_ structure: any Structure, parameters: Int) throws -> Candidate? {

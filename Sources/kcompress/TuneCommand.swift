@@ -97,6 +97,10 @@ struct TrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Softens class probabilities; chosen by the original's outputs unless given.", valueName: "x"))
   var temperature: Double?
+  @Option(
+    help: ArgumentHelp(
+      "How much values inside the network count that it shares with the original, beside the outputs.", valueName: "x"))
+  var features = 0.0
   @Option(help: ArgumentHelp("The part of the loss that labels make.", valueName: "x")) var labelPart = 0.5
   @Option(
     help: ArgumentHelp("Where batch normalisations take means and variances from: stored or batch.", valueName: "name"))
@@ -114,7 +118,8 @@ struct TrainingOptions: ParsableArguments {
     where !(value > 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number above 0, not \(value)")
     }
-    for (value, name) in [(decay, "--decay"), (clip, "--clip")] where !(value >= 0 && value.isFinite) {
+    for (value, name) in [(decay, "--decay"), (clip, "--clip"), (features, "--features")]
+    where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number from 0, not \(value)")
     }
     guard (0...1).contains(labelPart) else {
@@ -132,6 +137,7 @@ struct TrainingOptions: ParsableArguments {
     request.decay = decay
     request.clip = clip > 0 ? clip : nil
     request.temperature = temperature
+    request.features = features
     request.labelPart = labelPart
     request.statistics = statistics
     request.augmentations = augment.names

@@ -110,9 +110,9 @@ import Testing
   /// What is known of a layer whose patches are too wide is what whole patches say about their middle.
   @Test func channelsOfWidePatchesAreMeasuredAlone() throws {
     let checkpoint = try Checkpoint.open(TestPath.fixture("digits.h5"))
-    var calibration = try CalibrationSource(
-      path: TestPath.fixture("digits.reference.npz"), preparation: SamplePreparation(maximumCount: 120)
-    ).calibration(of: checkpoint, workers: Workers(count: 2))
+    let source = CalibrationSource(
+      path: TestPath.fixture("digits.reference.npz"), preparation: SamplePreparation(maximumCount: 120))
+    var calibration = try #require(try source.read(for: checkpoint, workers: Workers(count: 2)).samples)
     let layers = checkpoint.layers.filter {
       $0.convolution.groups == 1 && $0.kernelShape.dropFirst(2).reduce(1, *) == 9 && $0.convolution.inputChannels > 1
     }
@@ -150,11 +150,11 @@ import Testing
   func aLayerAtAJunctionMakesUpForTheOtherBranch() throws {
     let checkpoint = try Checkpoint.open(try #require(TestPath.shared("cifar_resnet/resnet20.onnx")))
     let workers = Workers(count: 2)
-    let calibration = try CalibrationSource(
+    let source = CalibrationSource(
       path: try #require(TestPath.shared("cifar10/calibration.npz")),
       preparation: SamplePreparation(
-        scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 40)
-    ).calibration(of: checkpoint, workers: workers)
+        scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 40))
+    let calibration = try #require(try source.read(for: checkpoint, workers: workers).samples)
     let graph = calibration.graph
     let stem = try #require(checkpoint.layers.first { $0.name == "conv1" })
     let layer = try #require(checkpoint.layers.first { $0.name == "layer1.1.conv2" })

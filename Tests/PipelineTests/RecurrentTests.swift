@@ -174,6 +174,25 @@ private struct Desk {
     }
   }
 
+  /// With a text, structures are compared by what they do to the state; the fit that does best there is further from the tensor itself.
+  @Test func explainsWithAText() throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 5), workers: workers)
+      var request = ExplainRequest(
+        checkpoint: desk.path("a.safetensors"), layer: "bilinear", size: .ratio(4), structures: ["cp", "tucker"])
+      let plain = try explain(request, workers: workers)
+      request.calibration = CalibrationSource(path: desk.training)
+      let fitted = try explain(request, workers: workers)
+      #expect(!plain.isCalibrated && fitted.isCalibrated)
+      let outputs = fitted.candidates.map(\.outputDiscrepancy)
+      #expect(outputs.count == 2 && outputs == outputs.sorted() && outputs.allSatisfy { $0 > 0 && $0 < 1 })
+      for candidate in fitted.candidates {
+        let other = try #require(plain.candidates.first { $0.structure == candidate.structure })
+        #expect(candidate.discrepancy > other.discrepancy && candidate.outputDiscrepancy < other.discrepancy)
+      }
+    }
+  }
+
   /// A fit in the norm of the states and characters keeps more of what the model says than one in the norm of the weights.
   @Test func conversionsFitTheTextBetter() throws {
     try Desk.with { desk in

@@ -64,7 +64,7 @@ import Testing
       path: try #require(TestPath.shared("cifar10/calibration.npz")),
       preparation: SamplePreparation(
         scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 120))
-    let calibration = try source.calibration(of: checkpoint, workers: workers)
+    let calibration = try #require(try source.read(for: checkpoint, workers: workers).samples)
     let request = PlanRequest(
       checkpoint: path, budget: .init(bytes: 1_000_000), recipe: Recipe(structures: ["cp"]), calibration: source)
     let statistics = try calibration.statistics(of: checkpoint.layers, progress: .silent)

@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import ModelGraph
 import TensorCore
 import Testing
 
@@ -8,39 +9,44 @@ import Testing
 @Suite struct TrainingBatchesTests {
   private static let count = 12
 
-  private func batches(_ augmentations: Set<Augmentation>, _ shape: [Int] = [12, 3, 8, 8]) -> TrainingBatches {
+  private func batches(_ augmentations: Set<Augmentation>, _ shape: [Int] = [12, 3, 8, 8]) throws -> TrainingBatches {
     var generator = SplitMix64(seed: 1)
+    let images = StoredTensor(name: "x", Tensor<Float>(gaussian: shape, using: &generator), as: .f32)
+    let graph = ModelGraph(
+      inputs: [.init(name: "x", shape: [nil] + shape.dropFirst().map { $0 })],
+      nodes: [Node(name: "out", layer: "out", operation: .identity, inputs: ["x"])],
+      outputs: [.init(name: "out", value: "out")])
     return TrainingBatches(
-      inputs: ["x": Tensor(gaussian: shape, using: &generator)],
+      inputs: try SampleArrays([images], for: graph, SamplePreparation()), count: Self.count,
       targets: Tensor(shape: [12, 2], elements: (0..<24).map { Float($0 % 2 == ($0 / 2) % 2 ? 1 : 0) }),
       augmentations: augmentations, seed: 3)
   }
 
-  @Test func anEpochHoldsEverySampleOnce() {
-    let batches = batches([])
+  @Test func anEpochHoldsEverySampleOnce() throws {
+    let batches = try batches([])
     let orders = (0..<3).map { batches.order(epoch: $0) }
     for order in orders { #expect(order.sorted() == Array(0..<Self.count)) }
     #expect(orders[0] != orders[1] && orders[1] != orders[2])
-    let batch = batches.batch(2..<5, of: orders[0], epoch: 0)
+    let batch = try batches.batch(2..<5, of: orders[0], epoch: 0)
     #expect(batch.indices == Array(orders[0][2..<5]))
-    #expect(batch.inputs["x"]?.samples(1..<2) == batches.inputs["x"]?.samples(orders[0][3]..<orders[0][3] + 1))
+    #expect(try batch.inputs["x"]?.samples(1..<2) == batches.inputs.samples([orders[0][3]])["x"])
   }
 
-  @Test func theSeedTheEpochAndThePlaceDecide() {
-    let batches = batches([.crop, .flip, .mix])
+  @Test func theSeedTheEpochAndThePlaceDecide() throws {
+    let batches = try batches([.crop, .flip, .mix])
     let order = batches.order(epoch: 0)
-    let first = batches.batch(0..<4, of: order, epoch: 0)
-    #expect(first.inputs == batches.batch(0..<4, of: order, epoch: 0).inputs)
-    #expect(first.inputs != batches.batch(0..<4, of: order, epoch: 1).inputs)
+    let first = try batches.batch(0..<4, of: order, epoch: 0)
+    #expect(try first.inputs == batches.batch(0..<4, of: order, epoch: 0).inputs)
+    #expect(try first.inputs != batches.batch(0..<4, of: order, epoch: 1).inputs)
   }
 
   /// Every line of a moved image is a line of the image, and what came in is zero.
   @Test(arguments: [[12, 3, 8, 8], [12, 8, 8, 3]])
   func cropsMoveAndFlipsTurn(_ shape: [Int]) throws {
-    let batches = batches([.crop, .flip], shape)
+    let batches = try batches([.crop, .flip], shape)
     let order = batches.order(epoch: 0)
-    let moved = try #require(batches.batch(0..<12, of: order, epoch: 0).inputs["x"])
-    let original = try #require(batches.inputs["x"]).picked(order)
+    let moved = try #require(try batches.batch(0..<12, of: order, epoch: 0).inputs["x"])
+    let original = try #require(try batches.inputs.samples(order)["x"])
     let toFirst = shape[1] == 3 ? [0, 1, 2, 3] : [0, 3, 1, 2]
     let (a, b) = (original.permuted(toFirst), moved.permuted(toFirst))
     var kinds: Set<String> = []
@@ -69,8 +75,8 @@ import Testing
   }
 
   @Test func mixingKeepsWhatLabelsSumTo() throws {
-    let batches = batches([.mix])
-    let batch = batches.batch(0..<12, of: batches.order(epoch: 0), epoch: 0)
+    let batches = try batches([.mix])
+    let batch = try batches.batch(0..<12, of: batches.order(epoch: 0), epoch: 0)
     let targets = try #require(batch.targets)
     for sample in 0..<12 {
       #expect(abs(targets.elements[2 * sample] + targets.elements[2 * sample + 1] - 1) <= 1e-6)
@@ -112,6 +118,31 @@ import Testing
       let slope = (moved(step) - moved(-step)) / Double(2 * step)
       // The loss is a sum of single-precision logarithms of size 1; the third derivative of a logarithm at small probabilities is large.
       #expect(abs(slope - Double(gradients[0].elements[element])) <= 1e-2 * max(1, abs(slope)), "\(element)")
+    }
+  }
+
+  /// Features are quadratic, so that central differences are exact but for rounding.
+  @Test func featuresCountByTheirRelativeErrors() {
+    let (output, feature) = (tensor([3, 4], 5), tensor([3, 2, 5], 6))
+    let expected = [tensor([3, 4], 7), tensor([3, 2, 5], 8)]
+    func loss(_ factor: Double, _ feature: Tensor<Float>) -> (loss: Double, gradients: [Tensor<Float>]) {
+      TuneLoss(
+        examples: [expected[0]], labelPart: 0, temperature: 2, features: [expected[1]], featureFactor: factor)(
+          [output, feature], original: expected, targets: nil)
+    }
+    let (without, with) = (loss(0, feature), loss(2, feature))
+    let difference = feature.subtracting(expected[1])
+    let relative = 3 * difference.squaredNorm / expected[1].squaredNorm
+    #expect(abs(with.loss - without.loss - 2 * relative) <= 1e-5 * with.loss)
+    #expect(with.gradients[0] == without.gradients[0])
+    for element in feature.elements.indices {
+      func moved(_ by: Float) -> Double {
+        var elements = feature.elements
+        elements[element] += by
+        return loss(2, Tensor(shape: feature.shape, elements: elements)).loss
+      }
+      let slope = (moved(0.125) - moved(-0.125)) / 0.25
+      #expect(abs(slope - Double(with.gradients[1].elements[element])) <= 1e-4 * max(1, abs(slope)))
     }
   }
 

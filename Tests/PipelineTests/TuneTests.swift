@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Foundation
+import Inference
 import ModelGraph
 import TensorCore
 import TestSupport
@@ -50,6 +51,30 @@ import Training
       let (before, after) = (try Checkpoint.open(compressed), try Checkpoint.open(result.output))
       #expect(before.tensors.map(\.name) == after.tensors.map(\.name))
       #expect(before.tensors.map(\.shape) == after.tensors.map(\.shape))
+    }
+  }
+
+  /// Nothing but values inside the network differs between the two runs.
+  @Test func featuresBringTheInsideNearer() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      let original = try Checkpoint.open(folder + "/digits.h5")
+      let graph = try #require(try Checkpoint.open(compressed).graph)
+      let features = graph.features(sharedWith: try #require(original.graph))
+      #expect(!features.isEmpty && Set(features).isDisjoint(with: graph.outputs.map(\.value)))
+      let inputs = try Samples(file: Self.calibration, for: graph, SamplePreparation()).inputs
+      func inside(_ checkpoint: Checkpoint) throws -> [Tensor<Float>] {
+        let engine = try Engine(try #require(checkpoint.graph).showing(features)) { try checkpoint.parameter($0) }
+        return Array(try engine.run(inputs).dropFirst(graph.outputs.count))
+      }
+      let wanted = try inside(original)
+      let errors = try [0, 100.0].map { factor in
+        var request = Self.request(compressed, epochs: 6)
+        request.features = factor
+        let found = try inside(try Checkpoint.open(try tune(request, workers: Workers(count: 2)).output))
+        return zip(found, wanted).reduce(0) { $0 + $1.0.subtracting($1.1).squaredNorm / $1.1.squaredNorm }
+      }
+      #expect(errors[1] < 0.9 * errors[0], "\(errors)")
     }
   }
 

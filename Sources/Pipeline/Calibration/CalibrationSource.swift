@@ -14,8 +14,18 @@ public struct CalibrationSource: Sendable, Equatable {
     self.preparation = preparation
   }
 
-  /// - Throws: `Failure` where the checkpoint has no graph or the samples do not serve.
-  func calibration(of checkpoint: Checkpoint, workers: Workers) throws -> Calibration {
+  /// What a file tells of a network: one is nil.
+  typealias Reading = (samples: Calibration?, text: RecurrentCalibration?)
+
+  /// Reads a text for a character model, samples for any other network.
+  ///
+  /// - Throws: `Failure` where the checkpoint has no graph or the file does not serve.
+  func read(for checkpoint: Checkpoint, workers: Workers) throws -> Reading {
+    let text = try recurrentCalibration(of: checkpoint, workers: workers)
+    return (text == nil ? try calibration(of: checkpoint, workers: workers) : nil, text)
+  }
+
+  private func calibration(of checkpoint: Checkpoint, workers: Workers) throws -> Calibration {
     guard let graph = checkpoint.graph else {
       throw Failure(
         checkpoint.path, "cannot be calibrated", checkpoint.graphAbsence ?? "it has no graph",

@@ -22,7 +22,6 @@ struct OutputLoss: Sendable {
       guard output.order == 2, output.shape[1] > 1 else {
         return .values(output.elements, squaredNorm: output.elements.reduce(0) { $0 + Double($1) * Double($1) })
       }
-      let classes = output.shape[1]
       let softening = Softening(of: output)
       return .classes(softening.logarithms(output.elements), softening)
     }

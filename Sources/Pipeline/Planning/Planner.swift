@@ -38,10 +38,8 @@ public struct Planner {
         remedy: "kcompress inspect lists the layers")
     }
     let costs = try NetworkCosts(checkpoint, request)
-    let recurrent = try request.calibration?.recurrentCalibration(of: checkpoint, workers: workers)
-    let calibration =
-      recurrent == nil ? try request.calibration.map { try $0.calibration(of: checkpoint, workers: workers) } : nil
-    let choices = try LayerSweep(checkpoint, request, calibration, norms: recurrent?.norms ?? [:], workers: workers)
+    let (calibration, text) = try request.calibration?.read(for: checkpoint, workers: workers) ?? (nil, nil)
+    let choices = try LayerSweep(checkpoint, request, calibration, norms: text?.norms ?? [:], workers: workers)
       .choices(progress: progress)
     let sizes = try FileSizeModel(checkpoint) { replacements in
       try Record(replacing: replacements, in: checkpoint, architecture: request.companions.architecture)

@@ -79,19 +79,3 @@ extension Verification {
     }
   }
 }
-
-extension CalibrationSource {
-  /// What the third-order tensor of a character model sees on the text; nil where the checkpoint holds no such model.
-  ///
-  /// - Throws: `Failure` where the text does not serve.
-  func recurrentCalibration(of checkpoint: Checkpoint, workers: Workers) throws -> RecurrentCalibration? {
-    guard checkpoint.isRecurrent else { return nil }
-    let model = try RecurrentFile(checkpoint).model
-    guard model.shape.kind.bilinear == .tensor else {
-      throw Failure(
-        checkpoint.path, "cannot be calibrated", "a \(model.shape.kind.rawValue) has no third-order tensor",
-        remedy: "leave --calibration out")
-    }
-    return try RecurrentCalibration(model, text: path, workers: workers)
-  }
-}

@@ -5,7 +5,9 @@ import TensorCore
 ///
 /// What a batch holds follows from the seed, the epoch and its place in the epoch alone, so that a run can go on where it stopped.
 struct TrainingBatches: Sendable {
-  let inputs: [String: Tensor<Float>]
+  let inputs: SampleArrays
+  /// How many of them are learned from, the first ones.
+  let count: Int
   /// What labels or targets ask of the first output, samples first.
   let targets: Tensor<Float>?
   let augmentations: Set<Augmentation>
@@ -18,8 +20,6 @@ struct TrainingBatches: Sendable {
     let targets: Tensor<Float>?
   }
 
-  var count: Int { inputs.values.first?.shape.first ?? 0 }
-
   /// The samples of an epoch in their order.
   func order(epoch: Int) -> [Int] {
     var generator = SplitMix64(seed: mixed(epoch, 0))
@@ -29,19 +29,18 @@ struct TrainingBatches: Sendable {
   /// - Parameters:
   ///   - range: of the places in the epoch's order.
   ///   - order: the epoch's.
-  func batch(_ range: Range<Int>, of order: [Int], epoch: Int) -> Batch {
+  /// - Throws: `Failure` where a sample cannot be decoded.
+  func batch(_ range: Range<Int>, of order: [Int], epoch: Int) throws -> Batch {
     var generator = SplitMix64(seed: mixed(epoch, range.lowerBound + 1))
     let indices = Array(order[range])
-    guard !augmentations.isEmpty else {
-      return Batch(indices: indices, inputs: inputs.mapValues { $0.picked(indices) }, targets: targets?.picked(indices))
-    }
-    var taken = inputs.mapValues { $0.picked(indices) }
+    var taken = try inputs.samples(indices)
     var wanted = targets?.picked(indices)
+    guard !augmentations.isEmpty else { return Batch(indices: indices, inputs: taken, targets: wanted) }
     move(&taken, using: &generator)
     if augmentations.contains(.mix) {
       let partners = indices.map { _ in Int(generator.next() % UInt64(count)) }
       let parts = indices.map { _ in Float(generator.nextUniform()) }
-      var others = inputs.mapValues { $0.picked(partners) }
+      var others = try inputs.samples(partners)
       move(&others, using: &generator)
       taken = Dictionary(
         uniqueKeysWithValues: taken.map { name, tensor in

@@ -47,9 +47,17 @@ struct TuneJudge: Sendable {
 extension Engine {
   /// Runs samples piece by piece.
   func outputs(of inputs: [String: Tensor<Float>], piece: Int, workers: Workers) throws -> [Tensor<Float>] {
-    let count = inputs.values.first?.shape[0] ?? 0
+    try outputs(count: inputs.values.first?.shape[0] ?? 0, piece: piece, workers: workers) { range in
+      inputs.mapValues { $0.samples(range) }
+    }
+  }
+
+  /// Runs samples piece by piece, each made when its turn comes.
+  func outputs(
+    count: Int, piece: Int, workers: Workers, of samples: @escaping @Sendable (Range<Int>) throws -> [String: Tensor<Float>]
+  ) throws -> [Tensor<Float>] {
     let pieces = try workers.map(Array(stride(from: 0, to: count, by: piece))) { start in
-      try run(inputs.mapValues { $0.samples(start..<min(start + piece, count)) })
+      try run(try samples(start..<min(start + piece, count)))
     }
     return graph.outputs.indices.map { output in Tensor(concatenatingSamples: pieces.map { $0[output] }) }
   }

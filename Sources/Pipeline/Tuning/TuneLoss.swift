@@ -1,8 +1,8 @@
 import Foundation
 import TensorCore
 
-/// What a network that learns is told about its outputs: to be the original's (distillation: Hinton, Vinyals and Dean, 2015), to fit labels or
-/// targets, or both.
+/// What a network that learns is told: that its outputs be the original's (distillation: Hinton, Vinyals and Dean, 2015), that values inside it be
+/// (hints: Romero et al., 2015), and that the first output fit labels or targets.
 struct TuneLoss: Sendable {
   private enum Measure: Sendable {
     /// The Kullback-Leibler divergence of softened class probabilities, times the squared temperature, so that gradients keep their size.
@@ -15,21 +15,30 @@ struct TuneLoss: Sendable {
   /// What the labels' part is multiplied by, and the original's.
   private let labelFactor: Float
   private let originalFactor: Float
+  /// The mean squared norms of samples' features, which come behind the outputs, and what the mean of their relative errors is multiplied by.
+  private let featureSizes: [Float]
+  private let featureFactor: Float
 
   /// - Parameters:
   ///   - examples: outputs of the original where there is one, else of the network itself.
   ///   - labelPart: 0 for none, 1 for labels alone.
   ///   - temperature: nil takes what softens the examples.
-  init(examples: [Tensor<Float>], labelPart: Double, temperature: Double?) {
+  ///   - features: examples of the original's values inside.
+  ///   - featureFactor: how much these count.
+  init(
+    examples: [Tensor<Float>], labelPart: Double, temperature: Double?, features: [Tensor<Float>] = [],
+    featureFactor: Double = 0
+  ) {
     measures = examples.map { output in
       guard output.order == 2, output.shape[1] > 1 else {
-        let samples = max(1, output.shape.first ?? 1)
-        return .values(max(1e-12, Float(output.squaredNorm / Double(samples))))
+        return .values(output.meanSquaredNorm)
       }
       return .classes(Softening(of: output, temperature: labelPart == 1 ? 1 : temperature.map { Float($0) }))
     }
     labelFactor = Float(labelPart)
     originalFactor = Float(1 - labelPart)
+    featureSizes = features.map(\.meanSquaredNorm)
+    self.featureFactor = Float(featureFactor)
   }
 
   /// The temperature of the first output with classes.
@@ -41,6 +50,7 @@ struct TuneLoss: Sendable {
   /// The sum over the samples, and its gradients at the outputs.
   ///
   /// - Parameters:
+  ///   - outputs: features may follow the outputs, or be missing here and in `original`.
   ///   - original: the original's outputs on the same samples; nil where only targets teach.
   ///   - targets: probabilities of classes, or values, for the first output.
   func callAsFunction(
@@ -50,6 +60,16 @@ struct TuneLoss: Sendable {
     var gradients: [Tensor<Float>] = []
     for (index, output) in outputs.enumerated() {
       var gradient = [Float](repeating: 0, count: output.count)
+      guard index < measures.count else {
+        let feature = index - measures.count
+        if let expected = original?[index] {
+          loss += addSquaredError(
+            output, expected, factor: featureFactor / (featureSizes[feature] * Float(featureSizes.count)), to: &gradient
+          )
+        }
+        gradients.append(Tensor(shape: output.shape, elements: gradient))
+        continue
+      }
       switch measures[index] {
       case .classes(let softening):
         if let expected = original?[index] {
@@ -65,16 +85,24 @@ struct TuneLoss: Sendable {
       case .values(let size):
         let references = [(original?[index], originalFactor), (index == 0 ? targets : nil, labelFactor)]
         for case (let expected?, let factor) in references {
-          for i in gradient.indices {
-            let difference = output.elements[i] - expected.elements[i]
-            loss += Double(factor * difference * difference / size)
-            gradient[i] += 2 * factor * difference / size
-          }
+          loss += addSquaredError(output, expected, factor: factor / size, to: &gradient)
         }
       }
       gradients.append(Tensor(shape: output.shape, elements: gradient))
     }
     return (loss, gradients)
+  }
+
+  private func addSquaredError(
+    _ output: Tensor<Float>, _ expected: Tensor<Float>, factor: Float, to gradient: inout [Float]
+  ) -> Double {
+    var sum = 0.0
+    for i in gradient.indices {
+      let difference = output.elements[i] - expected.elements[i]
+      sum += Double(difference * difference)
+      gradient[i] += 2 * factor * difference
+    }
+    return Double(factor) * sum
   }
 
   /// sum p (log p - log q), whose gradient at the logits is (q - p) / T.
@@ -92,4 +120,9 @@ struct TuneLoss: Sendable {
     }
     return Double(factor) * loss
   }
+}
+
+extension Tensor where Scalar == Float {
+  /// Of a sample; above 0.
+  fileprivate var meanSquaredNorm: Float { max(1e-12, Float(squaredNorm / Double(Swift.max(1, shape.first ?? 1)))) }
 }

@@ -26,10 +26,9 @@ public struct TuneMemory: Sendable {
     let slices = (min(request.batch, tuning.batches.count) + Tuning.slice - 1) / Tuning.slice
     let hands = min(tuning.workers.count, slices)
     let slice = min(Tuning.slice, request.batch)
-    let shapes = tuning.batches.inputs.mapValues { [slice] + $0.shape.dropFirst() }
-    let samples = [tuning.batches.inputs, tuning.judge.inputs, tuning.judge.test?.inputs ?? [:]].reduce(0) {
-      $0 + bytes($1)
-    }
+    let shapes = tuning.judge.inputs.mapValues { [slice] + $0.shape.dropFirst() }
+    let samples =
+      tuning.batches.inputs.byteCount + bytes(tuning.judge.inputs) + bytes(tuning.judge.test?.inputs ?? [:])
     var items = [
       Item(name: "program", bytes: Self.program),
       Item(name: "samples", bytes: samples),

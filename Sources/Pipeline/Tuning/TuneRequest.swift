@@ -68,6 +68,8 @@ public struct TuneRequest: Sendable {
   public var labelPart = 0.5
   /// Nil takes what softens the original's outputs.
   public var temperature: Double?
+  /// How much the mean relative squared error of values inside the network counts, beside the loss of the outputs.
+  public var features = 0.0
   public var optimizer = Optimizer.Rule.adamW
   public var rate = 1e-3
   public var schedule = TuneSchedule.onecycle
@@ -97,7 +99,8 @@ public struct TuneRequest: Sendable {
     [
       "method": .string(method.rawValue), "epochs": .integer(epochs), "batch": .integer(batch),
       "labels": .bool(usesLabels), "label_part": .real(labelPart), "temperature": .optional(temperature, JSON.real),
-      "optimizer": .string("\(optimizer)"), "rate": .real(rate), "schedule": .string(schedule.rawValue),
+      "features": .real(features), "optimizer": .string("\(optimizer)"), "rate": .real(rate),
+      "schedule": .string(schedule.rawValue),
       "decay": .real(decay), "clip": .optional(clip, JSON.real), "statistics": .string(statistics.rawValue),
       "augment": .strings(augmentations.map(\.rawValue).sorted()), "held_out": .real(heldOut),
       "patience": .optional(patience, JSON.integer), "ranks": .array(ranks.map(\.json)), "draw": .string(draw.rawValue),

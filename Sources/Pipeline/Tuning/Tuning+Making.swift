@@ -15,22 +15,28 @@ extension Tuning {
     workers: Workers
   ) throws {
     let graph = try checkpoint.trainableGraph
-    let samples = try Samples(file: request.data, for: graph, request.preparation)
-    for (name, tensor) in samples.inputs where !tensor.isFinite {
+    let samples = try SampleFile(request.data, for: graph, request.preparation)
+    if let name = try samples.inputs.firstNotFinite {
       throw Failure(request.data, "cannot be learned from", "input '\(name)' holds NaN or infinite values")
     }
     self.request = request
     self.graph = graph
     self.workers = workers
-    backpropagation = Backpropagation(graph, trained: weights.trained, statistics: request.statistics)
-    teacher = try original.map { original in
+    let teacherGraph = try original.map { original in
       guard let own = original.graph else {
         throw Failure(
           original.path, "cannot teach", original.graphAbsence ?? "it has no graph",
           remedy: "give an ONNX export of it with --graph")
       }
-      return try Engine(own) { try original.parameter($0) }
+      return own
     }
+    let features = request.features > 0 ? teacherGraph.map { graph.features(sharedWith: $0) } ?? [] : []
+    backpropagation = Backpropagation(
+      graph.showing(features), trained: weights.trained, statistics: request.statistics)
+    let teacher = try original.flatMap { original in
+      try teacherGraph.map { own in try Engine(own.showing(features)) { try original.parameter($0) } }
+    }
+    self.teacher = teacher
     let count = samples.count
     let held = min(count - 1, max(1, Int((Double(count) * request.heldOut).rounded())))
     let learned = count - held
@@ -38,11 +44,16 @@ extension Tuning {
       throw Failure(
         request.data, "cannot be learned from", "it gives \(count) samples", remedy: "give a few hundred at least")
     }
-    let heldInputs = samples.inputs.mapValues { $0.samples(learned..<count) }
+    let heldInputs = try samples.inputs.samples(learned..<count)
     let piece = graph.fixedBatch ?? Self.slice
     let student = try Engine(graph) { try weights[$0] }
     let studentOutputs = try student.outputs(of: heldInputs, piece: piece, workers: workers)
-    let expected = try teacher?.outputs(of: heldInputs, piece: piece, workers: workers)
+    let expected = try original.flatMap { original in
+      try teacherGraph.map { own in
+        try Engine(own) { try original.parameter($0) }.outputs(of: heldInputs, piece: piece, workers: workers)
+      }
+    }
+    let examples = try features.isEmpty ? nil : teacher?.run(heldInputs.mapValues { $0.samples(0..<min(held, piece)) })
     for (index, output) in studentOutputs.enumerated() {
       guard output.shape.first == held,
         expected.map({ $0.indices.contains(index) && $0[index].shape == output.shape }) ?? true
@@ -66,13 +77,14 @@ extension Tuning {
     }
     let labelPart = teacher == nil ? 1 : targets == nil ? 0 : request.labelPart
     loss = TuneLoss(
-      examples: expected ?? studentOutputs, labelPart: labelPart, temperature: request.temperature)
+      examples: expected ?? studentOutputs, labelPart: labelPart, temperature: request.temperature,
+      features: Array((examples ?? []).dropFirst(graph.outputs.count)), featureFactor: request.features)
     batches = TrainingBatches(
-      inputs: samples.inputs.mapValues { $0.samples(0..<learned) }, targets: targets?.samples(0..<learned),
+      inputs: samples.inputs, count: learned, targets: targets?.samples(0..<learned),
       augmentations: request.augmentations, seed: request.seed)
     teacherOutputs =
-      request.augmentations.isEmpty
-      ? try teacher?.outputs(of: batches.inputs, piece: piece, workers: workers) : nil
+      request.augmentations.isEmpty && features.isEmpty
+      ? try teacher?.outputs(count: learned, piece: piece, workers: workers) { try samples.inputs.samples($0) } : nil
     judge = TuneJudge(
       graph: graph, inputs: heldInputs, expected: expected, targets: targets?.samples(learned..<count), loss: loss,
       test: try request.test.map { try Samples(file: $0, for: graph, request.preparation.withoutLimit) },
@@ -109,7 +121,7 @@ extension Checkpoint {
   }
 }
 
-extension Samples {
+extension SampleFile {
   /// What labels or targets ask of an output.
   ///
   /// - Parameter output: of some samples; tells the classes.
@@ -118,14 +130,14 @@ extension Samples {
     if let labels {
       guard output.order == 2, output.shape[1] > 1 else {
         throw Failure(
-          source, "has labels", "the network's output \(output.shape) has no classes", remedy: "leave --labels out")
+          path, "has labels", "the network's output \(output.shape) has no classes", remedy: "leave --labels out")
       }
       let classes = output.shape[1]
       var elements = [Float](repeating: 0, count: labels.count * classes)
       for (sample, label) in labels.enumerated() {
         guard label < classes else {
           throw Failure(
-            source, "array 'labels' holds \(label)", "the network has \(classes) classes",
+            path, "array 'labels' holds \(label)", "the network has \(classes) classes",
             remedy: "expected class indices from 0 to \(classes - 1)")
         }
         elements[sample * classes + label] = 1
@@ -133,12 +145,12 @@ extension Samples {
       return Tensor(shape: [labels.count, classes], elements: elements)
     }
     guard let targets else {
-      throw Failure(source, "has no labels", "it holds neither 'labels' nor 'targets'", remedy: "leave --labels out")
+      throw Failure(path, "has no labels", "it holds neither 'labels' nor 'targets'", remedy: "leave --labels out")
     }
     let shape = [count] + output.shape.dropFirst()
     guard targets.count == shape.reduce(1, *) else {
       throw Failure(
-        source, "array 'targets' does not fit", "its shape is \(targets.shape), the network gives \(shape)")
+        path, "array 'targets' does not fit", "its shape is \(targets.shape), the network gives \(shape)")
     }
     return targets.reshaped(shape)
   }

@@ -17,7 +17,7 @@ struct Tuning: Sendable {
   /// Nil where labels or targets teach alone.
   let teacher: Engine?
   let batches: TrainingBatches
-  /// The original's outputs on the samples as they are, where none is changed.
+  /// The original's outputs on the samples as they are, where none is changed and no features are asked for.
   let teacherOutputs: [Tensor<Float>]?
   let loss: TuneLoss
   let judge: TuneJudge
@@ -81,7 +81,7 @@ struct Tuning: Sendable {
     let share = 1 / Float(max(1, range.count))
     let parts = try workers.map(starts) { start in
       let own = start..<min(start + Self.slice, range.upperBound)
-      return try part(of: batches.batch(own, of: order, epoch: epoch), share: share, weights)
+      return try part(of: try batches.batch(own, of: order, epoch: epoch), share: share, weights)
     }
     return parts.dropFirst().reduce(into: parts.first ?? Part()) { sum, part in
       sum.loss += part.loss
