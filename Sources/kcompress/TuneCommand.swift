@@ -105,7 +105,7 @@ struct TrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Where batch normalisations take means and variances from: stored or batch.", valueName: "name"))
   var statistics = Backpropagation.Statistics.stored
-  @Option(help: ArgumentHelp("Change images: crop, flip, mix, separated by commas.", valueName: "list"))
+  @Option(help: ArgumentHelp("Change images: crop, flip, mix, cutmix, separated by commas.", valueName: "list"))
   var augment = AugmentationList()
   @Option(help: ArgumentHelp("The part of the samples that judges.", valueName: "x")) var heldOut = 0.1
   @Option(help: "End after so many epochs without progress.") var patience: Int?
@@ -178,7 +178,7 @@ enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
   var usualRate: Double { self == .adamw ? 3e-4 : 0.01 }
 }
 
-/// `crop,flip,mix`
+/// `crop,flip,cutmix`
 struct AugmentationList: ExpressibleByArgument {
   var names: Set<Augmentation> = []
 

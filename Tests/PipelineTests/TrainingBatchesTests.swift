@@ -74,6 +74,42 @@ import Testing
     #expect(kinds.count > 3)
   }
 
+  /// Every position is the image's own or that of one other image, in all channels, and labels count the positions.
+  @Test(arguments: [[12, 3, 8, 8], [12, 8, 8, 3]])
+  func cutmixPutsRectanglesOntoImages(_ shape: [Int]) throws {
+    let batches = try batches([.cutmix], shape)
+    let order = batches.order(epoch: 0)
+    let batch = try batches.batch(0..<12, of: order, epoch: 0)
+    let toFirst = shape[1] == 3 ? [0, 1, 2, 3] : [0, 3, 1, 2]
+    let cut = try #require(batch.inputs["x"]).permuted(toFirst)
+    let all = try #require(try batches.inputs.samples(0..<12)["x"]).permuted(toFirst)
+    let targets = try #require(batch.targets)
+    let own = try #require(batches.targets).picked(order)
+    var areas: Set<Int> = []
+    for image in 0..<12 {
+      func isFrom(_ other: Int, _ row: Int, _ column: Int) -> Bool {
+        (0..<3).allSatisfy { cut[[image, $0, row, column]] == all[[other, $0, row, column]] }
+      }
+      let positions = (0..<64).map { ($0 / 8, $0 % 8) }
+      let foreign = positions.filter { !isFrom(order[image], $0.0, $0.1) }
+      areas.insert(foreign.count)
+      let rows = Set(foreign.map(\.0)).count
+      #expect(foreign.count == rows * Set(foreign.map(\.1)).count)
+      let partners = (0..<12).filter { other in foreign.allSatisfy { isFrom(other, $0.0, $0.1) } }
+      #expect(!partners.isEmpty)
+      let part = Float(64 - foreign.count) / 64
+      #expect(
+        partners.contains { partner in
+          let others = batches.targets?.picked([partner]).elements ?? []
+          return (0..<2).allSatisfy { label in
+            let wanted = part * own.elements[2 * image + label] + (1 - part) * others[label]
+            return abs(targets.elements[2 * image + label] - wanted) <= 1e-6
+          }
+        })
+    }
+    #expect(areas.count > 3)
+  }
+
   @Test func mixingKeepsWhatLabelsSumTo() throws {
     let batches = try batches([.mix])
     let batch = try batches.batch(0..<12, of: batches.order(epoch: 0), epoch: 0)

@@ -37,18 +37,36 @@ struct TrainingBatches: Sendable {
     var wanted = targets?.picked(indices)
     guard !augmentations.isEmpty else { return Batch(indices: indices, inputs: taken, targets: wanted) }
     move(&taken, using: &generator)
-    if augmentations.contains(.mix) {
+    for way in [Augmentation.mix, .cutmix] where augmentations.contains(way) {
       let partners = indices.map { _ in Int(generator.next() % UInt64(count)) }
-      let parts = indices.map { _ in Float(generator.nextUniform()) }
       var others = try inputs.samples(partners)
       move(&others, using: &generator)
-      taken = Dictionary(
-        uniqueKeysWithValues: taken.map { name, tensor in
-          (name, others[name].map { tensor.mixed(with: $0, parts) } ?? tensor)
-        })
+      let parts: [Float]
+      if way == .mix {
+        parts = indices.map { _ in Float(generator.nextUniform()) }
+        taken = taken.merging(others) { $0.mixed(with: $1, parts) }
+      } else {
+        parts = paste(others, onto: &taken, samples: indices.count, using: &generator)
+      }
       wanted = wanted.map { own in targets.map { own.mixed(with: $0.picked(partners), parts) } ?? own }
     }
     return Batch(indices: indices, inputs: taken, targets: wanted)
+  }
+
+  /// Puts a rectangle of other images onto each; of several inputs in the same place.
+  ///
+  /// - Returns: the part of each sample that stays.
+  private func paste(
+    _ others: [String: Tensor<Float>], onto images: inout [String: Tensor<Float>], samples: Int,
+    using generator: inout SplitMix64
+  ) -> [Float] {
+    let patches = (0..<samples).map { _ in ImageBatch.Patch(using: &generator) }
+    var parts = [Float](repeating: 1, count: samples)
+    for name in images.keys.sorted() {
+      guard let own = images[name], let other = others[name], let batch = ImageBatch(own.shape) else { continue }
+      (images[name], parts) = batch.pasted(patches, of: other, onto: own)
+    }
+    return parts
   }
 
   private func mixed(_ epoch: Int, _ place: Int) -> UInt64 {
@@ -61,49 +79,6 @@ struct TrainingBatches: Sendable {
       inputs[name] = images.moved(
         tensor, crops: augmentations.contains(.crop), flips: augmentations.contains(.flip), using: &generator)
     }
-  }
-}
-
-/// Where a batch of images has its lines and columns.
-struct ImageBatch {
-  /// Images, then what is before the lines in one image.
-  private let planes: Int
-  private let height: Int
-  private let width: Int
-  /// Numbers of one position that lie together.
-  private let inner: Int
-  private let planesPerImage: Int
-
-  /// Nil for what has no 4 axes. Channels are the last axis where that is the shorter one.
-  init?(_ shape: [Int]) {
-    guard shape.count == 4 else { return nil }
-    let isLast = shape[3] < shape[1]
-    planesPerImage = isLast ? 1 : shape[1]
-    (height, width, inner) = isLast ? (shape[1], shape[2], shape[3]) : (shape[2], shape[3], 1)
-    planes = shape[0] * planesPerImage
-  }
-
-  func moved(
-    _ images: Tensor<Float>, crops: Bool, flips: Bool, using generator: inout SplitMix64
-  ) -> Tensor<Float> {
-    let reach = (max(1, height / 8), max(1, width / 8))
-    var result = [Float](repeating: 0, count: images.count)
-    func shift(_ reach: Int) -> Int { crops ? Int(generator.next() % UInt64(2 * reach + 1)) - reach : 0 }
-    for image in 0..<planes / planesPerImage {
-      let (down, right) = (shift(reach.0), shift(reach.1))
-      let isTurned = flips && generator.next() & 1 == 1
-      for plane in image * planesPerImage..<(image + 1) * planesPerImage {
-        let start = plane * height * width * inner
-        for row in max(0, -down)..<min(height, height - down) {
-          for column in max(0, -right)..<min(width, width - right) {
-            let source = start + ((row + down) * width + column + right) * inner
-            let to = start + (row * width + (isTurned ? width - 1 - column : column)) * inner
-            for i in 0..<inner { result[to + i] = images.elements[source + i] }
-          }
-        }
-      }
-    }
-    return Tensor(shape: images.shape, elements: result)
   }
 }
 

@@ -54,7 +54,8 @@ extension Engine {
 
   /// Runs samples piece by piece, each made when its turn comes.
   func outputs(
-    count: Int, piece: Int, workers: Workers, of samples: @escaping @Sendable (Range<Int>) throws -> [String: Tensor<Float>]
+    count: Int, piece: Int, workers: Workers,
+    of samples: @escaping @Sendable (Range<Int>) throws -> [String: Tensor<Float>]
   ) throws -> [Tensor<Float>] {
     let pieces = try workers.map(Array(stride(from: 0, to: count, by: piece))) { start in
       try run(try samples(start..<min(start + piece, count)))

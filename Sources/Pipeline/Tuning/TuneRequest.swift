@@ -23,6 +23,8 @@ public enum Augmentation: String, Sendable, CaseIterable {
   case flip
   /// Two of them added in random parts (Zhang et al., 2018).
   case mix
+  /// A rectangle of another one put onto each (CutMix: Yun et al., 2019).
+  case cutmix
 }
 
 /// How the length of the steps changes.

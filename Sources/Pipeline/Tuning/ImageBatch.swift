@@ -1,0 +1,84 @@
+import Basics
+import TensorCore
+
+/// Where a batch of images has its lines and columns.
+struct ImageBatch {
+  /// Images, then what is before the lines in one image.
+  private let planes: Int
+  private let height: Int
+  private let width: Int
+  /// Numbers of one position that lie together.
+  private let inner: Int
+  private let planesPerImage: Int
+
+  /// Nil for what has no 4 axes. Channels are the last axis where that is the shorter one.
+  init?(_ shape: [Int]) {
+    guard shape.count == 4 else { return nil }
+    let isLast = shape[3] < shape[1]
+    planesPerImage = isLast ? 1 : shape[1]
+    (height, width, inner) = isLast ? (shape[1], shape[2], shape[3]) : (shape[2], shape[3], 1)
+    planes = shape[0] * planesPerImage
+  }
+
+  /// A rectangle in parts of an image's height and width, whose area is uniform but for what sticks out (CutMix: Yun et al., 2019, section 3.1).
+  struct Patch {
+    let center: (row: Double, column: Double)
+    let side: Double
+
+    init(using generator: inout SplitMix64) {
+      center = (generator.nextUniform(), generator.nextUniform())
+      side = generator.nextUniform().squareRoot()
+    }
+
+    /// The lines or columns that it covers of so many.
+    fileprivate func range(around center: Double, of extent: Int) -> Range<Int> {
+      let ends = [center - side / 2, center + side / 2].map {
+        max(0, min(extent, Int(($0 * Double(extent)).rounded())))
+      }
+      return ends[0]..<ends[1]
+    }
+  }
+
+  /// - Returns: the images, each with its patch of the other one in the same place, and the part of it that is its own.
+  func pasted(_ patches: [Patch], of others: Tensor<Float>, onto images: Tensor<Float>) -> (Tensor<Float>, [Float]) {
+    var result = images.elements
+    var parts: [Float] = []
+    for (image, patch) in patches.enumerated() {
+      let rows = patch.range(around: patch.center.row, of: height)
+      let columns = patch.range(around: patch.center.column, of: width)
+      for plane in image * planesPerImage..<(image + 1) * planesPerImage {
+        for row in rows {
+          let line = (plane * height + row) * width
+          for i in (line + columns.lowerBound) * inner..<(line + columns.upperBound) * inner {
+            result[i] = others.elements[i]
+          }
+        }
+      }
+      parts.append(1 - Float(rows.count * columns.count) / Float(height * width))
+    }
+    return (Tensor(shape: images.shape, elements: result), parts)
+  }
+
+  func moved(
+    _ images: Tensor<Float>, crops: Bool, flips: Bool, using generator: inout SplitMix64
+  ) -> Tensor<Float> {
+    let reach = (max(1, height / 8), max(1, width / 8))
+    var result = [Float](repeating: 0, count: images.count)
+    func shift(_ reach: Int) -> Int { crops ? Int(generator.next() % UInt64(2 * reach + 1)) - reach : 0 }
+    for image in 0..<planes / planesPerImage {
+      let (down, right) = (shift(reach.0), shift(reach.1))
+      let isTurned = flips && generator.next() & 1 == 1
+      for plane in image * planesPerImage..<(image + 1) * planesPerImage {
+        let start = plane * height * width * inner
+        for row in max(0, -down)..<min(height, height - down) {
+          for column in max(0, -right)..<min(width, width - right) {
+            let source = start + ((row + down) * width + column + right) * inner
+            let to = start + (row * width + (isTurned ? width - 1 - column : column)) * inner
+            for i in 0..<inner { result[to + i] = images.elements[source + i] }
+          }
+        }
+      }
+    }
+    return Tensor(shape: images.shape, elements: result)
+  }
+}
