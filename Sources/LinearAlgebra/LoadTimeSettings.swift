@@ -21,7 +21,10 @@ public enum LoadTimeSettings {
   public static func apply(sharesFreedMemory: Bool = false) {
     let environment = ProcessInfo.processInfo.environment
     var wanted = wanted
-    if sharesFreedMemory { wanted["MALLOC_ARENA_MAX"] = "1" }
+    if sharesFreedMemory {
+      wanted["MALLOC_ARENA_MAX"] = "1"
+      wanted["MALLOC_TRIM_THRESHOLD_"] = "268435456"
+    }
     let missing = wanted.filter { environment[$0.key] == nil }
     guard !missing.isEmpty else { return }
     for (name, value) in missing { unsafe setenv(name, value, 1) }

@@ -19,8 +19,10 @@ struct ActivationAdjoint: Adjoint {
     var target = result.mutableSpan
     let source = values.elements.span
     switch activation {
-    // The one that most networks have, without a call for each element.
-    case .relu(0, 0, nil): for i in target.indices { target[i] = source[i] > 0 ? target[i] : 0 }
+    // The one that most networks have: without a call for each element, or a branch, which nobody could foresee.
+    case .relu(0, 0, nil):
+      precondition(source.count == target.count)
+      for i in target.indices { target[i] *= source[i] > 0 ? 1 : 0 }
     default: for i in target.indices { target[i] *= activation.slope(source[i]) }
     }
     return AdjointResult(operands: [Tensor(shape: pass.gradient.shape, elements: result)])
