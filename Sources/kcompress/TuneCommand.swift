@@ -107,11 +107,19 @@ struct TrainingOptions: ParsableArguments {
   var statistics = Backpropagation.Statistics.stored
   @Option(help: ArgumentHelp("Change images: crop, flip, mix, cutmix, separated by commas.", valueName: "list"))
   var augment = AugmentationList()
+  @Option(
+    help: ArgumentHelp(
+      "Change images in so many ways, taken in turn; the original then looks at each once. New ones in every epoch unless given.",
+      valueName: "n"))
+  var views: Int?
   @Option(help: ArgumentHelp("The part of the samples that judges.", valueName: "x")) var heldOut = 0.1
   @Option(help: "End after so many epochs without progress.") var patience: Int?
 
   func validate() throws {
-    for (value, name) in [(epochs, "--epochs"), (batch, "--batch"), (patience ?? 1, "--patience")] where value < 1 {
+    for (value, name) in [
+      (epochs, "--epochs"), (batch, "--batch"), (patience ?? 1, "--patience"), (views ?? 1, "--views"),
+    ]
+    where value < 1 {
       throw ValidationError("\(name) must be at least 1, not \(value)")
     }
     for (value, name) in [(rate ?? 1, "--rate"), (temperature ?? 1, "--temperature")]
@@ -141,6 +149,7 @@ struct TrainingOptions: ParsableArguments {
     request.labelPart = labelPart
     request.statistics = statistics
     request.augmentations = augment.names
+    request.views = views
     request.heldOut = heldOut
     request.patience = patience
   }

@@ -9,7 +9,9 @@ import Testing
 @Suite struct TrainingBatchesTests {
   private static let count = 12
 
-  private func batches(_ augmentations: Set<Augmentation>, _ shape: [Int] = [12, 3, 8, 8]) throws -> TrainingBatches {
+  private func batches(
+    _ augmentations: Set<Augmentation>, _ shape: [Int] = [12, 3, 8, 8], views: Int? = nil
+  ) throws -> TrainingBatches {
     var generator = SplitMix64(seed: 1)
     let images = StoredTensor(name: "x", Tensor<Float>(gaussian: shape, using: &generator), as: .f32)
     let graph = ModelGraph(
@@ -19,7 +21,7 @@ import Testing
     return TrainingBatches(
       inputs: try SampleArrays([images], for: graph, SamplePreparation()), count: Self.count,
       targets: Tensor(shape: [12, 2], elements: (0..<24).map { Float($0 % 2 == ($0 / 2) % 2 ? 1 : 0) }),
-      augmentations: augmentations, seed: 3)
+      augmentations: augmentations, views: views, seed: 3)
   }
 
   @Test func anEpochHoldsEverySampleOnce() throws {
@@ -27,17 +29,24 @@ import Testing
     let orders = (0..<3).map { batches.order(epoch: $0) }
     for order in orders { #expect(order.sorted() == Array(0..<Self.count)) }
     #expect(orders[0] != orders[1] && orders[1] != orders[2])
-    let batch = try batches.batch(2..<5, of: orders[0], epoch: 0)
+    let batch = try batches.batch(Array(orders[0][2..<5]), view: 0)
     #expect(batch.indices == Array(orders[0][2..<5]))
     #expect(try batch.inputs["x"]?.samples(1..<2) == batches.inputs.samples([orders[0][3]])["x"])
   }
 
-  @Test func theSeedTheEpochAndThePlaceDecide() throws {
-    let batches = try batches([.crop, .flip, .mix])
-    let order = batches.order(epoch: 0)
-    let first = try batches.batch(0..<4, of: order, epoch: 0)
-    #expect(try first.inputs == batches.batch(0..<4, of: order, epoch: 0).inputs)
-    #expect(try first.inputs != batches.batch(0..<4, of: order, epoch: 1).inputs)
+  /// A sample looks the same in whatever company, in one view.
+  @Test func theSeedTheViewAndTheSampleDecide() throws {
+    let batches = try batches([.crop, .flip, .mix, .cutmix])
+    let first = try #require(try batches.batch([3, 1, 4, 5], view: 0).inputs["x"])
+    #expect(try first.samples(1..<3) == batches.batch([1, 4], view: 0).inputs["x"])
+    #expect(try first != batches.batch([3, 1, 4, 5], view: 1).inputs["x"])
+  }
+
+  @Test func viewsComeAgain() throws {
+    #expect(try (0..<5).map(batches([.flip], views: 2).view) == [0, 1, 0, 1, 0])
+    #expect(try (0..<3).map(batches([.flip]).view) == [0, 1, 2])
+    #expect(try (0..<3).map(batches([]).view) == [0, 0, 0])
+    #expect(try batches([.flip], views: 2).repeats && batches([]).repeats && !batches([.flip]).repeats)
   }
 
   /// Every line of a moved image is a line of the image, and what came in is zero.
@@ -45,7 +54,7 @@ import Testing
   func cropsMoveAndFlipsTurn(_ shape: [Int]) throws {
     let batches = try batches([.crop, .flip], shape)
     let order = batches.order(epoch: 0)
-    let moved = try #require(try batches.batch(0..<12, of: order, epoch: 0).inputs["x"])
+    let moved = try #require(try batches.batch(order, view: 0).inputs["x"])
     let original = try #require(try batches.inputs.samples(order)["x"])
     let toFirst = shape[1] == 3 ? [0, 1, 2, 3] : [0, 3, 1, 2]
     let (a, b) = (original.permuted(toFirst), moved.permuted(toFirst))
@@ -79,7 +88,7 @@ import Testing
   func cutmixPutsRectanglesOntoImages(_ shape: [Int]) throws {
     let batches = try batches([.cutmix], shape)
     let order = batches.order(epoch: 0)
-    let batch = try batches.batch(0..<12, of: order, epoch: 0)
+    let batch = try batches.batch(order, view: 0)
     let toFirst = shape[1] == 3 ? [0, 1, 2, 3] : [0, 3, 1, 2]
     let cut = try #require(batch.inputs["x"]).permuted(toFirst)
     let all = try #require(try batches.inputs.samples(0..<12)["x"]).permuted(toFirst)
@@ -112,7 +121,7 @@ import Testing
 
   @Test func mixingKeepsWhatLabelsSumTo() throws {
     let batches = try batches([.mix])
-    let batch = try batches.batch(0..<12, of: batches.order(epoch: 0), epoch: 0)
+    let batch = try batches.batch(batches.order(epoch: 0), view: 0)
     let targets = try #require(batch.targets)
     for sample in 0..<12 {
       #expect(abs(targets.elements[2 * sample] + targets.elements[2 * sample + 1] - 1) <= 1e-6)

@@ -78,6 +78,25 @@ import Training
     }
   }
 
+  /// What the original said of a view the first time is what it would say again: but for rounding, nothing depends on asking it once.
+  @Test func askingOnceTeachesTheSame() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed, epochs: 3)
+      request.augmentations = [.crop, .flip]
+      let always = try tune(request, workers: Workers(count: 2))
+      request.views = 3
+      let once = try tune(request, workers: Workers(count: 2))
+      for (a, b) in zip(always.epochs, once.epochs) {
+        #expect(abs(a.heldOutLoss - b.heldOutLoss) <= 1e-3 * a.heldOutLoss)
+      }
+      #expect(once.memory.items.contains { $0.name == "original's outputs" && $0.bytes > 0 })
+      request.views = 1
+      let same = try tune(request, workers: Workers(count: 2))
+      #expect(same.epochs[1].loss == once.epochs[1].loss && same.epochs[2].loss != once.epochs[2].loss)
+    }
+  }
+
   @Test func threadsDoNotChangeTheWeights() throws {
     try withTemporaryFolder { folder in
       let compressed = try Self.compressed(in: folder)
@@ -100,6 +119,7 @@ import Training
       var request = Self.request(compressed, epochs: 4)
       request.method = method
       request.augmentations = [.crop, .flip]
+      request.views = method == .full ? 3 : nil
       let checkpoint = try Checkpoint.open(compressed)
       let original = try Checkpoint.open(folder + "/digits.h5")
       let weights = try TrainedWeights(

@@ -3,8 +3,6 @@ import TensorCore
 
 /// Where a batch of images has its lines and columns.
 struct ImageBatch {
-  /// Images, then what is before the lines in one image.
-  private let planes: Int
   private let height: Int
   private let width: Int
   /// Numbers of one position that lie together.
@@ -17,7 +15,6 @@ struct ImageBatch {
     let isLast = shape[3] < shape[1]
     planesPerImage = isLast ? 1 : shape[1]
     (height, width, inner) = isLast ? (shape[1], shape[2], shape[3]) : (shape[2], shape[3], 1)
-    planes = shape[0] * planesPerImage
   }
 
   /// A rectangle in parts of an image's height and width, whose area is uniform but for what sticks out (CutMix: Yun et al., 2019, section 3.1).
@@ -59,15 +56,16 @@ struct ImageBatch {
     return (Tensor(shape: images.shape, elements: result), parts)
   }
 
+  /// - Parameter generators: one for each image.
   func moved(
-    _ images: Tensor<Float>, crops: Bool, flips: Bool, using generator: inout SplitMix64
+    _ images: Tensor<Float>, crops: Bool, flips: Bool, using generators: inout [SplitMix64]
   ) -> Tensor<Float> {
     let reach = (max(1, height / 8), max(1, width / 8))
     var result = [Float](repeating: 0, count: images.count)
-    func shift(_ reach: Int) -> Int { crops ? Int(generator.next() % UInt64(2 * reach + 1)) - reach : 0 }
-    for image in 0..<planes / planesPerImage {
+    for image in generators.indices {
+      func shift(_ reach: Int) -> Int { crops ? Int(generators[image].next() % UInt64(2 * reach + 1)) - reach : 0 }
       let (down, right) = (shift(reach.0), shift(reach.1))
-      let isTurned = flips && generator.next() & 1 == 1
+      let isTurned = flips && generators[image].next() & 1 == 1
       for plane in image * planesPerImage..<(image + 1) * planesPerImage {
         let start = plane * height * width * inner
         for row in max(0, -down)..<min(height, height - down) {

@@ -3,7 +3,7 @@ import TensorCore
 
 /// The samples that are learned from, mixed anew for every epoch.
 ///
-/// What a batch holds follows from the seed, the epoch and its place in the epoch alone, so that a run can go on where it stopped.
+/// What is done to a sample follows from the seed, its number and the view alone, so that a run can go on where it stopped.
 struct TrainingBatches: Sendable {
   let inputs: SampleArrays
   /// How many of them are learned from, the first ones.
@@ -11,6 +11,8 @@ struct TrainingBatches: Sendable {
   /// What labels or targets ask of the first output, samples first.
   let targets: Tensor<Float>?
   let augmentations: Set<Augmentation>
+  /// Views of the samples that epochs take in turn; nil gives each epoch its own.
+  let views: Int?
   let seed: UInt64
 
   struct Batch: Sendable {
@@ -22,31 +24,33 @@ struct TrainingBatches: Sendable {
 
   /// The samples of an epoch in their order.
   func order(epoch: Int) -> [Int] {
-    var generator = SplitMix64(seed: mixed(epoch, 0))
+    var generator = generator(epoch, 0)
     return generator.permutation(of: count)
   }
 
-  /// - Parameters:
-  ///   - range: of the places in the epoch's order.
-  ///   - order: the epoch's.
+  /// The way in which an epoch sees its samples.
+  func view(epoch: Int) -> Int { augmentations.isEmpty ? 0 : views.map { epoch % $0 } ?? epoch }
+
+  /// Whether views come again.
+  var repeats: Bool { augmentations.isEmpty || views != nil }
+
   /// - Throws: `Failure` where a sample cannot be decoded.
-  func batch(_ range: Range<Int>, of order: [Int], epoch: Int) throws -> Batch {
-    var generator = SplitMix64(seed: mixed(epoch, range.lowerBound + 1))
-    let indices = Array(order[range])
+  func batch(_ indices: [Int], view: Int) throws -> Batch {
     var taken = try inputs.samples(indices)
     var wanted = targets?.picked(indices)
     guard !augmentations.isEmpty else { return Batch(indices: indices, inputs: taken, targets: wanted) }
-    move(&taken, using: &generator)
+    var generators = indices.map { generator(view, $0 + 1) }
+    move(&taken, using: &generators)
     for way in [Augmentation.mix, .cutmix] where augmentations.contains(way) {
-      let partners = indices.map { _ in Int(generator.next() % UInt64(count)) }
+      let partners = generators.indices.map { Int(generators[$0].next() % UInt64(count)) }
       var others = try inputs.samples(partners)
-      move(&others, using: &generator)
+      move(&others, using: &generators)
       let parts: [Float]
       if way == .mix {
-        parts = indices.map { _ in Float(generator.nextUniform()) }
+        parts = generators.indices.map { Float(generators[$0].nextUniform()) }
         taken = taken.merging(others) { $0.mixed(with: $1, parts) }
       } else {
-        parts = paste(others, onto: &taken, samples: indices.count, using: &generator)
+        parts = paste(others, onto: &taken, using: &generators)
       }
       wanted = wanted.map { own in targets.map { own.mixed(with: $0.picked(partners), parts) } ?? own }
     }
@@ -57,11 +61,11 @@ struct TrainingBatches: Sendable {
   ///
   /// - Returns: the part of each sample that stays.
   private func paste(
-    _ others: [String: Tensor<Float>], onto images: inout [String: Tensor<Float>], samples: Int,
-    using generator: inout SplitMix64
+    _ others: [String: Tensor<Float>], onto images: inout [String: Tensor<Float>],
+    using generators: inout [SplitMix64]
   ) -> [Float] {
-    let patches = (0..<samples).map { _ in ImageBatch.Patch(using: &generator) }
-    var parts = [Float](repeating: 1, count: samples)
+    let patches = generators.indices.map { ImageBatch.Patch(using: &generators[$0]) }
+    var parts = [Float](repeating: 1, count: patches.count)
     for name in images.keys.sorted() {
       guard let own = images[name], let other = others[name], let batch = ImageBatch(own.shape) else { continue }
       (images[name], parts) = batch.pasted(patches, of: other, onto: own)
@@ -69,15 +73,15 @@ struct TrainingBatches: Sendable {
     return parts
   }
 
-  private func mixed(_ epoch: Int, _ place: Int) -> UInt64 {
-    seed &* 0x9E37_79B9 &+ UInt64(epoch) &* 0x1_0000_0001_B3 &+ UInt64(place)
+  private func generator(_ turn: Int, _ place: Int) -> SplitMix64 {
+    SplitMix64(seed: seed &* 0x9E37_79B9 &+ UInt64(turn) &* 0x1_0000_0001_B3 &+ UInt64(place))
   }
 
-  private func move(_ inputs: inout [String: Tensor<Float>], using generator: inout SplitMix64) {
+  private func move(_ inputs: inout [String: Tensor<Float>], using generators: inout [SplitMix64]) {
     for name in inputs.keys.sorted() {
       guard let tensor = inputs[name], let images = ImageBatch(tensor.shape) else { continue }
       inputs[name] = images.moved(
-        tensor, crops: augmentations.contains(.crop), flips: augmentations.contains(.flip), using: &generator)
+        tensor, crops: augmentations.contains(.crop), flips: augmentations.contains(.flip), using: &generators)
     }
   }
 }

@@ -41,6 +41,11 @@ public struct TuneMemory: Sendable {
       Item(name: "best state", bytes: parameters + (request.method == .rosa ? bytes(weights.frozen) : 0)),
       Item(name: "activations", bytes: 4 * hands * (try tuning.backpropagation.peakCount(shapes))),
     ]
+    if tuning.keepsLessons, let expected = tuning.judge.expected {
+      let views = request.augmentations.isEmpty ? 1 : min(request.views ?? 1, request.epochs)
+      let each = expected.reduce(0) { $0 + 4 * $1.shape.dropFirst().reduce(1, *) }
+      items.append(Item(name: "original's outputs", bytes: views * tuning.batches.count * each))
+    }
     if let original { items.append(Item(name: "original", bytes: 2 * bytes(original))) }
     self.items = items
   }

@@ -80,6 +80,9 @@ public struct TuneRequest: Sendable {
   public var clip: Double? = 1
   public var statistics = Backpropagation.Statistics.stored
   public var augmentations: Set<Augmentation> = []
+  /// Ways in which the samples are changed, taken in turn, so that the original has to look at each once (Shen and Xing, 2022); nil changes them
+  /// anew in every epoch.
+  public var views: Int?
   /// The part of the samples that judges.
   public var heldOut = 0.1
   /// Epochs without progress after which it ends; nil never ends early.
@@ -104,7 +107,8 @@ public struct TuneRequest: Sendable {
       "features": .real(features), "optimizer": .string("\(optimizer)"), "rate": .real(rate),
       "schedule": .string(schedule.rawValue),
       "decay": .real(decay), "clip": .optional(clip, JSON.real), "statistics": .string(statistics.rawValue),
-      "augment": .strings(augmentations.map(\.rawValue).sorted()), "held_out": .real(heldOut),
+      "augment": .strings(augmentations.map(\.rawValue).sorted()), "views": .optional(views, JSON.integer),
+      "held_out": .real(heldOut),
       "patience": .optional(patience, JSON.integer), "ranks": .array(ranks.map(\.json)), "draw": .string(draw.rawValue),
       "draw_every": .optional(drawEvery, JSON.integer), "seed": .number(String(seed)),
       "input_scale": .optional(preparation.scale, JSON.real), "input_mean": .array(preparation.mean.map(JSON.real)),

@@ -61,6 +61,8 @@ struct TuneState: Sendable {
   var bestEpoch = 0
   var epochs: [TuneEpoch] = []
   var plateau: PlateauHalving
+  /// What the original says of all samples, by the view in which they come again; made when it is needed, and in no file.
+  var lessons: [Int: [Tensor<Float>]] = [:]
 }
 
 /// The file beside the output in which a run can be taken up again.

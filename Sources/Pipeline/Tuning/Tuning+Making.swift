@@ -81,10 +81,8 @@ extension Tuning {
       features: Array((examples ?? []).dropFirst(graph.outputs.count)), featureFactor: request.features)
     batches = TrainingBatches(
       inputs: samples.inputs, count: learned, targets: targets?.samples(0..<learned),
-      augmentations: request.augmentations, seed: request.seed)
-    teacherOutputs =
-      request.augmentations.isEmpty && features.isEmpty
-      ? try teacher?.outputs(count: learned, piece: piece, workers: workers) { try samples.inputs.samples($0) } : nil
+      augmentations: request.augmentations, views: request.views, seed: request.seed)
+    keepsLessons = teacher != nil && features.isEmpty && batches.repeats
     judge = TuneJudge(
       graph: graph, inputs: heldInputs, expected: expected, targets: targets?.samples(learned..<count), loss: loss,
       test: try request.test.map { try Samples(file: $0, for: graph, request.preparation.withoutLimit) },

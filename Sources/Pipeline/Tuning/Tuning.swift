@@ -17,8 +17,8 @@ struct Tuning: Sendable {
   /// Nil where labels or targets teach alone.
   let teacher: Engine?
   let batches: TrainingBatches
-  /// The original's outputs on the samples as they are, where none is changed and no features are asked for.
-  let teacherOutputs: [Tensor<Float>]?
+  /// Whether what the original says of a view is kept until the view comes again.
+  let keepsLessons: Bool
   let loss: TuneLoss
   let judge: TuneJudge
   let workers: Workers
@@ -44,6 +44,12 @@ struct Tuning: Sendable {
   /// - Throws: `Failure` where a layer cannot be run.
   func train(_ state: inout TuneState, epoch: Int, progress: (_ done: Int, _ loss: Double) -> Void) throws -> Double {
     let order = batches.order(epoch: epoch)
+    let view = batches.view(epoch: epoch)
+    if keepsLessons, state.lessons[view] == nil {
+      state.lessons[view] = try teacher?.outputs(
+        count: batches.count, piece: graph.fixedBatch ?? Self.slice, workers: workers
+      ) { try batches.batch(Array($0), view: view).inputs }
+    }
     let steps = stepsPerEpoch
     var sum = 0.0
     for step in 0..<steps {
@@ -52,7 +58,7 @@ struct Tuning: Sendable {
         state.optimizer.forget(try state.weights.drawAgain())
       }
       let range = step * request.batch..<min((step + 1) * request.batch, order.count)
-      let part = try gradients(of: range, order, epoch: epoch, state.weights)
+      let part = try gradients(of: Array(order[range]), view: view, state.lessons[view], state.weights)
       let norm = part.gradients.jointNorm
       guard part.loss.isFinite, norm.isFinite else { return .nan }
       sum += part.loss
@@ -76,12 +82,17 @@ struct Tuning: Sendable {
   }
 
   /// The loss summed over a batch, and the mean gradient.
-  private func gradients(of range: Range<Int>, _ order: [Int], epoch: Int, _ weights: TrainedWeights) throws -> Part {
-    let starts = Array(stride(from: range.lowerBound, to: range.upperBound, by: Self.slice))
-    let share = 1 / Float(max(1, range.count))
+  ///
+  /// - Parameter lesson: the original's outputs on all samples, where it is known.
+  private func gradients(
+    of samples: [Int], view: Int, _ lesson: [Tensor<Float>]?, _ weights: TrainedWeights
+  ) throws -> Part {
+    let starts = Array(stride(from: 0, to: samples.count, by: Self.slice))
+    let share = 1 / Float(max(1, samples.count))
     let parts = try workers.map(starts) { start in
-      let own = start..<min(start + Self.slice, range.upperBound)
-      return try part(of: try batches.batch(own, of: order, epoch: epoch), share: share, weights)
+      let batch = try batches.batch(Array(samples[start..<min(start + Self.slice, samples.count)]), view: view)
+      let expected = try lesson.map { $0.map { $0.picked(batch.indices) } } ?? teacher?.run(batch.inputs)
+      return try part(of: batch, expected, share: share, weights)
     }
     return parts.dropFirst().reduce(into: parts.first ?? Part()) { sum, part in
       sum.loss += part.loss
@@ -90,8 +101,9 @@ struct Tuning: Sendable {
     }
   }
 
-  private func part(of batch: TrainingBatches.Batch, share: Float, _ weights: TrainedWeights) throws -> Part {
-    let expected = try teacherOutputs.map { $0.map { $0.picked(batch.indices) } } ?? teacher?.run(batch.inputs)
+  private func part(
+    of batch: TrainingBatches.Batch, _ expected: [Tensor<Float>]?, share: Float, _ weights: TrainedWeights
+  ) throws -> Part {
     var part = Part()
     part.statistics = try backpropagation.run(batch.inputs) {
       try weights[$0]
