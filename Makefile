@@ -11,7 +11,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FORMATTED := Package.swift Sources Tests Benchmarks/Measure
 
-.PHONY: help deps build demo test bench accuracy recurrent interop format lint clean
+.PHONY: help deps build demo test bench accuracy recovery recurrent interop format lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -43,6 +43,9 @@ bench: build $(VENV)/benchmarks ## measure speed, memory and accuracy (10 minute
 
 accuracy: build $(VENV)/benchmarks ## measure accuracy without training (hours; ARGUMENTS="--help" tells of parts)
 	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/accuracy.py $(ARGUMENTS)
+
+recovery: build $(VENV)/benchmarks ## measure what tune recovers (hours; ARGUMENTS="--help" tells of parts)
+	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/recovery.py $(ARGUMENTS)
 
 recurrent: build $(VENV)/benchmarks ## measure recurrent models (ARGUMENTS=speed, budget or compression; an hour)
 	KCOMPRESS=$(KCOMPRESS) $(PYTHON) Benchmarks/recurrent.py $(ARGUMENTS)

@@ -109,7 +109,7 @@ public enum OutputFile {
           remedy: "choose another path with \(option), or pass --overwrite")
       }
     }
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = path.folderPath
     let parent = folder.isEmpty ? "." : folder
     guard FileKind(parent) == .folder else {
       throw Failure(

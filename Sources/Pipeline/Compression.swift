@@ -151,7 +151,7 @@ public func apply(
 /// A file that a plan names: as given, else beside the plan.
 private func locate(_ path: String, besides plan: String) -> String {
   if FileManager.default.fileExists(atPath: path) { return path }
-  let folder = (plan as NSString).deletingLastPathComponent
+  let folder = plan.folderPath
   let beside = (folder as NSString).appendingPathComponent((path as NSString).lastPathComponent)
   return FileManager.default.fileExists(atPath: beside) ? beside : path
 }

@@ -5,14 +5,22 @@ import Foundation
 /// The original checkpoint, where it is at hand.
 struct Original {
   var checkpoint: Checkpoint?
-  var notices: [String] = []
+  /// The file name of what apply recorded, where it is not at hand.
+  var missing: String?
+
+  /// What the user should know about it.
+  var notices: [String] {
+    missing.map {
+      ["the original '\($0)' is not at hand, so kernels are not compared with it (give it with --original)"]
+    } ?? []
+  }
 
   /// - Parameters:
   ///   - compressed: the path of the checkpoint whose original it is.
   ///   - given: its path, where the user says it.
   /// - Throws: `Failure` where the given file cannot be read or is not the one that apply recorded.
   init(of compressed: String, _ record: Record?, given: String?, _ companions: Companions) throws {
-    let folder = (compressed as NSString).deletingLastPathComponent as NSString
+    let folder = compressed.folderPath as NSString
     /// Where a recorded file may be: at its own path, or beside the compressed checkpoint.
     func places(of recorded: String) -> [String] {
       [recorded, folder.appendingPathComponent((recorded as NSString).lastPathComponent)].filter {
@@ -41,8 +49,6 @@ struct Original {
         return
       }
     }
-    notices.append(
-      "the original '\((record.originalPath as NSString).lastPathComponent)' is not at hand, so kernels are not compared with it (give it with --original)"
-    )
+    missing = (record.originalPath as NSString).lastPathComponent
   }
 }

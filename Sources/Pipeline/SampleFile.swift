@@ -8,11 +8,12 @@ struct SampleFile: Sendable {
   let inputs: SampleArrays
   /// What the network should give, in the order of the graph's outputs; nil where the file has none.
   let outputs: [Tensor<Float>]?
-  /// Class indices.
-  let labels: [Int]?
+  private let labelArray: StoredTensor?
   /// What a regression network should give.
   let targets: Tensor<Float>?
   let path: String
+  /// Whether only the first samples are taken.
+  private let isCut: Bool
 
   var count: Int { inputs.count }
 
@@ -22,7 +23,8 @@ struct SampleFile: Sendable {
     do {
       inputs = try SampleArrays(arrays, for: graph, preparation)
       outputs = try Self.outputs(arrays, graph: graph, count: inputs.count, isCut: preparation.maximumCount != nil)
-      labels = try Self.labels(arrays, count: inputs.count)
+      labelArray = arrays.first { $0.name == "labels" }
+      isCut = preparation.maximumCount != nil
       targets = try arrays.first { $0.name == "targets" }?.firstSamples(inputs.count).decoded()
     } catch let failure as Failure {
       throw failure.within(path)
@@ -55,19 +57,24 @@ struct SampleFile: Sendable {
     return outputs
   }
 
-  private static func labels(_ arrays: [StoredTensor], count: Int) throws -> [Int]? {
-    guard let array = arrays.first(where: { $0.name == "labels" }) else { return nil }
-    let values: Tensor<Double> = try array.firstSamples(count).decoded()
-    guard values.count == count else {
-      throw Failure(
-        "array 'labels'", "has \(values.count) entries", "there are \(count) inputs",
-        remedy: "give one class index for each sample")
-    }
-    return try values.elements.map { value in
-      guard let label = Int(exactly: value), label >= 0 else {
-        throw Failure("array 'labels'", "holds \(value)", "a label is a class index from 0")
+  /// Class indices, one for each sample; nil where the file has none.
+  ///
+  /// - Throws: `Failure` where they are not that.
+  var labels: [Int]? {
+    get throws {
+      guard let array = labelArray else { return nil }
+      let values: Tensor<Double> = try (isCut ? array.firstSamples(count) : array).decoded()
+      guard values.count == count else {
+        throw Failure(
+          path, "array 'labels' has \(values.count) entries", "there are \(count) inputs",
+          remedy: "give one class index for each sample")
       }
-      return label
+      return try values.elements.map { value in
+        guard let label = Int(exactly: value), label >= 0 else {
+          throw Failure(path, "array 'labels' holds \(value)", "a label is a class index from 0")
+        }
+        return label
+      }
     }
   }
 }

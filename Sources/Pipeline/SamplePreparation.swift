@@ -34,7 +34,8 @@ extension SamplePreparation {
       let axes = [array.order - 1, 1].filter { $0 > 0 && array.shape[$0] == values.count }
       guard values.count == 1 || !axes.isEmpty else {
         throw Failure(
-          name, "has \(values.count) values", "array '\(arrayName)' has the shape \(ModelGraph.text(array.shape))",
+          name, "has \(values.count) values",
+          "array '\(arrayName)' has the shape \(ModelGraph.text([nil] + array.shape.dropFirst().map { $0 }))",
           remedy: "give one value, or one for each channel")
       }
       let axis = values.count == 1 ? 0 : axes[0]

@@ -27,7 +27,7 @@ extension Samples {
   init(file path: String, for graph: ModelGraph, _ preparation: SamplePreparation) throws {
     let file = try SampleFile(path, for: graph, preparation)
     self.init(
-      inputs: try file.inputs.samples(0..<file.count), outputs: file.outputs, labels: file.labels,
+      inputs: try file.inputs.samples(0..<file.count), outputs: file.outputs, labels: try file.labels,
       targets: file.targets,
       source: path)
   }

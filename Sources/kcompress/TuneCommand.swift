@@ -57,6 +57,14 @@ struct TuneCommand: ParsableCommand {
   @OptionGroup var samples: SampleOptions
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    guard labels || training.labelPart == nil else { throw ValidationError("--label-part needs --labels") }
+    guard method.isLowRank || lowRank.rank.isEmpty else { throw ValidationError("--rank is for lora and rosa") }
+    guard method == .rosa || lowRank.draw == nil && lowRank.drawEvery == nil else {
+      throw ValidationError("--draw and --draw-every are for rosa")
+    }
+  }
+
   func run() throws {
     var request = TuneRequest(checkpoint: checkpoint, data: data)
     request.original = original
@@ -70,7 +78,7 @@ struct TuneCommand: ParsableCommand {
     request.usesLabels = labels
     training.fill(&request)
     request.ranks = lowRank.rules
-    request.draw = lowRank.draw
+    request.draw = lowRank.draw ?? request.draw
     request.drawEvery = lowRank.drawEvery
     request.seed = lowRank.seed
     let result = try common.terminal.withProgress {
@@ -101,7 +109,8 @@ struct TrainingOptions: ParsableArguments {
     help: ArgumentHelp(
       "How much values inside the network count that it shares with the original, beside the outputs.", valueName: "x"))
   var features = 0.0
-  @Option(help: ArgumentHelp("The part of the loss that labels make.", valueName: "x")) var labelPart = 0.5
+  @Option(help: ArgumentHelp("The part of the loss that labels make; a half unless given.", valueName: "x"))
+  var labelPart: Double?
   @Option(
     help: ArgumentHelp("Where batch normalisations take means and variances from: stored or batch.", valueName: "name"))
   var statistics = Backpropagation.Statistics.stored
@@ -130,8 +139,12 @@ struct TrainingOptions: ParsableArguments {
     where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number from 0, not \(value)")
     }
-    guard (0...1).contains(labelPart) else {
+    if let labelPart, !(0...1).contains(labelPart) {
       throw ValidationError("--label-part must be a part of 1, not \(labelPart)")
+    }
+    if views != nil, augment.names.isEmpty { throw ValidationError("--views needs --augment") }
+    if views != nil, features > 0 {
+      throw ValidationError("--views and --features exclude each other: what the original says inside is not kept")
     }
     guard heldOut > 0, heldOut < 1 else { throw ValidationError("--held-out must lie between 0 and 1, not \(heldOut)") }
   }
@@ -146,7 +159,7 @@ struct TrainingOptions: ParsableArguments {
     request.clip = clip > 0 ? clip : nil
     request.temperature = temperature
     request.features = features
-    request.labelPart = labelPart
+    request.labelPart = labelPart ?? request.labelPart
     request.statistics = statistics
     request.augmentations = augment.names
     request.views = views
@@ -161,8 +174,10 @@ struct LowRankOptions: ParsableArguments {
       "The rank of the trained product: a count, or below 1 a part of the kernel's shorter side; GLOB=N for some layers. May be repeated.",
       valueName: "n"))
   var rank: [RankRule] = []
-  @Option(help: ArgumentHelp("Which singular directions ROSA draws: subset, window, top or bottom.", valueName: "name"))
-  var draw = Draw.subset
+  @Option(
+    help: ArgumentHelp(
+      "Which singular directions ROSA draws: subset, window, top or bottom; subset unless given.", valueName: "name"))
+  var draw: Draw?
   @Option(help: ArgumentHelp("Steps between two draws; an epoch unless given.", valueName: "n")) var drawEvery: Int?
   @Option(help: "The seed of everything random.") var seed: UInt64 = 0
 

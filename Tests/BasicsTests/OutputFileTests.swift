@@ -83,4 +83,15 @@ import Testing
     #expect("\(failure.within("m.h5"))".hasPrefix("m.h5: layer 'a': cannot be read"))
     #expect(failure.within("m.h5").within("m.h5") == failure.within("m.h5"))
   }
+
+  @Test(arguments: [
+    ("p", ""), ("/", "/"), ("/p", "/"), ("a/p", "a"), ("a/b/", "a"), ("name.h5", ""), ("é", ""), ("", ""),
+  ])
+  func foldersOfPaths(_ path: String, _ folder: String) {
+    #expect(path.folderPath == folder)
+  }
+
+  @Test func aNameOfOneCharacterIsAName() throws {
+    #expect(throws: Never.self) { try OutputFile.check("q", overwrite: true) }
+  }
 }

@@ -106,6 +106,26 @@ private struct Desk {
     }
   }
 
+  /// Steps that are too long make a trained model worse: it is kept, after as many epochs as are borne.
+  @Test func aModelThatIsThereHasToBeBeaten() throws {
+    try Desk.with { desk in
+      _ = try trainRecurrent(desk.request(.rnn, to: "a.safetensors", epochs: 3), workers: workers)
+      var request = desk.request(.rnn, to: "b.safetensors", epochs: 20, rate: 1)
+      request.start = .file(desk.path("a.safetensors"))
+      request.schedule.patience = 2
+      let result = try trainRecurrent(request, workers: workers)
+      let initial = try #require(result.initialBits)
+      #expect(result.bestEpoch == 0 && result.epochs.count == 2 && result.bitsPerCharacter == initial)
+      #expect(try desk.bytes("b.safetensors") == desk.bytes("a.safetensors"))
+      // Another model of the same shape is not what was resumed.
+      request.start = .file(desk.path("c.safetensors"))
+      request.resumes = true
+      _ = try trainRecurrent(desk.request(.rnn, to: "c.safetensors", epochs: 1), workers: workers)
+      let refused = #expect(throws: Failure.self) { try trainRecurrent(request, workers: workers) }
+      #expect(refused?.description.contains("from another model") == true)
+    }
+  }
+
   /// A loss that is no number ends the training in a sentence; the best model stays.
   @Test func divergedTrainingLosesNothing() throws {
     try Desk.with { desk in

@@ -42,6 +42,23 @@ import Testing
     #expect(try first != batches.batch([3, 1, 4, 5], view: 1).inputs["x"])
   }
 
+  /// Two inputs that are the same stay the same.
+  @Test func inputsMoveTogether() throws {
+    var generator = SplitMix64(seed: 2)
+    let image = Tensor<Float>(gaussian: [12, 1, 16, 16], using: &generator)
+    let names = ["a", "b"]
+    let graph = ModelGraph(
+      inputs: names.map { .init(name: $0, shape: [nil, 1, 16, 16]) },
+      nodes: [Node(name: "out", layer: "out", operation: .identity, inputs: ["a"])],
+      outputs: [.init(name: "out", value: "out")])
+    let arrays = try SampleArrays(
+      names.map { StoredTensor(name: $0, image, as: .f32) }, for: graph, SamplePreparation())
+    let batches = TrainingBatches(
+      inputs: arrays, count: 12, targets: nil, augmentations: [.crop, .flip, .mix, .cutmix], views: nil, seed: 5)
+    let batch = try batches.batch(Array(0..<12), view: 0)
+    #expect(batch.inputs["a"] != image && batch.inputs["a"] == batch.inputs["b"])
+  }
+
   @Test func viewsComeAgain() throws {
     #expect(try (0..<5).map(batches([.flip], views: 2).view) == [0, 1, 0, 1, 0])
     #expect(try (0..<3).map(batches([.flip]).view) == [0, 1, 2])

@@ -32,6 +32,7 @@ import Training
     var request = TuneRequest(checkpoint: checkpoint, data: calibration)
     request.epochs = epochs
     request.batch = 40
+    request.rate = 1e-3
     request.overwrite = true
     return request
   }
@@ -90,7 +91,7 @@ import Training
       for (a, b) in zip(always.epochs, once.epochs) {
         #expect(abs(a.heldOutLoss - b.heldOutLoss) <= 1e-3 * a.heldOutLoss)
       }
-      #expect(once.memory.items.contains { $0.name == "original's outputs" && $0.bytes > 0 })
+      #expect(once.memory.items.contains { $0.name == "original outputs" && $0.bytes > 0 })
       request.views = 1
       let same = try tune(request, workers: Workers(count: 2))
       #expect(same.epochs[1].loss == once.epochs[1].loss && same.epochs[2].loss != once.epochs[2].loss)
@@ -176,6 +177,38 @@ import Training
     }
   }
 
+  /// Taken up from the state after any of its epochs, the last one too, a run that ends early ends in the same bytes.
+  @Test(arguments: [TuneSchedule.constant, .cosine, .plateau])
+  func patienceEndsAnyResumedRunAlike(_ schedule: TuneSchedule) throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      var request = Self.request(compressed, epochs: 40)
+      request.rate = 0.02
+      request.schedule = schedule
+      request.patience = 2
+      request.statistics = schedule == .constant ? .batch : .stored
+      let state = CheckpointPath(compressed).tuned + ".tuning"
+      // The state that a step finds is that after the epochs before.
+      let whole = try tune(
+        request, workers: Workers(count: 2),
+        progress: Progress { event in
+          guard event.task == "tune" else { return }
+          let copy = folder + "/state-\(event.done)"
+          try? FileManager.default.copyItem(atPath: state, toPath: copy)
+        })
+      let best = try #require(whole.bestEpoch)
+      #expect(whole.ending?.contains("2 epochs") == true && whole.epochs.count == best + 3)
+      let steps = try FileManager.default.contentsOfDirectory(atPath: folder)
+        .compactMap { $0.hasPrefix("state-") ? Int($0.dropFirst(6)) : nil }.sorted()
+      request.resumes = true
+      for step in [steps[0], steps[steps.count / 2], steps[steps.count - 1]] {
+        try FileManager.default.copyItem(atPath: folder + "/state-\(step)", toPath: state)
+        let resumed = try tune(request, workers: Workers(count: 2))
+        #expect(resumed.sha256 == whole.sha256 && resumed.epochs.count == whole.epochs.count, "from step \(step)")
+      }
+    }
+  }
+
   @Test func divergenceKeepsTheBest() throws {
     try withTemporaryFolder { folder in
       let compressed = try Self.compressed(in: folder)
@@ -189,6 +222,36 @@ import Training
       let best = try #require(result.bestEpoch)
       #expect(result.epochs[best].heldOutLoss <= result.epochs[0].heldOutLoss)
       #expect(try Checkpoint.open(result.output).tensors.allSatisfy { try $0.decoded(as: Float.self).isFinite })
+    }
+  }
+
+  /// What would be ignored, or would do something else than what is asked for, is refused.
+  @Test func refusesWhatWouldDoNothing() throws {
+    try withTemporaryFolder { folder in
+      let compressed = try Self.compressed(in: folder)
+      func refusal(_ change: (inout TuneRequest) -> Void) -> String {
+        var request = Self.request(compressed)
+        change(&request)
+        let failure = #expect(throws: Failure.self) { try tune(request, workers: Workers(count: 1)) }
+        return failure?.description ?? ""
+      }
+      #expect(refusal { $0.output = folder + "/digits.h5" }.contains("the original"))
+      #expect(
+        refusal { request in
+          request.test = Self.calibration
+        }.contains("no 'labels'"))
+      #expect(
+        refusal { request in
+          request.method = .lora
+          request.ranks.append(RankRule(layers: Glob("nowhere*"), amount: 2))
+        }.contains("nowhere*"))
+      #expect(
+        refusal { request in
+          (request.original, request.usesLabels, request.features) = (nil, true, 1)
+          request.checkpoint = folder + "/digits.h5"
+          request.data = TestPath.fixture("digits.reference.npz")
+          request.output = folder + "/out.h5"
+        }.contains("no features"))
     }
   }
 

@@ -43,6 +43,9 @@ import Testing
       let models = try #require(outcome.json?["models"]?.array)
       #expect(Set(models.compactMap { $0["model"]?.string }).count == 6)
       #expect(models.allSatisfy { ($0["parameters"]?.integer ?? .max) <= 29_500 })
+      try shop.expectFailure(["rnn", "budget", "10"], status: 2, "allows no network")
+      #expect(try shop.run("rnn", "budget", "100G").status == 64)
+      #expect(try shop.run("rnn", "budget", "29500", "--test", "text.txt").status == 64)
     }
   }
 

@@ -69,6 +69,13 @@ import Testing
       try workshop.expectFailure(tune + ["digits.h5"], status: 2, "has no samples")
       try workshop.expectFailure(
         tune + ["digits.reference.npz", "--labels", "--method", "factors"], status: 2, "--method full")
+      for options in [
+        ["--views", "3"], ["--views", "3", "--augment", "crop", "--features", "1"], ["--label-part", "0.1"],
+        ["--rank", "3"], ["--draw-every", "3"], ["--method", "lora", "--draw", "top"],
+      ] {
+        let outcome = try Program.run(["tune", "digits.h5", "--data", "x.npz"] + options, in: workshop.folder)
+        #expect(outcome.status == 64, "\(options)")
+      }
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--rate", "0").status == 64)
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--augment", "turn").status == 64)
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--rank", "1.5").status == 64)

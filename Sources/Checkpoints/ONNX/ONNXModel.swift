@@ -49,7 +49,7 @@ struct ONNXModel: Sendable {
     }
     opset = version
 
-    let folder = (path as NSString).deletingLastPathComponent as NSString
+    let folder = path.folderPath as NSString
     var files: [String: [UInt8]] = [:]
     var order: [String] = []
     func external(_ data: ExternalData) throws -> [UInt8] {

@@ -49,7 +49,7 @@ extension SafetensorsSet {
   ) throws -> Sharded {
     do {
       let index = try SafetensorsIndex(parsing: index)
-      let folder = (indexPath as NSString).deletingLastPathComponent
+      let folder = indexPath.folderPath
       let shards = try index.fileNames.map { fileName in
         let path = (folder as NSString).appendingPathComponent(fileName)
         let file = try InputFile.read(path)

@@ -38,7 +38,7 @@ extension SafetensorsSet {
       return try OutputFile.write(shards[0].fileBytes(), to: path, overwrite: overwrite)
     }
     let fileNames = try Self.shardNames(indexPath: path, count: shards.count)
-    let folder = (path as NSString).deletingLastPathComponent as NSString
+    let folder = path.folderPath as NSString
     let paths = fileNames.map { folder.appendingPathComponent($0) } + [path]
     try OutputFile.replaceSet(paths, overwrite: overwrite) { temporaries in
       for (index, shard) in shards.enumerated() {

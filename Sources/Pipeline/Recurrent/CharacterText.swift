@@ -30,12 +30,13 @@ struct CharacterText: Sendable {
     self.init(path: path, try Self.read(path), vocabulary)
   }
 
+  /// - Parameter isChosen: whether the user can shorten segments.
   /// - Throws: `Failure` where there is nothing to predict in a segment of so many steps.
-  func require(steps: Int) throws {
+  func require(steps: Int, isChosen: Bool = true) throws {
     guard tokens.count > steps else {
       throw Failure(
         path, "is too short", "it has \(tokens.count) characters and a segment predicts \(steps)",
-        remedy: "give a longer text, or shorter segments with --steps")
+        remedy: isChosen ? "give a longer text, or shorter segments with --steps" : "give a longer text")
     }
   }
 

@@ -16,6 +16,7 @@ extension CharacterTrainer {
       "plateau": [
         "factor": .real(plateau.factor), "best": .real(plateau.best), "waited": .integer(plateau.waited),
       ],
+      "initial": .optional(initial, JSON.real),
       "epochs": .array(epochs.map { [.real($0.training), .real($0.validation), .real($0.rate)] }),
     ]
     try SafetensorsFile(
@@ -35,7 +36,9 @@ extension CharacterTrainer {
       let progress = try file.metadata[Self.key].map({ try JSON(parsing: $0.utf8) }),
       progress["schema"]?.string == Self.schema
     else { throw damaged("it is no state of a training") }
-    guard progress["texts"] == .strings(texts) else { throw damaged("it was trained on other texts") }
+    guard progress["texts"] == .strings(texts) else {
+      throw damaged("it was trained on other texts, or from another model")
+    }
     guard progress["settings"] == settings.json else {
       throw Failure(
         path, "cannot be resumed", "it was trained with the settings \(progress["settings"]?.text() ?? "")",
@@ -56,7 +59,7 @@ extension CharacterTrainer {
       self.init(
         model, best: try RecurrentModel(description, tensors: tensors("best/")), settings, optimizer,
         plateau: (factor, best, waited),
-        epochs.map { Epoch(training: $0[0], validation: $0[1], rate: $0[2]) })
+        epochs.map { Epoch(training: $0[0], validation: $0[1], rate: $0[2]) }, initial: progress["initial"]?.real)
     } catch let failure as Failure {
       throw failure.within(path)
     }

@@ -28,6 +28,8 @@ struct CharacterTrainer: Sendable {
   private(set) var optimizer: Optimizer
   private(set) var plateau: PlateauHalving
   private(set) var epochs: [Epoch] = []
+  /// The validation loss, in bits per character, of a model that was there before; nil for a new one.
+  private(set) var initial: Double?
 
   /// The parts into which a batch is divided, whatever the number of threads.
   private static let parts = 2
@@ -42,21 +44,31 @@ struct CharacterTrainer: Sendable {
   /// Goes on where another one was.
   init(
     _ model: RecurrentModel, best: RecurrentModel, _ settings: Settings, _ optimizer: Optimizer,
-    plateau: (factor: Double, best: Double, waited: Int), _ epochs: [Epoch]
+    plateau: (factor: Double, best: Double, waited: Int), _ epochs: [Epoch], initial: Double?
   ) {
+    self.initial = initial
     (self.model, self.best, self.settings, self.optimizer, self.epochs) = (model, best, settings, optimizer, epochs)
     self.plateau = PlateauHalving(
       patience: Self.plateauPatience, factor: plateau.factor, best: plateau.best, waited: plateau.waited)
   }
 
-  /// The epoch, counted from 1, with the least validation loss; nil before the first.
+  /// The epoch with the least validation loss, 0 for the model that was there before; nil before there is any.
   var bestEpoch: Int? {
-    epochs.indices.min { (epochs[$0].validation, $0) < (epochs[$1].validation, $1) }.map { $0 + 1 }
+    let losses = [initial ?? .infinity] + epochs.map(\.validation)
+    return losses.indices.filter { losses[$0].isFinite }.min { (losses[$0], $0) < (losses[$1], $1) }
   }
 
-  /// Whether all epochs have run, or more of them than are borne have brought nothing.
+  /// Whether all epochs have run, or as many as are borne have brought nothing.
   func isDone(_ schedule: RecurrentSchedule) -> Bool {
-    epochs.count >= schedule.epochs || bestEpoch.map { epochs.count - $0 > schedule.patience } ?? false
+    epochs.count >= schedule.epochs || bestEpoch.map { epochs.count - $0 >= schedule.patience } ?? false
+  }
+
+  /// Says how good the model is that training starts from, which is kept unless an epoch is better.
+  ///
+  /// - Throws: what its run throws.
+  mutating func judgeStart(_ validation: [Int], workers: Workers) throws {
+    initial = try CharacterLoss.bitsPerCharacter(
+      model, validation, steps: settings.steps, settings.state, workers: workers)
   }
 
   /// Runs one epoch and observes the validation loss.
@@ -95,7 +107,7 @@ struct CharacterTrainer: Sendable {
     let judged = try CharacterLoss.bitsPerCharacter(
       model, validation, steps: settings.steps, settings.state, workers: workers)
     guard judged.isFinite else { throw diverged(batch: batches.count, of: batches.count) }
-    if judged < epochs.map(\.validation).min() ?? .infinity { best = model }
+    if judged < epochs.map(\.validation).min() ?? .infinity, judged < initial ?? .infinity { best = model }
     epochs.append(Epoch(training: loss / Double(count) / log(2), validation: judged, rate: rate))
     plateau.observe(judged)
   }

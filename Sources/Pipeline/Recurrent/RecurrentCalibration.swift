@@ -33,7 +33,7 @@ struct RecurrentCalibration: Sendable {
         remedy: "at most \(Self.widestPatch) are supported; leave --calibration out")
     }
     let text = try CharacterText(path: path, model.vocabulary)
-    try text.require(steps: Self.steps)
+    try text.require(steps: Self.steps, isChosen: false)
     let tokens = Array(text.tokens.prefix(Self.characters))
     let starts = Array(stride(from: 0, through: tokens.count - 1 - Self.steps, by: Self.steps))
     let weights = RecurrentWeights(model)

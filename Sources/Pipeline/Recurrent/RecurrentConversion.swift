@@ -63,6 +63,9 @@ public func convertRecurrent(
   if discrepancy == nil, rank ?? converted.shape.rank != converted.shape.rank {
     throw refused("the conversion is exact and gives the rank \(converted.shape.rank)", "leave --rank out")
   }
+  if discrepancy == nil, calibration != nil, model.shape.kind.bilinear != .tensor {
+    throw refused("the conversion is exact and needs no text", "leave --calibration out")
+  }
   try RecurrentFile.write(converted, to: output, overwrite: overwrite)
   return RecurrentConversion(
     output: output, shape: converted.shape, discrepancy: discrepancy, notices: file.notices)

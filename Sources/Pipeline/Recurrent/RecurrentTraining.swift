@@ -77,13 +77,15 @@ public struct RecurrentTrainingResult: Sendable {
   public let shape: RecurrentShape
   /// All of them, those before a resumption too.
   public let epochs: [Epoch]
-  /// Counted from 1; its model is in the file.
+  /// The validation loss, in bits per character, of the model that training started from; nil for a new one.
+  public let initialBits: Double?
+  /// The epoch whose model is in the file; 0 for the model that training started from.
   public let bestEpoch: Int
   public let seconds: Double
   public let notices: [String]
 
   /// Of the model in the file.
-  public var bitsPerCharacter: Double { epochs[bestEpoch - 1].validation }
+  public var bitsPerCharacter: Double { bestEpoch == 0 ? initialBits ?? .nan : epochs[bestEpoch - 1].validation }
 
   public var json: JSON {
     [
@@ -95,7 +97,8 @@ public struct RecurrentTrainingResult: Sendable {
             "training_bits": .real($0.training), "validation_bits": .real($0.validation), "rate": .real($0.rate),
           ]
         }),
-      "best_epoch": .integer(bestEpoch), "validation_bits": .real(bitsPerCharacter),
+      "initial_bits": .optional(initialBits, JSON.real), "best_epoch": .integer(bestEpoch),
+      "validation_bits": .real(bitsPerCharacter),
       "seconds": .real((seconds * 1000).rounded() / 1000), "notices": .strings(notices),
     ]
   }
@@ -114,6 +117,8 @@ public func trainRecurrent(
     .check(inputs: inputs, overwrite: request.overwrite || request.resumes)
   let texts = try TrainingTexts(request.text, validation: request.validation)
   let first: RecurrentModel
+  // What a training must have in common with the one that it resumes.
+  var hashes = texts.hashes
   var notices: [String] = []
   switch request.start {
   case .new(let kind, let hidden, let rank):
@@ -124,6 +129,7 @@ public func trainRecurrent(
   case .file(let path):
     let file = try RecurrentFile(path: path)
     (first, notices) = (file.model, file.notices)
+    hashes.append(Checkpoint.hexadecimalSHA256(of: try InputFile.read(path)))
   }
   let training = CharacterText(path: request.text, texts.training, first.vocabulary)
   let validation = CharacterText(
@@ -134,23 +140,27 @@ public func trainRecurrent(
   let settings = request.schedule.settings(seed: request.seed)
   var trainer =
     try request.resumes
-    ? CharacterTrainer(path: request.statePath, settings, texts: texts.hashes)
+    ? CharacterTrainer(path: request.statePath, settings, texts: hashes)
     : CharacterTrainer(first, settings)
   guard trainer.model.shape == first.shape else {
     throw Failure(
       request.statePath, "cannot be resumed", "it holds a \(trainer.model.shape.kind.rawValue) of other dimensions",
       remedy: "give the same options, or train from the beginning, without --resume")
   }
+  if case .file = request.start, !request.resumes {
+    try trainer.judgeStart(validation.tokens, workers: workers)
+    try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
+  }
   while !trainer.isDone(request.schedule) {
     try trainer.run(training.tokens, validation: validation.tokens, workers: workers, progress: progress)
     if trainer.bestEpoch == trainer.epochs.count {
       try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
     }
-    try trainer.write(to: request.statePath, texts: texts.hashes)
+    try trainer.write(to: request.statePath, texts: hashes)
   }
   if request.resumes { try RecurrentFile.write(trainer.best, to: request.output, overwrite: true) }
   return RecurrentTrainingResult(
     output: request.output, shape: trainer.best.shape,
-    epochs: trainer.epochs,
-    bestEpoch: trainer.bestEpoch ?? 1, seconds: (ContinuousClock.now - start) / .seconds(1), notices: notices)
+    epochs: trainer.epochs, initialBits: trainer.initial, bestEpoch: trainer.bestEpoch ?? 0,
+    seconds: (ContinuousClock.now - start) / .seconds(1), notices: notices)
 }

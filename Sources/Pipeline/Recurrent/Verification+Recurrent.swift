@@ -63,7 +63,7 @@ extension Verification {
     }
     if let path = request.text {
       let text = try CharacterText(path: path, file.model.vocabulary)
-      try text.require(steps: Self.segmentSteps)
+      try text.require(steps: Self.segmentSteps, isChosen: false)
       notices += [text.notice].compactMap(\.self)
       func bits(_ model: RecurrentModel) throws -> Double {
         try CharacterLoss.bitsPerCharacter(

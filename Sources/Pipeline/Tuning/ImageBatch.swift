@@ -56,22 +56,35 @@ struct ImageBatch {
     return (Tensor(shape: images.shape, elements: result), parts)
   }
 
-  /// - Parameter generators: one for each image.
-  func moved(
-    _ images: Tensor<Float>, crops: Bool, flips: Bool, using generators: inout [SplitMix64]
-  ) -> Tensor<Float> {
-    let reach = (max(1, height / 8), max(1, width / 8))
+  /// Where an image goes, in parts of its height and width, and whether it is turned left to right.
+  struct Move {
+    let (down, right): (Double, Double)
+    let isTurned: Bool
+
+    init(_ augmentations: Set<Augmentation>, using generator: inout SplitMix64) {
+      func part() -> Double { augmentations.contains(.crop) ? generator.nextUniform() : 0.5 }
+      (down, right) = (part(), part())
+      isTurned = augmentations.contains(.flip) && generator.next() & 1 == 1
+    }
+
+    /// In -reach...reach, all alike.
+    fileprivate static func shift(_ part: Double, of extent: Int) -> Int {
+      let reach = max(1, extent / 8)
+      return Int(part * Double(2 * reach + 1)) - reach
+    }
+  }
+
+  /// - Parameter moves: one for each image.
+  func moved(_ images: Tensor<Float>, _ moves: [Move]) -> Tensor<Float> {
     var result = [Float](repeating: 0, count: images.count)
-    for image in generators.indices {
-      func shift(_ reach: Int) -> Int { crops ? Int(generators[image].next() % UInt64(2 * reach + 1)) - reach : 0 }
-      let (down, right) = (shift(reach.0), shift(reach.1))
-      let isTurned = flips && generators[image].next() & 1 == 1
+    for (image, move) in moves.enumerated() {
+      let (down, right) = (Move.shift(move.down, of: height), Move.shift(move.right, of: width))
       for plane in image * planesPerImage..<(image + 1) * planesPerImage {
         let start = plane * height * width * inner
         for row in max(0, -down)..<min(height, height - down) {
           for column in max(0, -right)..<min(width, width - right) {
             let source = start + ((row + down) * width + column + right) * inner
-            let to = start + (row * width + (isTurned ? width - 1 - column : column)) * inner
+            let to = start + (row * width + (move.isTurned ? width - 1 - column : column)) * inner
             for i in 0..<inner { result[to + i] = images.elements[source + i] }
           }
         }

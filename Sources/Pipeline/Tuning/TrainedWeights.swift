@@ -42,6 +42,12 @@ struct TrainedWeights: Sendable {
     let parts = Set((record?.layers ?? []).flatMap(\.parts))
     let factors = Set(checkpoint.layers.filter { parts.contains($0.name) }.map(\.kernel.name))
     let layers = Dictionary(checkpoint.layers.map { ($0.kernel.name, $0.name) }) { first, _ in first }
+    let kernels = roles.filter { $0.value.role == .kernel }.keys.map { layers[$0] ?? $0 }
+    for rule in request.ranks where !kernels.contains(where: rule.layers.matches) {
+      throw Failure(
+        "--rank \(rule.layers.pattern)", "matches no layer", "'\(checkpoint.path)' has none of such a name",
+        remedy: "kcompress inspect lists the layers")
+    }
     var references: [String: TensorReference] = [:]
     var ranks: [String: Int] = [:]
     for (name, (reference, role)) in roles {

@@ -78,10 +78,9 @@ struct TrainingBatches: Sendable {
   }
 
   private func move(_ inputs: inout [String: Tensor<Float>], using generators: inout [SplitMix64]) {
-    for name in inputs.keys.sorted() {
-      guard let tensor = inputs[name], let images = ImageBatch(tensor.shape) else { continue }
-      inputs[name] = images.moved(
-        tensor, crops: augmentations.contains(.crop), flips: augmentations.contains(.flip), using: &generators)
+    let moves = generators.indices.map { ImageBatch.Move(augmentations, using: &generators[$0]) }
+    for name in inputs.keys {
+      if let tensor = inputs[name], let images = ImageBatch(tensor.shape) { inputs[name] = images.moved(tensor, moves) }
     }
   }
 }

@@ -49,10 +49,13 @@ public func tune(
   let original = try Original(of: request.checkpoint, record, given: request.original, request.companions)
   let output = request.output ?? CheckpointPath(request.checkpoint).tuned
   let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
-  try OutputSet(outputs.map { .init($0, option: "-o") }).check(
-    inputs: [(request.checkpoint, "the checkpoint"), (request.data, "the data")]
-      + (request.original.map { [($0, "the original")] } ?? []) + request.companions.inputs,
-    overwrite: request.overwrite)
+  if !isDry {
+    try OutputSet(outputs.map { .init($0, option: "-o") }).check(
+      inputs: [(request.checkpoint, "the checkpoint"), (request.data, "the data")]
+        + (original.checkpoint.map { [($0.path, "the original")] } ?? [])
+        + (request.test.map { [($0, "the data of --test")] } ?? []) + request.companions.inputs,
+      overwrite: request.overwrite)
+  }
 
   var options = request.options
   options["checkpoint"] = .string(checkpoint.sha256)
@@ -74,7 +77,13 @@ public func tune(
     output: output, temperature: tuning.loss.temperature,
     trained: weights.parameters.values.reduce(0) { $0 + $1.count },
     parameters: checkpoint.parameterCount,
-    memory: try TuneMemory(tuning, weights, checkpoint, original.checkpoint), notices: tuning.notices)
+    memory: try TuneMemory(tuning, weights, checkpoint, original.checkpoint),
+    notices: tuning.notices
+      + (original.missing.map {
+        [
+          "the original '\($0)' is not at hand: labels alone teach, and what apply promised of it stays (give it with --original)"
+        ]
+      } ?? []))
   if isDry { return result }
 
   var state = TuneState(
@@ -110,6 +119,9 @@ extension Tuning {
     let first = state.epochs.count - 1
     let total = request.epochs * stepsPerEpoch
     for epoch in first..<max(first, request.epochs) {
+      if let patience = request.patience, epoch - state.bestEpoch >= patience {
+        return "\(patience) epochs brought no progress on the samples held out"
+      }
       let agreement = state.epochs.last?.agreement
       let loss = try train(&state, epoch: epoch) { done, loss in
         let steps = epoch * stepsPerEpoch + done
@@ -135,9 +147,6 @@ extension Tuning {
         state.bestEpoch = epoch + 1
       }
       try file.write(state)
-      if let patience = request.patience, epoch + 1 - state.bestEpoch >= patience, epoch + 1 < request.epochs {
-        return "\(patience) epochs brought no progress on the samples held out"
-      }
     }
     return nil
   }

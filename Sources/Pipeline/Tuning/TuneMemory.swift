@@ -23,9 +23,9 @@ public struct TuneMemory: Sendable {
     func bytes(_ checkpoint: Checkpoint) -> Int { checkpoint.tensors.reduce(0) { $0 + $1.bytes.count } }
     let request = tuning.request
     let parameters = bytes(weights.parameters)
-    let slices = (min(request.batch, tuning.batches.count) + Tuning.slice - 1) / Tuning.slice
+    let slices = (min(request.batch, tuning.batches.count) + tuning.slice - 1) / tuning.slice
     let hands = min(tuning.workers.count, slices)
-    let slice = min(Tuning.slice, request.batch)
+    let slice = min(tuning.slice, request.batch)
     let shapes = tuning.judge.inputs.mapValues { [slice] + $0.shape.dropFirst() }
     let samples =
       tuning.batches.inputs.byteCount + bytes(tuning.judge.inputs) + bytes(tuning.judge.test?.inputs ?? [:])
@@ -44,8 +44,11 @@ public struct TuneMemory: Sendable {
     if tuning.keepsLessons, let expected = tuning.judge.expected {
       let views = request.augmentations.isEmpty ? 1 : min(request.views ?? 1, request.epochs)
       let each = expected.reduce(0) { $0 + 4 * $1.shape.dropFirst().reduce(1, *) }
-      items.append(Item(name: "original's outputs", bytes: views * tuning.batches.count * each))
+      items.append(Item(name: "original outputs", bytes: views * tuning.batches.count * each))
     }
+    // A file lies beside what is read from it before training begins.
+    let training = items.dropFirst(3).reduce(0) { $0 + $1.bytes }
+    items.append(Item(name: "reading", bytes: max(0, tuning.batches.inputs.byteCount - training)))
     if let original { items.append(Item(name: "original", bytes: 2 * bytes(original))) }
     self.items = items
   }

@@ -12,7 +12,8 @@ public enum TuneMethod: String, Sendable, CaseIterable {
   /// Singular directions of every kernel, drawn again and again (ROSA).
   case rosa
 
-  var isLowRank: Bool { self == .lora || self == .rosa }
+  /// Whether products of low rank are trained.
+  public var isLowRank: Bool { self == .lora || self == .rosa }
 }
 
 /// What is done to images before the original and the compressed network see them.
@@ -73,7 +74,7 @@ public struct TuneRequest: Sendable {
   /// How much the mean relative squared error of values inside the network counts, beside the loss of the outputs.
   public var features = 0.0
   public var optimizer = Optimizer.Rule.adamW
-  public var rate = 1e-3
+  public var rate = 3e-4
   public var schedule = TuneSchedule.onecycle
   public var decay = 0.0
   /// The largest norm of a gradient; nil leaves them.

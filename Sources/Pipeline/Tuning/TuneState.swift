@@ -29,20 +29,9 @@ public struct TuneEpoch: Sendable, Equatable {
       "test_accuracy": .optional(testAccuracy, JSON.real),
     ]
   }
+}
 
-  init(
-    number: Int, seconds: Double, loss: Double?, heldOutLoss: Double, agreement: Double?, heldOutAccuracy: Double?,
-    testAccuracy: Double?
-  ) {
-    self.number = number
-    self.seconds = seconds
-    self.loss = loss
-    self.heldOutLoss = heldOutLoss
-    self.agreement = agreement
-    self.heldOutAccuracy = heldOutAccuracy
-    self.testAccuracy = testAccuracy
-  }
-
+extension TuneEpoch {
   fileprivate init?(_ json: JSON) {
     guard let number = json["epoch"]?.integer, let seconds = json["seconds"]?.real else { return nil }
     self.init(

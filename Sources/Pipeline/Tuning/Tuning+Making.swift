@@ -30,7 +30,7 @@ extension Tuning {
       }
       return own
     }
-    let features = request.features > 0 ? teacherGraph.map { graph.features(sharedWith: $0) } ?? [] : []
+    let features = try request.features > 0 ? Self.features(request, checkpoint, graph, teacherGraph, samples) : []
     backpropagation = Backpropagation(
       graph.showing(features), trained: weights.trained, statistics: request.statistics)
     let teacher = try original.flatMap { original in
@@ -45,7 +45,8 @@ extension Tuning {
         request.data, "cannot be learned from", "it gives \(count) samples", remedy: "give a few hundred at least")
     }
     let heldInputs = try samples.inputs.samples(learned..<count)
-    let piece = graph.fixedBatch ?? Self.slice
+    let piece = graph.fixedBatch ?? Self.usualSlice
+    slice = piece
     let student = try Engine(graph) { try weights[$0] }
     let studentOutputs = try student.outputs(of: heldInputs, piece: piece, workers: workers)
     let expected = try original.flatMap { original in
@@ -70,6 +71,9 @@ extension Tuning {
         remedy: "check --input-scale, --input-mean and --input-std")
     }
     let targets = request.usesLabels ? try samples.targets(for: studentOutputs[0]) : nil
+    try request.checkAugmentations(
+      images: heldInputs.values.contains { ImageBatch($0.shape) != nil },
+      targetOrder: targets?.order ?? 0)
     guard teacher != nil || targets != nil else {
       throw Failure(
         checkpoint.path, "has nobody to learn from", "the original is not at hand and labels are not asked for",
@@ -85,8 +89,26 @@ extension Tuning {
     keepsLessons = teacher != nil && features.isEmpty && batches.repeats
     judge = TuneJudge(
       graph: graph, inputs: heldInputs, expected: expected, targets: targets?.samples(learned..<count), loss: loss,
-      test: try request.test.map { try Samples(file: $0, for: graph, request.preparation.withoutLimit) },
+      test: try request.test.map { try Samples(test: $0, for: graph, request.preparation, output: studentOutputs[0]) },
       workers: workers)
+  }
+
+  /// The values inside that teach.
+  ///
+  /// - Throws: `Failure` where there are none.
+  private static func features(
+    _ request: TuneRequest, _ checkpoint: Checkpoint, _ graph: ModelGraph, _ original: ModelGraph?,
+    _ samples: SampleFile
+  ) throws -> [String] {
+    func refused(_ reason: String) -> Failure {
+      Failure(checkpoint.path, "has no features to learn", reason, remedy: "leave --features out")
+    }
+    guard let original else { throw refused("the original is not at hand") }
+    let inputs = try samples.inputs.samples([0]).mapValues(\.shape)
+    let (own, theirs) = (try graph.shapes(inputs: inputs), try original.shapes(inputs: inputs))
+    let features = graph.features(sharedWith: original).filter { own[$0] != nil && own[$0] == theirs[$0] }
+    guard !features.isEmpty else { throw refused("it shares no value inside with the original") }
+    return features
   }
 
   /// What the user should know.
@@ -125,7 +147,7 @@ extension SampleFile {
   /// - Parameter output: of some samples; tells the classes.
   /// - Throws: `Failure` where the data has neither, or they do not fit.
   fileprivate func targets(for output: Tensor<Float>) throws -> Tensor<Float> {
-    if let labels {
+    if let labels = try labels {
       guard output.order == 2, output.shape[1] > 1 else {
         throw Failure(
           path, "has labels", "the network's output \(output.shape) has no classes", remedy: "leave --labels out")
@@ -154,11 +176,42 @@ extension SampleFile {
   }
 }
 
-extension SamplePreparation {
-  /// For other samples.
-  fileprivate var withoutLimit: SamplePreparation {
-    var result = self
-    result.maximumCount = nil
-    return result
+extension Samples {
+  /// Samples whose accuracy is told.
+  ///
+  /// - Parameter output: of some samples; tells the classes.
+  /// - Throws: `Failure` where they have no labels of these.
+  fileprivate init(
+    test path: String, for graph: ModelGraph, _ preparation: SamplePreparation, output: Tensor<Float>
+  ) throws {
+    var preparation = preparation
+    preparation.maximumCount = nil
+    try self.init(file: path, for: graph, preparation)
+    guard let labels, output.order == 2, labels.allSatisfy({ $0 < output.shape[1] }) else {
+      throw Failure(
+        path, "gives no accuracy",
+        labels == nil ? "it holds no 'labels'" : "its labels are not classes of the network's output \(output.shape)",
+        remedy: "leave --test out, or give labelled samples")
+    }
+    if let name = inputs.keys.sorted().first(where: { inputs[$0]?.isFinite == false }) {
+      throw Failure(path, "gives no accuracy", "input '\(name)' holds NaN or infinite values")
+    }
+  }
+}
+
+extension TuneRequest {
+  /// - Throws: `Failure` where images are to be changed and there are none, or what is asked of them would not change with them.
+  fileprivate func checkAugmentations(images: Bool, targetOrder: Int) throws {
+    let moving = augmentations.subtracting([.mix]).map(\.rawValue).sorted()
+    guard let first = moving.first else { return }
+    guard images else {
+      throw Failure(
+        data, "cannot be changed by --augment \(first)", "the network's inputs are no images", remedy: "leave it out")
+    }
+    guard targetOrder < 3 else {
+      throw Failure(
+        data, "cannot be changed by --augment \(first)", "its targets are images themselves and would stay as they are",
+        remedy: "leave --augment or --labels out")
+    }
   }
 }

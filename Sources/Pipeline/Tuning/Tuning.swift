@@ -23,8 +23,11 @@ struct Tuning: Sendable {
   let judge: TuneJudge
   let workers: Workers
 
-  /// Samples that run through the network and back at once: enough for full matrix products, few enough for the caches.
-  static let slice = 32
+  /// Samples that run through the network and back at once.
+  let slice: Int
+
+  /// Enough for full matrix products, few enough for the caches; a network for batches of one size takes that.
+  static let usualSlice = 32
   /// What an epoch's batch counts for in the running statistics of a batch normalisation.
   private static let momentum: Float = 0.1
 
@@ -47,7 +50,7 @@ struct Tuning: Sendable {
     let view = batches.view(epoch: epoch)
     if keepsLessons, state.lessons[view] == nil {
       state.lessons[view] = try teacher?.outputs(
-        count: batches.count, piece: graph.fixedBatch ?? Self.slice, workers: workers
+        count: batches.count, piece: slice, workers: workers
       ) { try batches.batch(Array($0), view: view).inputs }
     }
     let steps = stepsPerEpoch
@@ -87,10 +90,10 @@ struct Tuning: Sendable {
   private func gradients(
     of samples: [Int], view: Int, _ lesson: [Tensor<Float>]?, _ weights: TrainedWeights
   ) throws -> Part {
-    let starts = Array(stride(from: 0, to: samples.count, by: Self.slice))
+    let starts = Array(stride(from: 0, to: samples.count, by: slice))
     let share = 1 / Float(max(1, samples.count))
     let parts = try workers.map(starts) { start in
-      let batch = try batches.batch(Array(samples[start..<min(start + Self.slice, samples.count)]), view: view)
+      let batch = try batches.batch(Array(samples[start..<min(start + slice, samples.count)]), view: view)
       let expected = try lesson.map { $0.map { $0.picked(batch.indices) } } ?? teacher?.run(batch.inputs)
       return try part(of: batch, expected, share: share, weights)
     }

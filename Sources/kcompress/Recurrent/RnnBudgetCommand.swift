@@ -39,8 +39,16 @@ struct RnnBudgetCommand: ParsableCommand {
   @OptionGroup var training: RecurrentTrainingOptions
   @OptionGroup var common: CommonOptions
 
+  private static let largest = 1_000_000_000
+
   func validate() throws {
     try validateExtents([("--inputs", inputs)])
+    if let budget = budgets.first(where: { $0.value > Self.largest }) {
+      throw ValidationError("a budget is at most \(Self.largest) parameters, not \(budget.value)")
+    }
+    guard train != nil || test == nil && training.valid == nil else {
+      throw ValidationError("--valid and --test need --train")
+    }
     guard seeds >= 1 else { throw ValidationError("--seeds must be at least 1, not \(seeds)") }
   }
 
@@ -50,6 +58,11 @@ struct RnnBudgetCommand: ParsableCommand {
         RecurrentShape.Kind.allCases.flatMap { kind in
           RecurrentBudget.choices(kind, inputs: inputs, parameters: budget.value).map { (budget.value, $0) }
         }
+      }
+      guard !shapes.isEmpty else {
+        throw Failure(
+          "the budget", "allows no network", "with \(inputs) symbols even one state takes more parameters",
+          remedy: "give more parameters, or fewer --inputs")
       }
       common.terminal.result(Self.json(shapes), Self.table(shapes).text)
       return

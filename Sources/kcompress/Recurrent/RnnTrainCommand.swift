@@ -72,6 +72,7 @@ struct RnnTrainCommand: ParsableCommand {
 extension RecurrentTrainingResult {
   var text: String {
     var table = TextTable([("epoch", .right), ("training", .right), ("validation", .right), ("rate", .right)])
+    if let initialBits { table.add(["0", "", Format.number(initialBits), ""]) }
     for (number, epoch) in epochs.enumerated() {
       table.add([
         "\(number + 1)", Format.number(epoch.training), Format.number(epoch.validation), Format.number(epoch.rate),
