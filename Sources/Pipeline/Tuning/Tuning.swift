@@ -15,7 +15,7 @@ struct Tuning: Sendable {
   let graph: ModelGraph
   let backpropagation: Backpropagation
   /// Nil where labels or targets teach alone.
-  let teacher: Engine?
+  let teacher: TuneTeacher?
   let batches: TrainingBatches
   /// Whether what the original says of a view is kept until the view comes again.
   let keepsLessons: Bool
