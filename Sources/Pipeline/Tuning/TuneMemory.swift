@@ -41,6 +41,12 @@ public struct TuneMemory: Sendable {
       Item(name: "best state", bytes: parameters + (request.method == .rosa ? bytes(weights.frozen) : 0)),
       Item(name: "activations", bytes: 4 * hands * (try tuning.backpropagation.peakCount(shapes))),
     ]
+    if let features = tuning.teacher?.features, !features.isEmpty {
+      let known = try tuning.graph.shapes(inputs: shapes)
+      let count = features.reduce(0) { $0 + (known[$1] ?? [0]).reduce(1, *) }
+      // The original's, and the gradients at the network's own.
+      items.append(Item(name: "features", bytes: 2 * 4 * hands * count))
+    }
     if tuning.keepsLessons, let expected = tuning.judge.expected {
       let views = request.augmentations.isEmpty ? 1 : min(request.views ?? 1, request.epochs)
       let each = expected.reduce(0) { $0 + 4 * $1.shape.dropFirst().reduce(1, *) }
@@ -49,7 +55,9 @@ public struct TuneMemory: Sendable {
     // A file lies beside what is read from it before training begins.
     let training = items.dropFirst(3).reduce(0) { $0 + $1.bytes }
     items.append(Item(name: "reading", bytes: max(0, tuning.batches.inputs.byteCount - training)))
-    if let original { items.append(Item(name: "original", bytes: 2 * bytes(original))) }
+    if let original {
+      items.append(Item(name: "original", bytes: (tuning.teacher?.features.isEmpty == false ? 3 : 2) * bytes(original)))
+    }
     self.items = items
   }
 
