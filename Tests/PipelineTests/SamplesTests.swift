@@ -48,6 +48,12 @@ import Testing
     #expect(try read(["image": images], [nil, nil, 3]).inputs["image"] == images.permuted([0, 2, 3, 1]))
   }
 
+  @Test func labelsAreAsManyAsSamples() throws {
+    let arrays = ["inputs": counting([2, 3]), "labels": counting([3])]
+    #expect(message { _ = try read(arrays, [3]) }.contains("has 3 entries"))
+    #expect(try read(arrays, [3], SamplePreparation(maximumCount: 2)).labels == [0, 1])
+  }
+
   @Test func refusesImagesThatFitTwice() {
     let text = message { _ = try read(["inputs": counting([2, 3, 3, 3])], [3, 3, 3]) }
     #expect(text.contains("can be read in two ways"))

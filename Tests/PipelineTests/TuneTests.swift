@@ -192,14 +192,15 @@ import Training
       let whole = try tune(
         request, workers: Workers(count: 2),
         progress: Progress { event in
-          guard event.task == "tune" else { return }
-          let copy = folder + "/state-\(event.done)"
+          // When the result is measured, the last epoch's state is still there.
+          let copy = folder + "/state-\(event.task == "tune" ? event.done : Int.max)"
           try? FileManager.default.copyItem(atPath: state, toPath: copy)
         })
       let best = try #require(whole.bestEpoch)
       #expect(whole.ending?.contains("2 epochs") == true && whole.epochs.count == best + 3)
       let steps = try FileManager.default.contentsOfDirectory(atPath: folder)
         .compactMap { $0.hasPrefix("state-") ? Int($0.dropFirst(6)) : nil }.sorted()
+      #expect(steps.last == .max)
       request.resumes = true
       for step in [steps[0], steps[steps.count / 2], steps[steps.count - 1]] {
         try FileManager.default.copyItem(atPath: folder + "/state-\(step)", toPath: state)
@@ -252,6 +253,18 @@ import Training
           request.data = TestPath.fixture("digits.reference.npz")
           request.output = folder + "/out.h5"
         }.contains("no features"))
+    }
+  }
+
+  @Test func imagesThatAreTargetsDoNotMove() throws {
+    var request = TuneRequest(checkpoint: "m.h5", data: "data.npz")
+    request.augmentations = [.mix]
+    try request.checkAugmentations(images: true, targetOrder: 4)
+    request.augmentations = [.mix, .flip]
+    try request.checkAugmentations(images: true, targetOrder: 2)
+    for (images, order, reason) in [(true, 4, "targets are images"), (false, 2, "no images")] {
+      let failure = #expect(throws: Failure.self) { try request.checkAugmentations(images: images, targetOrder: order) }
+      #expect(failure?.description.contains(reason) == true)
     }
   }
 

@@ -127,9 +127,10 @@ public func trainRecurrent(
       RecurrentShape(kind, hidden: hidden, inputs: vocabulary.count, rank: kind.hasRank ? rank : 0), vocabulary,
       seed: request.seed)
   case .file(let path):
-    let file = try RecurrentFile(path: path)
+    let checkpoint = try CheckpointSource(path: path).open()
+    let file = try RecurrentFile(checkpoint)
     (first, notices) = (file.model, file.notices)
-    hashes.append(Checkpoint.hexadecimalSHA256(of: try InputFile.read(path)))
+    hashes.append(checkpoint.sha256)
   }
   let training = CharacterText(path: request.text, texts.training, first.vocabulary)
   let validation = CharacterText(
@@ -149,11 +150,11 @@ public func trainRecurrent(
   }
   if case .file = request.start, !request.resumes {
     try trainer.judgeStart(validation.tokens, workers: workers)
-    try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
   }
   while !trainer.isDone(request.schedule) {
     try trainer.run(training.tokens, validation: validation.tokens, workers: workers, progress: progress)
-    if trainer.bestEpoch == trainer.epochs.count {
+    // After the first, where the model that was there is better, that one.
+    if trainer.bestEpoch == trainer.epochs.count || trainer.epochs.count == 1 {
       try RecurrentFile.write(trainer.best, to: request.output, overwrite: true)
     }
     try trainer.write(to: request.statePath, texts: hashes)

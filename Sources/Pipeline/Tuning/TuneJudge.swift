@@ -40,7 +40,7 @@ struct TuneJudge: Sendable {
 
   /// All samples, in pieces.
   func run(_ engine: Engine, _ inputs: [String: Tensor<Float>]) throws -> [Tensor<Float>] {
-    try engine.outputs(of: inputs, piece: graph.fixedBatch ?? Tuning.usualSlice, workers: workers)
+    try engine.outputs(of: inputs, piece: Tuning.slice(of: graph), workers: workers)
   }
 }
 

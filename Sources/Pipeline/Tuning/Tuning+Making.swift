@@ -43,14 +43,14 @@ extension Tuning {
         request.data, "cannot be learned from", "it gives \(count) samples", remedy: "give a few hundred at least")
     }
     let heldInputs = try samples.inputs.samples(learned..<count)
-    let piece = graph.fixedBatch ?? Self.usualSlice
-    slice = piece
+    let piece = Self.slice(of: graph)
     let student = try Engine(graph) { try weights[$0] }
     let studentOutputs = try student.outputs(of: heldInputs, piece: piece, workers: workers)
     let expected = try teacher?.outputs(count: held, piece: piece, workers: workers) { range in
       heldInputs.mapValues { $0.samples(range) }
     }
-    let examples = try teacher?.run(heldInputs.mapValues { $0.samples(0..<min(held, piece)) }) ?? []
+    let examples =
+      try request.features > 0 ? teacher?.run(heldInputs.mapValues { $0.samples(0..<min(held, piece)) }) ?? [] : []
     for (index, output) in studentOutputs.enumerated() {
       guard output.shape.first == held,
         expected.map({ $0.indices.contains(index) && $0[index].shape == output.shape }) ?? true

@@ -24,10 +24,10 @@ struct Tuning: Sendable {
   let workers: Workers
 
   /// Samples that run through the network and back at once.
-  let slice: Int
+  var slice: Int { Self.slice(of: graph) }
 
   /// Enough for full matrix products, few enough for the caches; a network for batches of one size takes that.
-  static let usualSlice = 32
+  static func slice(of graph: ModelGraph) -> Int { graph.fixedBatch ?? 32 }
   /// What an epoch's batch counts for in the running statistics of a batch normalisation.
   private static let momentum: Float = 0.1
 
