@@ -43,7 +43,7 @@ let package = Package(
     module("TensorCore", ["Basics"]),
     module("LinearAlgebra", ["TensorCore", "COpenBLAS"]),
     module("ModelGraph", ["TensorCore"]),
-    module("Planning", ["ModelGraph"]),
+    module("Solver"),
     module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
     module("Inference", ["LinearAlgebra", "ModelGraph"]),
     module("Training", ["Inference"]),
@@ -57,19 +57,66 @@ let package = Package(
       "Checkpoints",
       ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
     .target(
-      name: "Pipeline", dependencies: ["Checkpoints", "Training", "Recurrent", "Decompositions", "Planning"],
-      resources: [.embedInCode("Resources/devices")], swiftSettings: strict),
+      name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],
+      resources: [.embedInCode("Profiles")], swiftSettings: strict),
+    module("Running", ["Basics", "Checkpoints", "Inference", "ModelGraph", "TensorCore"]),
+    module("Plans", ["Basics", "Checkpoints", "Decompositions", "ModelGraph", "Running", "TensorCore"]),
+    module(
+      "Calibration",
+      ["Basics", "Checkpoints", "Decompositions", "Inference", "ModelGraph", "Running", "TensorCore", "Training"]),
+    module(
+      "Networks",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "LinearAlgebra", "ModelGraph", "Plans", "Recurrent",
+        "Running", "TensorCore",
+      ]),
+    module(
+      "Compression",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Inference", "ModelGraph", "Networks", "Plans",
+        "Running", "TensorCore",
+      ]),
+    module(
+      "Planning",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "ModelGraph", "Networks", "Plans",
+        "Running", "Solver", "TensorCore",
+      ]),
+    module(
+      "Timing",
+      [
+        "Basics", "Checkpoints", "Decompositions", "Devices", "Inference", "ModelGraph", "Plans", "Running",
+        "TensorCore",
+      ]),
+    module(
+      "Tuning",
+      [
+        "Basics", "Checkpoints", "Compression", "Inference", "ModelGraph", "Plans", "Running", "TensorCore", "Training",
+      ]),
+    module(
+      "CharacterModels",
+      ["Basics", "Checkpoints", "Decompositions", "Networks", "Recurrent", "Running", "TensorCore", "Training"]),
+    module(
+      "Reports",
+      [
+        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "ModelGraph", "Planning", "Plans", "Recurrent", "Running",
+        "Timing", "Tuning",
+      ]),
     .executableTarget(
       name: "kcompress",
       dependencies: [
-        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "LinearAlgebra",
+        "ModelGraph", "Planning", "Plans", "Recurrent", "Reports", "Running", "TensorCore", "Timing", "Training",
+        "Tuning", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
     .executableTarget(
       name: "kcompress-measure",
       dependencies: [
-        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "Checkpoints", "Decompositions", "Devices", "Inference", "LinearAlgebra", "ModelGraph", "Planning",
+        "Plans", "Running", "Solver", "TensorCore", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/Measure", swiftSettings: strict),
 
@@ -80,14 +127,20 @@ let package = Package(
     tests(of: "TensorCore"),
     tests(of: "LinearAlgebra"),
     tests(of: "ModelGraph"),
-    tests(of: "Planning"),
     tests(of: "Decompositions", ["Inference"]),
     tests(of: "Inference"),
     tests(of: "Training"),
     tests(of: "Recurrent"),
     tests(of: "HDF5"),
     tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
-    tests(of: "Pipeline"),
+    tests(of: "Solver"),
+    tests(of: "Devices", ["ModelGraph"]),
+    tests(of: "Running", ["Checkpoints"]),
+    tests(of: "Plans"),
+    tests(of: "Calibration", ["Networks"]),
+    tests(of: "Planning", ["Compression"]),
+    tests(of: "Tuning", ["Compression", "Planning"]),
+    tests(of: "CharacterModels", ["Compression", "Networks", "Planning"]),
     tests(of: "kcompress", ["Checkpoints"]),
   ]
 )

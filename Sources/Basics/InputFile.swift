@@ -1,9 +1,9 @@
 import Foundation
 
 /// Reading whole files with errors that name them.
-public enum InputFile {
+package enum InputFile {
   /// - Throws: `Failure` when the path is no readable regular file.
-  public static func read(_ path: String) throws -> [UInt8] {
+  package static func read(_ path: String) throws -> [UInt8] {
     try check(path)
     do {
       return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
@@ -13,7 +13,7 @@ public enum InputFile {
   }
 
   /// - Throws: `Failure` when the path does not lead to a readable regular file.
-  public static func check(_ path: String) throws {
+  package static func check(_ path: String) throws {
     guard let kind = FileKind(path) else {
       throw Failure(path, "cannot be read", "no such file", remedy: "check the path")
     }

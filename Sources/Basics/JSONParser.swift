@@ -4,7 +4,7 @@ extension JSON {
   ///
   /// - Parameter bytes: UTF-8; white space may surround the value, nothing else may.
   /// - Throws: `Failure` with the byte offset, its subject left empty for the caller to fill.
-  public init(parsing bytes: some Collection<UInt8>) throws {
+  package init(parsing bytes: some Collection<UInt8>) throws {
     var parser = JSONParser(bytes: Array(bytes))
     self = try parser.document()
   }

@@ -1,5 +1,5 @@
 /// Reads an object key by key and refuses what was not asked for, so that a misspelt key is not passed over in silence.
-public struct JSONReader {
+package struct JSONReader {
   private let object: JSONObject
   private let subject: String
   private let schema: String
@@ -11,7 +11,7 @@ public struct JSONReader {
   ///   - schema: what defines its keys, likewise.
   ///   - remedy: what to do where a key is missing.
   /// - Throws: `Failure` for anything but an object.
-  public init(_ json: JSON, _ subject: String, schema: String, remedy: String? = nil) throws {
+  package init(_ json: JSON, _ subject: String, schema: String, remedy: String? = nil) throws {
     guard let object = json.object else {
       throw Failure(subject, "is malformed", "an object is expected")
     }
@@ -22,7 +22,7 @@ public struct JSONReader {
   }
 
   /// - Throws: `Failure` where the key is missing.
-  public mutating func value(_ key: String) throws -> JSON {
+  package mutating func value(_ key: String) throws -> JSON {
     guard let value = present(key) else {
       throw Failure(subject, "has no key '\(key)'", "the schema '\(schema)' requires it", remedy: remedy)
     }
@@ -30,13 +30,13 @@ public struct JSONReader {
   }
 
   /// The value of a key that may be left out.
-  public mutating func present(_ key: String) -> JSON? {
+  package mutating func present(_ key: String) -> JSON? {
     known.insert(key)
     return object[key]
   }
 
   /// - Throws: `Failure` where the key is missing, or `read` makes nothing of its value.
-  public mutating func required<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T {
+  package mutating func required<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T {
     guard let value = read(try value(key)) else {
       throw Failure(subject, "'\(key)' is malformed", "\(expected) is expected")
     }
@@ -44,28 +44,28 @@ public struct JSONReader {
   }
 
   /// Nil where the value is null; the key must be there.
-  public mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
+  package mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
     try value(key).isNull ? nil : try required(key, read, expected)
   }
 
   /// Nil where the key is not there or its value is null.
-  public mutating func ifPresent<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
+  package mutating func ifPresent<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
     present(key).map(\.isNull) ?? true ? nil : try required(key, read, expected)
   }
 
-  public mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
-  public mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
-  public mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
-  public mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
-  public mutating func integers(_ key: String) throws -> [Int] {
+  package mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
+  package mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
+  package mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
+  package mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
+  package mutating func integers(_ key: String) throws -> [Int] {
     try required(key, \.integers, "a list of whole numbers")
   }
-  public mutating func strings(_ key: String) throws -> [String] {
+  package mutating func strings(_ key: String) throws -> [String] {
     try required(key, \.strings, "a list of texts")
   }
 
   /// - Throws: `Failure` where the object has a key that nobody asked for.
-  public func finish() throws {
+  package func finish() throws {
     if let unknown = object.keys.first(where: { !known.contains($0) }) {
       throw Failure(
         subject, "has the unknown key '\(unknown)'", "the schema '\(schema)' does not define it",

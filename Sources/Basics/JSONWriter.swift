@@ -1,6 +1,6 @@
 extension JSON {
   /// How a document is laid out.
-  public enum Layout: Sendable {
+  package enum Layout: Sendable {
     /// No white space: what goes into checkpoints.
     case compact
     /// Two spaces of indentation; arrays without objects inside stay on one line: plans and reports.
@@ -8,7 +8,7 @@ extension JSON {
   }
 
   /// The document as text; the same value gives the same bytes.
-  public func text(_ layout: Layout = .compact) -> String {
+  package func text(_ layout: Layout = .compact) -> String {
     var text = ""
     write(to: &text, layout, indentation: 0)
     return text

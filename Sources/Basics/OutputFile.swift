@@ -2,12 +2,12 @@ import Foundation
 import Glibc
 
 /// Writing so that a crash or a full disk loses nothing: beside the target under a temporary name, then renamed.
-public enum OutputFile {
+package enum OutputFile {
   /// Runs `write` on a temporary path in the target's folder, makes the result durable and renames it to `path`.
   /// Whatever fails, the temporary file is removed and an existing target is untouched.
   ///
   /// - Throws: `Failure` when the target exists and may not be replaced, or when it cannot be written.
-  public static func replace<Result>(
+  package static func replace<Result>(
     _ path: String, overwrite: Bool, _ write: (_ temporaryPath: String) throws -> Result
   ) throws -> Result {
     try check(path, overwrite: overwrite)
@@ -22,7 +22,7 @@ public enum OutputFile {
   /// through which the others are found comes last. Whatever fails, nothing new is left behind and what was there is back.
   ///
   /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
-  public static func replaceSet<Result>(
+  package static func replaceSet<Result>(
     _ paths: [String], overwrite: Bool, _ write: (_ temporaryPaths: [String]) throws -> Result
   ) throws -> Result {
     for path in paths { try check(path, overwrite: overwrite) }
@@ -63,14 +63,14 @@ public enum OutputFile {
   }
 
   /// Writes whole contents.
-  public static func write(_ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool) throws {
+  package static func write(_ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool) throws {
     try replace(path, overwrite: overwrite) { temporary in
       try create(temporary, describedAs: path, Data(bytes))
     }
   }
 
   /// Creates one file of known contents and makes it durable.
-  public static func create(_ path: String, describedAs target: String, _ data: Data) throws {
+  package static func create(_ path: String, describedAs target: String, _ data: Data) throws {
     guard FileManager.default.createFile(atPath: path, contents: nil),
       let handle = FileHandle(forWritingAtPath: path)
     else { throw cannotWrite(target) }
@@ -84,7 +84,7 @@ public enum OutputFile {
   }
 
   /// Makes what another library wrote to a temporary path durable.
-  public static func makeDurable(_ path: String, describedAs target: String) throws {
+  package static func makeDurable(_ path: String, describedAs target: String) throws {
     do {
       guard let handle = FileHandle(forUpdatingAtPath: path) else { throw cannotWrite(target) }
       try handle.synchronize()
@@ -97,7 +97,7 @@ public enum OutputFile {
   /// Refuses early what could only fail later: a target that exists, a folder that is missing or closed to us.
   ///
   /// - Parameter option: chooses another path.
-  public static func check(_ path: String, overwrite: Bool, option: String = "-o") throws {
+  package static func check(_ path: String, overwrite: Bool, option: String = "-o") throws {
     if let kind = FileKind(path) {
       if kind == .folder {
         throw Failure(
@@ -126,7 +126,7 @@ public enum OutputFile {
   /// Refuses a path at which something else lies than an older document of the same kind: those may be replaced unasked.
   ///
   /// - Parameter schema: how the schema of such a document begins.
-  public static func checkReplaceable(_ path: String, as noun: String, schema: String) throws {
+  package static func checkReplaceable(_ path: String, as noun: String, schema: String) throws {
     guard let bytes = try? InputFile.read(path) else { return }
     guard (try? JSON(parsing: bytes))?["schema"]?.string?.hasPrefix(schema) == true else {
       throw Failure(

@@ -1,13 +1,13 @@
 import Foundation
 
 /// The files that a command writes and those that it reads: no one of them may take another's place.
-public struct OutputSet: Sendable {
+package struct OutputSet: Sendable {
   /// What a file is to the command, "the original checkpoint" say, with the option that would choose another path.
-  public struct Target: Sendable {
+  package struct Target: Sendable {
     let path: String
     let option: String
 
-    public init(_ path: String, option: String) {
+    package init(_ path: String, option: String) {
       self.path = path
       self.option = option
     }
@@ -15,13 +15,13 @@ public struct OutputSet: Sendable {
 
   private let targets: [Target]
 
-  public init(_ targets: [Target]) { self.targets = targets }
+  package init(_ targets: [Target]) { self.targets = targets }
 
   /// Refuses early what could only fail later or would destroy something.
   ///
   /// - Parameter inputs: the paths that are read, with what each of them is.
   /// - Throws: `Failure` where a target exists and may not be replaced, cannot be written, is an input or another target.
-  public func check(inputs: [(path: String, role: String)], overwrite: Bool) throws {
+  package func check(inputs: [(path: String, role: String)], overwrite: Bool) throws {
     var taken = Dictionary(inputs.map { (Self.identity($0.path), $0.role) }) { first, _ in first }
     for target in targets {
       if let role = taken.updateValue("another file that is written", forKey: Self.identity(target.path)) {

@@ -7,7 +7,7 @@ extension RecurrentModel {
   /// The third-order tensor (out, state, input) of the bilinear term; zero for an rnn.
   ///
   /// - Precondition: no gate; `canonical` makes one of it.
-  public var bilinearTensor: Tensor<Double> {
+  package var bilinearTensor: Tensor<Double> {
     let (n, d) = (shape.hidden, shape.inputs)
     switch shape.kind.bilinear {
     case .none: return Tensor(zeros: [n, n, d])
@@ -30,7 +30,7 @@ extension RecurrentModel {
   }
 
   /// The same network as a second-order one: rnn -> 2rnn, mirnn -> 2rnn, cprnn -> 2rnn, cpbirnn -> birnn. Exact.
-  public func secondOrder() -> RecurrentModel {
+  package func secondOrder() -> RecurrentModel {
     let source = shape.kind.bilinear == .gated ? canonicalGate() : self
     let kind: RecurrentShape.Kind = shape.kind.hasLinearTerms ? .secondOrder : .birnn
     let target = RecurrentShape(kind, hidden: shape.hidden, inputs: shape.inputs)
@@ -41,7 +41,7 @@ extension RecurrentModel {
   /// A mirnn as a cprnn with R = n: the factors V, U and diag(alpha), and linear terms scaled by beta. Exact (papers: CPRNN, section 3).
   ///
   /// - Precondition: the term is gated.
-  public func canonicalGate() -> RecurrentModel {
+  package func canonicalGate() -> RecurrentModel {
     precondition(shape.kind.bilinear == .gated, "\(shape.kind) has no gate")
     let n = shape.hidden
     let (alpha, beta1, beta2) = (self[.alpha].elements, self[.beta1].elements, self[.beta2].elements)
@@ -63,7 +63,7 @@ extension RecurrentModel {
   ///
   /// - Parameters:
   ///   - output: (n x R), `state` (R x n), `input` (d x R).
-  public func canonical(
+  package func canonical(
     output: Tensor<Float>, state: Tensor<Float>, input: Tensor<Float>
   ) -> RecurrentModel {
     let kind: RecurrentShape.Kind = shape.kind.hasLinearTerms ? .cprnn : .cpbirnn
@@ -82,7 +82,7 @@ extension RecurrentModel {
   /// state and input, and zeros beyond. Exact.
   ///
   /// - Precondition: the term is a tensor, or nothing.
-  public func canonical(ofFullRank rank: Int) -> RecurrentModel {
+  package func canonical(ofFullRank rank: Int) -> RecurrentModel {
     let (n, d) = (shape.hidden, shape.inputs)
     precondition(rank >= Self.fullRank(shape), "\(rank) is not full rank")
     let tensor = bilinearTensor
@@ -114,7 +114,7 @@ extension RecurrentModel {
   }
 
   /// The rank at which a canonical term can be any tensor.
-  public static func fullRank(_ shape: RecurrentShape) -> Int {
+  package static func fullRank(_ shape: RecurrentShape) -> Int {
     min(shape.hidden * shape.hidden, shape.hidden * shape.inputs)
   }
 

@@ -3,13 +3,13 @@ import TensorCore
 
 extension RecurrentModel {
   /// The metadata key of what a file tells about its network (docs/formats.md).
-  public static let metadataKey = "recurrent"
+  package static let metadataKey = "recurrent"
   private static let schema = "kcompress.recurrent/1"
   /// More in any direction is no network but a damaged file.
   private static let largestExtent = 1 << 16
 
   /// The dimensions and the vocabulary, for the file's metadata.
-  public var description: JSON {
+  package var description: JSON {
     var text = ""
     text.unicodeScalars.append(contentsOf: vocabulary.scalars)
     return [
@@ -19,7 +19,7 @@ extension RecurrentModel {
   }
 
   /// The tensors as files hold them.
-  public var stored: [StoredTensor] {
+  package var stored: [StoredTensor] {
     shape.parameters.map { parameter in
       StoredTensor(name: parameter.rawValue, parameter.stored(self[parameter]), as: .f32)
     }
@@ -31,7 +31,7 @@ extension RecurrentModel {
   ///   - description: the file's metadata.
   ///   - tensors: all that it holds.
   /// - Throws: `Failure` where the two disagree, naming tensor and shapes, and where a number is NaN or infinite.
-  public init(_ description: JSON, tensors: [StoredTensor]) throws {
+  package init(_ description: JSON, tensors: [StoredTensor]) throws {
     let (shape, vocabulary) = try Self.dimensions(description)
     let named = Dictionary(tensors.map { ($0.name, $0) }) { first, _ in first }
     var parameters: [RecurrentParameter: Tensor<Float>] = [:]
@@ -67,7 +67,7 @@ extension RecurrentModel {
   }
 
   /// The dimensions and the vocabulary that the metadata states.
-  public static func dimensions(_ description: JSON) throws -> (RecurrentShape, Vocabulary) {
+  package static func dimensions(_ description: JSON) throws -> (RecurrentShape, Vocabulary) {
     func damaged(_ reason: String, _ remedy: String? = nil) -> Failure {
       Failure("metadata '\(metadataKey)'", "is damaged", reason, remedy: remedy)
     }
@@ -102,7 +102,7 @@ extension RecurrentModel {
 
 extension RecurrentShape {
   /// The shape that a parameter has in files.
-  public func storedExtents(of parameter: RecurrentParameter) -> [Int] {
+  package func storedExtents(of parameter: RecurrentParameter) -> [Int] {
     switch parameter {
     case .input: [hidden, inputs]
     case .tensor: [hidden, hidden, inputs]

@@ -2,14 +2,14 @@ import Basics
 import TensorCore
 
 /// A character model: its parameters and the symbols that it knows.
-public struct RecurrentModel: Sendable, Equatable {
-  public let shape: RecurrentShape
-  public let vocabulary: Vocabulary
+package struct RecurrentModel: Sendable, Equatable {
+  package let shape: RecurrentShape
+  package let vocabulary: Vocabulary
   /// By name (`RecurrentParameter`), in the shapes of `RecurrentShape.extents`.
-  public var parameters: [String: Tensor<Float>]
+  package var parameters: [String: Tensor<Float>]
 
   /// - Precondition: the parameters are those of the shape, and the vocabulary has as many symbols as the network.
-  public init(_ shape: RecurrentShape, _ vocabulary: Vocabulary, parameters: [RecurrentParameter: Tensor<Float>]) {
+  package init(_ shape: RecurrentShape, _ vocabulary: Vocabulary, parameters: [RecurrentParameter: Tensor<Float>]) {
     precondition(vocabulary.count == shape.inputs, "\(vocabulary.count) symbols for \(shape.inputs) inputs")
     precondition(
       Set(shape.parameters) == Set(parameters.keys)
@@ -21,7 +21,7 @@ public struct RecurrentModel: Sendable, Equatable {
   }
 
   /// Every parameter uniform in [-1 / sqrt n, 1 / sqrt n], as published.
-  public init(_ shape: RecurrentShape, _ vocabulary: Vocabulary, seed: UInt64) {
+  package init(_ shape: RecurrentShape, _ vocabulary: Vocabulary, seed: UInt64) {
     var generator = SplitMix64(seed: seed)
     let bound = 1 / Double(shape.hidden).squareRoot()
     var parameters: [RecurrentParameter: Tensor<Float>] = [:]
@@ -35,7 +35,7 @@ public struct RecurrentModel: Sendable, Equatable {
   }
 
   /// - Precondition: the shape has the parameter.
-  public subscript(parameter: RecurrentParameter) -> Tensor<Float> {
+  package subscript(parameter: RecurrentParameter) -> Tensor<Float> {
     guard let tensor = parameters[parameter.rawValue] else {
       preconditionFailure("\(shape.kind) has no '\(parameter.rawValue)'")
     }
@@ -43,5 +43,5 @@ public struct RecurrentModel: Sendable, Equatable {
   }
 
   /// Whether all parameters are finite.
-  public var isFinite: Bool { parameters.values.allSatisfy(\.isFinite) }
+  package var isFinite: Bool { parameters.values.allSatisfy(\.isFinite) }
 }

@@ -2,22 +2,22 @@ import Synchronization
 import TensorCore
 
 /// Runs segments through a network and back, in room that is allocated once. Passes of several threads each need one of their own.
-public final class RecurrentPass: Sendable {
-  public struct Result: Sendable {
+package final class RecurrentPass: Sendable {
+  package struct Result: Sendable {
     /// The sum of -log p over the symbols, in nats; NaN where an activation is.
-    public let loss: Double
+    package let loss: Double
     /// The states after the last step (rows x n).
-    public let states: [Float]
+    package let states: [Float]
     /// By the parameters' names.
-    public let gradients: [String: Tensor<Float>]
+    package let gradients: [String: Tensor<Float>]
   }
 
   let tape: Mutex<Tape>
 
-  public init(_ shape: RecurrentShape) { tape = Mutex(Tape(shape)) }
+  package init(_ shape: RecurrentShape) { tape = Mutex(Tape(shape)) }
 
   /// Loss and states; with a scale also the gradients of scale times the loss, the first states taken as given.
-  public func run(_ weights: RecurrentWeights, _ segment: Segment, gradientScale: Float? = nil) -> Result {
+  package func run(_ weights: RecurrentWeights, _ segment: Segment, gradientScale: Float? = nil) -> Result {
     tape.withLock { tape in
       tape.prepare(segment)
       tape.forward(weights, segment)
@@ -30,7 +30,7 @@ public final class RecurrentPass: Sendable {
   }
 
   /// The logits of every position (steps x rows, d), and the states after the last step.
-  public func logits(_ weights: RecurrentWeights, _ segment: Segment) -> (logits: Tensor<Float>, states: [Float]) {
+  package func logits(_ weights: RecurrentWeights, _ segment: Segment) -> (logits: Tensor<Float>, states: [Float]) {
     tape.withLock { tape in
       tape.prepare(segment)
       tape.forward(weights, segment)

@@ -4,8 +4,8 @@ import TensorCore
 /// state h has n numbers, a linear decoder gives the next symbol's logits.
 ///
 /// All of them are h' = tanh(bilinear(h, x) + V h + U x + b); they differ in the bilinear term and in whether the linear ones are there.
-public struct RecurrentShape: Sendable, Equatable {
-  public enum Kind: String, CaseIterable, Sendable {
+package struct RecurrentShape: Sendable, Equatable {
+  package enum Kind: String, CaseIterable, Sendable {
     /// Without a bilinear term.
     case rnn
     /// alpha . Vh . Ux + beta1 . Vh + beta2 . Ux, the multiplicative integration of Wu et al. (2016).
@@ -21,27 +21,27 @@ public struct RecurrentShape: Sendable, Equatable {
   }
 
   /// What is bilinear in state and input.
-  public enum Bilinear: Sendable {
+  package enum Bilinear: Sendable {
     case none, gated, tensor, canonical
   }
 
-  public let kind: Kind
+  package let kind: Kind
   /// n, the numbers of the state.
-  public let hidden: Int
+  package let hidden: Int
   /// d, the symbols.
-  public let inputs: Int
+  package let inputs: Int
   /// R, the products of a canonical term; 0 for other kinds.
-  public let rank: Int
+  package let rank: Int
 
   /// - Precondition: positive extents, and a rank exactly where the kind has one.
-  public init(_ kind: Kind, hidden: Int, inputs: Int, rank: Int = 0) {
+  package init(_ kind: Kind, hidden: Int, inputs: Int, rank: Int = 0) {
     precondition(hidden > 0 && inputs > 0 && (rank > 0) == kind.hasRank, "\(kind) \(hidden) \(inputs) \(rank)")
     (self.kind, self.hidden, self.inputs, self.rank) = (kind, hidden, inputs, rank)
   }
 }
 
 extension RecurrentShape.Kind {
-  public var bilinear: RecurrentShape.Bilinear {
+  package var bilinear: RecurrentShape.Bilinear {
     switch self {
     case .rnn: .none
     case .mirnn: .gated
@@ -50,14 +50,14 @@ extension RecurrentShape.Kind {
     }
   }
 
-  public var hasRank: Bool { bilinear == .canonical }
+  package var hasRank: Bool { bilinear == .canonical }
 
   /// Whether V h and U x are there.
-  public var hasLinearTerms: Bool { self != .birnn && self != .cpbirnn }
+  package var hasLinearTerms: Bool { self != .birnn && self != .cpbirnn }
 }
 
 /// The parameters by the names that they have in files.
-public enum RecurrentParameter: String, CaseIterable, Sendable {
+package enum RecurrentParameter: String, CaseIterable, Sendable {
   /// V (n x n).
   case hidden
   /// U, transposed: (d x n).
@@ -84,7 +84,7 @@ public enum RecurrentParameter: String, CaseIterable, Sendable {
 
 extension RecurrentShape {
   /// The parameters in a fixed order.
-  public var parameters: [RecurrentParameter] {
+  package var parameters: [RecurrentParameter] {
     RecurrentParameter.allCases.filter { parameter in
       switch parameter {
       case .hidden, .input: kind.hasLinearTerms
@@ -97,7 +97,7 @@ extension RecurrentShape {
   }
 
   /// The shape in which a parameter is computed with.
-  public func extents(of parameter: RecurrentParameter) -> [Int] {
+  package func extents(of parameter: RecurrentParameter) -> [Int] {
     switch parameter {
     case .hidden: [hidden, hidden]
     case .input, .decoder: [inputs, hidden]
@@ -111,12 +111,12 @@ extension RecurrentShape {
   }
 
   /// The decoder included; the formulas of the paper.
-  public var parameterCount: Int { parameters.reduce(0) { $0 + extents(of: $1).reduce(1, *) } }
+  package var parameterCount: Int { parameters.reduce(0) { $0 + extents(of: $1).reduce(1, *) } }
 
   /// The largest state, 1 or more, whose network has at most so many parameters; nil where even a state of 1 has more.
   ///
   /// - Parameter rank: for a kind that has one.
-  public static func largest(_ kind: Kind, inputs: Int, rank: Int = 0, parameters: Int) -> RecurrentShape? {
+  package static func largest(_ kind: Kind, inputs: Int, rank: Int = 0, parameters: Int) -> RecurrentShape? {
     func shape(_ hidden: Int) -> RecurrentShape { RecurrentShape(kind, hidden: hidden, inputs: inputs, rank: rank) }
     guard shape(1).parameterCount <= parameters else { return nil }
     var (low, high) = (1, 2)

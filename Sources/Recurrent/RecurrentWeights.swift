@@ -5,8 +5,8 @@ import TensorCore
 /// Whatever depends on the input symbol alone is a table with one row for each symbol: a state becomes
 /// tanh(bilinear + gain[x] . V h + offset[x]), with offset[x] = U x + b, and for the gated term gain[x] = alpha . U x + beta1 and
 /// offset[x] = beta2 . U x + b.
-public struct RecurrentWeights: Sendable {
-  public let shape: RecurrentShape
+package struct RecurrentWeights: Sendable {
+  package let shape: RecurrentShape
   let values: [RecurrentParameter: [Float]]
   /// (d x n).
   let offset: [Float]
@@ -15,7 +15,7 @@ public struct RecurrentWeights: Sendable {
   /// For each symbol A[.., .., x] + V (d, out, in); empty without a tensor.
   let merged: [Float]
 
-  public init(_ model: RecurrentModel) {
+  package init(_ model: RecurrentModel) {
     shape = model.shape
     let (n, d) = (shape.hidden, shape.inputs)
     var values: [RecurrentParameter: [Float]] = [:]

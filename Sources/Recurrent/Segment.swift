@@ -1,18 +1,18 @@
 /// Pieces of text of equal length that run side by side: every row is one piece.
-public struct Segment: Sendable {
-  public let steps: Int
-  public let rows: Int
+package struct Segment: Sendable {
+  package let steps: Int
+  package let rows: Int
   /// Symbols, all rows of the first step, then all of the second.
-  public let inputs: [Int]
+  package let inputs: [Int]
   /// The symbols that follow, in the same order.
-  public let targets: [Int]
+  package let targets: [Int]
   /// The states in which the rows begin (rows x n); empty for zeros.
-  public let states: [Float]
+  package let states: [Float]
 
   /// - Parameters:
   ///   - tokens: the text.
   ///   - starts: where each row begins; `steps + 1` symbols are read from there.
-  public init(_ tokens: [Int], starts: [Int], steps: Int, states: [Float] = []) {
+  package init(_ tokens: [Int], starts: [Int], steps: Int, states: [Float] = []) {
     precondition(starts.allSatisfy { $0 >= 0 && $0 + steps < tokens.count }, "a row reaches beyond the text")
     self.steps = steps
     self.states = states
@@ -31,7 +31,7 @@ public struct Segment: Sendable {
   }
 
   /// The symbols that are predicted.
-  public var count: Int { steps * rows }
+  package var count: Int { steps * rows }
 }
 
 /// Positions sorted by their symbol, so that what depends on the symbol is one product for all of them.

@@ -3,7 +3,7 @@ import TensorCore
 
 /// What a second-order term sees on a text: E[z z^T] of z = h (x) x, whose blocks are the states' second moments beside each symbol,
 /// and E[g g^T] of the slopes g of the loss before the activation.
-public struct StateMoments: Sendable {
+package struct StateMoments: Sendable {
   private let shape: RecurrentShape
   /// (d, n, n), sums.
   private var states: [Double]
@@ -15,7 +15,7 @@ public struct StateMoments: Sendable {
   private var slopes: [Double]
   private var count = 0
 
-  public init(_ shape: RecurrentShape) {
+  package init(_ shape: RecurrentShape) {
     self.shape = shape
     states = [Double](repeating: 0, count: shape.inputs * shape.hidden * shape.hidden)
     means = [Double](repeating: 0, count: shape.inputs * shape.hidden)
@@ -40,7 +40,7 @@ public struct StateMoments: Sendable {
     count += segment.count
   }
 
-  public mutating func add(_ other: StateMoments) {
+  package mutating func add(_ other: StateMoments) {
     for i in states.indices { states[i] += other.states[i] }
     for i in means.indices { means[i] += other.means[i] }
     for i in counts.indices { counts[i] += other.counts[i] }
@@ -49,7 +49,7 @@ public struct StateMoments: Sendable {
   }
 
   /// E[z z^T] over (state, input): (n d x n d), the order of a kernel's patch. Zero between different symbols.
-  public var inputMoment: Tensor<Double> {
+  package var inputMoment: Tensor<Double> {
     let (n, d) = (shape.hidden, shape.inputs)
     var elements = [Double](repeating: 0, count: n * d * n * d)
     for x in 0..<d {
@@ -63,7 +63,7 @@ public struct StateMoments: Sendable {
   }
 
   /// E[z w^T] of z with the linear terms' inputs w = (h, x): (n d x n + d).
-  public var crossMoment: Tensor<Double> {
+  package var crossMoment: Tensor<Double> {
     let (n, d) = (shape.hidden, shape.inputs)
     var elements = [Double](repeating: 0, count: n * d * (n + d))
     for x in 0..<d {
@@ -77,7 +77,7 @@ public struct StateMoments: Sendable {
   }
 
   /// E[w w^T]: (n + d x n + d).
-  public var linearMoment: Tensor<Double> {
+  package var linearMoment: Tensor<Double> {
     let (n, d) = (shape.hidden, shape.inputs)
     let width = n + d
     var elements = [Double](repeating: 0, count: width * width)
@@ -93,7 +93,7 @@ public struct StateMoments: Sendable {
   }
 
   /// E[g g^T]: (n x n).
-  public var outputMoment: Tensor<Double> {
+  package var outputMoment: Tensor<Double> {
     let n = shape.hidden
     return Tensor(shape: [n, n], elements: slopes.map { $0 / Double(max(1, count)) })
   }
@@ -105,7 +105,7 @@ extension Tensor where Scalar == Float {
 
 extension RecurrentPass {
   /// Runs a segment and back, and adds what it shows.
-  public func observe(_ weights: RecurrentWeights, _ segment: Segment, into moments: inout StateMoments) {
+  package func observe(_ weights: RecurrentWeights, _ segment: Segment, into moments: inout StateMoments) {
     tape.withLock { tape in
       tape.prepare(segment)
       tape.forward(weights, segment)

@@ -1,30 +1,30 @@
 /// The symbols of a character model: Unicode scalars, numbered from 1 in their order; 0 stands for everything else.
-public struct Vocabulary: Sendable, Equatable {
-  public let scalars: [Unicode.Scalar]
+package struct Vocabulary: Sendable, Equatable {
+  package let scalars: [Unicode.Scalar]
   private let numbers: [Unicode.Scalar: Int]
 
   /// The number of what the vocabulary does not have.
-  public static let unknown = 0
+  package static let unknown = 0
   /// What an unknown symbol is written as.
-  public static let replacement: Unicode.Scalar = "\u{FFFD}"
+  package static let replacement: Unicode.Scalar = "\u{FFFD}"
 
   /// - Precondition: every scalar once.
-  public init(_ scalars: [Unicode.Scalar]) {
+  package init(_ scalars: [Unicode.Scalar]) {
     precondition(Set(scalars).count == scalars.count, "a scalar occurs twice")
     self.scalars = scalars
     numbers = Dictionary(uniqueKeysWithValues: scalars.enumerated().map { ($1, $0 + 1) })
   }
 
   /// All that a text has.
-  public init(of text: String) { self.init(Set(text.unicodeScalars).sorted()) }
+  package init(of text: String) { self.init(Set(text.unicodeScalars).sorted()) }
 
   /// The symbols, the unknown one included.
-  public var count: Int { scalars.count + 1 }
+  package var count: Int { scalars.count + 1 }
 
   /// A text as numbers.
-  public func encode(_ text: String) -> [Int] { text.unicodeScalars.map { numbers[$0] ?? Self.unknown } }
+  package func encode(_ text: String) -> [Int] { text.unicodeScalars.map { numbers[$0] ?? Self.unknown } }
 
-  public subscript(number: Int) -> Unicode.Scalar {
+  package subscript(number: Int) -> Unicode.Scalar {
     number == Self.unknown ? Self.replacement : scalars[number - 1]
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Pipeline
+import Compression
+import Reports
 
 struct ApplyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -39,10 +40,8 @@ struct ApplyCommand: ParsableCommand {
     let request = ApplyRequest(
       plan: plan, output: output, report: report, overwrite: overwrite, dense: dense,
       calibration: calibration.source)
-    let result = try common.terminal.withProgress {
-      try Pipeline.apply(request, workers: common.workers, progress: $0)
-    }
-    result.notices.forEach(common.terminal.notice)
-    common.terminal.result(result.json, result.text)
+    let result = try common.run(request)
+    try ApplyReport(result).write(overwrite: overwrite)
+    try common.show(result.json, result.text, notices: result.notices)
   }
 }

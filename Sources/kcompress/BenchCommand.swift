@@ -1,8 +1,7 @@
 import ArgumentParser
-import Basics
+import Devices
 import Foundation
-import Pipeline
-import Planning
+import Timing
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,9 +15,12 @@ struct BenchCommand: ParsableCommand {
   var checkpoint: String
 
   @Option(help: ArgumentHelp("The samples that run together.", valueName: "n"))
-  var batch = 64
+  var batchSize = 64
+  @Option(name: .customLong("batch"), help: .hidden) var oldBatch: Int?
 
-  @Option(help: ArgumentHelp("How often; the median counts.", valueName: "n"))
+  @Option(help: ArgumentHelp(
+      "How often a batch runs, whose median counts; and how often one sample runs in each of five rounds.",
+      valueName: "n"))
   var repetitions = 20
 
   @Option(
@@ -42,51 +44,20 @@ struct BenchCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard batch >= 1, repetitions >= 1 else {
-      throw ValidationError("--batch and --repetitions must be at least 1")
+    guard oldBatch ?? batchSize >= 1, repetitions >= 1 else {
+      throw ValidationError("--batch-size and --repetitions must be at least 1")
     }
     if noProfile, output != nil { throw ValidationError("--no-profile and --output exclude each other") }
   }
 
   func run() throws {
-    let compared = try device.map(DeviceProfile.named)
-    let path = noProfile ? nil : try output ?? DeviceProfile.preparedHostPath()
-    if let path {
-      try OutputSet([.init(path, option: "-o")]).check(inputs: [(checkpoint, "the checkpoint")], overwrite: true)
-      try DeviceProfile.checkReplaceable(path)
-    }
-    let request = BenchRequest(
-      checkpoint: checkpoint, batch: batch, repetitions: repetitions, sampleShape: inputShape?.extents ?? [],
-      fitsProfile: path != nil)
-    let bench = try common.terminal.withProgress { try Bench(request, workers: common.workers, progress: $0) }
-    if let path, let profile = bench.profile {
-      try OutputFile.write((profile.json.text(.indented) + "\n").utf8, to: path, overwrite: true)
-    }
-    common.terminal.result(
-      bench.json(comparing: compared, profilePath: path), bench.text(comparing: compared, profilePath: path))
-  }
-}
-
-extension Bench {
-  fileprivate func text(comparing compared: DeviceProfile?, profilePath: String?) -> String {
-    let device = compared ?? profile
-    var lines = [
-      "\(timing.checkpoint): \(Format.number(1000 * timing.median)) ms for \(timing.batch) samples with "
-        + "\(timing.threads) threads, \(Format.count(Int(timing.samplesPerSecond))) samples per second"
-    ]
-    var table = TextTable([
-      ("one sample on one thread", .left), ("MACs", .right), ("ms", .right),
-      (device.map { "ms as '\($0.name)' predicts" } ?? "", .right),
-    ])
-    for network in networks {
-      table.add([
-        network.name, Format.count(network.macs), Format.number(1000 * network.latency),
-        device.map { Format.number(1000 * network.predicted(on: $0)) } ?? "",
-      ])
-    }
-    lines += ["", table.text]
-    if let profilePath { lines += ["", "\(profilePath): the profile of this machine"] }
-    return lines.joined(separator: "\n")
+    let bench = try common.run(
+      BenchRequest(
+        checkpoint: checkpoint, batch: oldBatch ?? batchSize, repetitions: repetitions,
+        sampleShape: inputShape?.extents ?? [],
+        profilePath: noProfile ? nil : try output ?? DeviceProfile.preparedHostPath(),
+        comparedDevice: try device.map(DeviceProfile.named)))
+    try common.show(bench.json, bench.text)
   }
 }
 

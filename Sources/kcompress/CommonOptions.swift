@@ -1,7 +1,8 @@
 import ArgumentParser
 import Basics
 import Foundation
-import Pipeline
+import Plans
+import Running
 
 /// What every command takes.
 struct CommonOptions: ParsableArguments {
@@ -21,6 +22,19 @@ struct CommonOptions: ParsableArguments {
   var workers: Workers { Workers(count: threads ?? ProcessInfo.processInfo.activeProcessorCount) }
 
   var terminal: Terminal { Terminal(json: json, quiet: quiet) }
+
+  /// Does a job and shows its progress.
+  ///
+  /// - Throws: what the job throws.
+  func run<Work: Job>(_ job: Work) throws -> Work.Result { try terminal.run(job, workers: workers) }
+
+  /// Prints notices, and a result in the form that was asked for.
+  ///
+  /// - Throws: `Failure` where standard output takes no more.
+  func show(_ document: JSON, _ text: @autoclosure () -> String, notices: [String] = []) throws {
+    notices.forEach(terminal.notice)
+    try terminal.result(document, text())
+  }
 }
 
 /// How samples become inputs.
@@ -94,28 +108,18 @@ struct NumberList: ExpressibleByArgument {
   }
 }
 
-/// `4MB`, `4MiB`, `500kB`, `250000`: a positive number of bytes.
-struct ByteSize: ExpressibleByArgument {
-  let bytes: Int
-
-  private static let units: [(suffix: String, factor: Double)] = [
-    ("kib", 1024), ("mib", 1_048_576), ("gib", 1_073_741_824),
-    ("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("b", 1), ("k", 1e3), ("m", 1e6), ("g", 1e9), ("", 1),
-  ]
+/// `12000`, `12k`, `1.5M`: a positive number of things.
+struct Count: ExpressibleByArgument {
+  let value: Int
 
   init?(argument: String) {
-    let text = argument.lowercased()
-    guard let unit = Self.units.first(where: { text.hasSuffix($0.suffix) }) else { return nil }
-    let digits = text.dropLast(unit.suffix.count).trimmingCharacters(in: .whitespaces)
-    guard digits.allSatisfy({ $0.isNumber || $0 == "." }), let value = Double(digits) else { return nil }
-    let size = value * unit.factor
-    guard size >= 1, size < 1e15 else { return nil }
-    bytes = Int(size)
+    guard let amount = Resource.macs.amount(parsing: argument) else { return nil }
+    value = Int(amount)
   }
 }
 
 extension Glob: ExpressibleByArgument {
-  public init?(argument: String) { self.init(argument) }
+  package init?(argument: String) { self.init(argument) }
 }
 
 /// What makes a network of a checkpoint that does not hold all of it.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Pipeline
+import Plans
 
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +14,7 @@ struct DiffCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let difference = try PlanDifference(PlanDocument(path: before), PlanDocument(path: after))
-    common.terminal.result(difference.json, difference.text)
+    let difference = try common.run(DiffRequest(before: before, after: after))
+    try common.show(difference.json, difference.text)
   }
 }

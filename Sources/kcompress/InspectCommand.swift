@@ -1,5 +1,5 @@
 import ArgumentParser
-import Pipeline
+import Planning
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,8 +12,7 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let inspection = try Inspection(path: checkpoint, companions: companions.companions)
-    inspection.checkpoint.notices.forEach(common.terminal.notice)
-    common.terminal.result(inspection.json, inspection.text)
+    let inspection = try common.run(InspectRequest(checkpoint: checkpoint, companions: companions.companions))
+    try common.show(inspection.json, inspection.text, notices: inspection.checkpoint.notices)
   }
 }

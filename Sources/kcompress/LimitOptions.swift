@@ -1,11 +1,14 @@
 import ArgumentParser
 import Foundation
-import Pipeline
+import Planning
+import Plans
 
-/// What a compressed network may cost.
+/// What a compressed network may cost: an option for every resource, and other ways to say it.
 struct LimitOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The bytes that the written file may have: 4MB, 4MiB, 500kB, 250000.", valueName: "size"))
-  var budget: ByteSize?
+  @Option(
+    help: ArgumentHelp("The bytes that the written file may have: 4MB, 4MiB, 500kB, 250000.", valueName: "size"),
+    transform: Resource.bytes.argument)
+  var budget: Double?
 
   @Option(help: ArgumentHelp("The same as a part of the checkpoint's size: 60%.", valueName: "part"))
   var at: Percentage?
@@ -14,14 +17,20 @@ struct LimitOptions: ParsableArguments {
     help: ArgumentHelp("The smallest file whose loss is at most this, in place of the least loss.", valueName: "x"))
   var maxLoss: Double?
 
-  @Option(help: ArgumentHelp("The multiply-accumulates for one sample: 12M.", valueName: "n"))
-  var maxMacs: Count?
+  @Option(
+    help: ArgumentHelp("The multiply-accumulates for one sample: 12M.", valueName: "n"),
+    transform: Resource.macs.argument)
+  var maxMacs: Double?
 
-  @Option(help: ArgumentHelp("The bytes of activations that may be alive at once: 256kB.", valueName: "size"))
-  var maxRam: ByteSize?
+  @Option(
+    help: ArgumentHelp("The bytes of activations that may be alive at once: 256kB.", valueName: "size"),
+    transform: Resource.ram.argument)
+  var maxRam: Double?
 
-  @Option(help: ArgumentHelp("The time for one sample on the device: 30ms.", valueName: "time"))
-  var maxLatency: Duration?
+  @Option(
+    help: ArgumentHelp("The time for one sample on the device: 30ms.", valueName: "time"),
+    transform: Resource.latency.argument)
+  var maxLatency: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -38,32 +47,25 @@ struct LimitOptions: ParsableArguments {
   }
 
   /// Whether anything is limited.
-  var areSome: Bool {
-    budget != nil || at != nil || maxLoss != nil || maxMacs != nil || maxRam != nil || maxLatency != nil
-      || device != nil
-  }
+  var areSome: Bool { !amounts.known.isEmpty || at != nil || maxLoss != nil || device != nil }
 
-  var values: PlanDocument.Budget {
-    PlanDocument.Budget(
-      bytes: budget?.bytes, macs: maxMacs?.value, ram: maxRam?.bytes, latency: maxLatency?.seconds)
+  /// The limits on resources that the options state.
+  var amounts: Amounts {
+    var amounts = Amounts()
+    for resource in Resource.allCases {
+      amounts[resource] =
+        switch resource {
+        case .bytes: budget
+        case .macs: maxMacs
+        case .ram: maxRam
+        case .latency: maxLatency
+        }
+    }
+    return amounts
   }
 
   var goal: PlanRequest.Goal {
     at.map { .part($0.part) } ?? maxLoss.map { .smallest(maximumLoss: $0) } ?? .leastLoss
-  }
-
-  /// `30ms`, `1.5s`, `800us`
-  struct Duration: ExpressibleByArgument {
-    let seconds: Double
-
-    init?(argument: String) {
-      let units: [(suffix: String, factor: Double)] = [("us", 1e-6), ("ms", 1e-3), ("s", 1)]
-      guard let unit = units.first(where: { argument.hasSuffix($0.suffix) }),
-        let value = Double(argument.dropLast(unit.suffix.count).trimmingCharacters(in: .whitespaces)),
-        value > 0, value.isFinite
-      else { return nil }
-      seconds = value * unit.factor
-    }
   }
 
   /// `60%`
@@ -76,5 +78,15 @@ struct LimitOptions: ParsableArguments {
       }
       part = value / 100
     }
+  }
+}
+
+extension Resource {
+  /// Reads an option's value.
+  ///
+  /// - Throws: `ValidationError` for what is no positive amount in a unit of the resource.
+  @Sendable func argument(_ text: String) throws -> Double {
+    guard let amount = amount(parsing: text) else { throw ValidationError("a positive amount is expected") }
+    return amount
   }
 }

@@ -16,6 +16,6 @@ struct LoaderCommand: ParsableCommand {
   var framework: Framework
 
   func run() throws {
-    print(String(decoding: PackageResources.kcompress_torch_py, as: UTF8.self), terminator: "")
+    try Terminal.write(String(decoding: PackageResources.kcompress_torch_py, as: UTF8.self))
   }
 }

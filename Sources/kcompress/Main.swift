@@ -32,7 +32,26 @@ struct NegativeVerdict: Error {}
       Terminal.error("kcompress: \(error.localizedDescription)")
       exit(ExitStatus.failure.rawValue)
     } catch {
-      KCompress.exit(withError: error)
+      exit(tell(error))
+    }
+  }
+
+  /// Prints what the parser says: help and the version on standard output, wrong usage on standard error.
+  ///
+  /// - Returns: the exit status.
+  private static func tell(_ error: any Error) -> Int32 {
+    let message = KCompress.fullMessage(for: error)
+    let status = KCompress.exitCode(for: error).rawValue
+    guard status == ExitStatus.done.rawValue else {
+      Terminal.mutter(message.isEmpty ? "" : message + "\n")
+      return status
+    }
+    do {
+      try Terminal.write(message.isEmpty ? "" : message + "\n")
+      return status
+    } catch {
+      Terminal.error("\(error)")
+      return ExitStatus.failure.rawValue
     }
   }
 }

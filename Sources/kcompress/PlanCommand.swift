@@ -1,9 +1,12 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import Decompositions
+import Devices
 import Foundation
-import Pipeline
 import Planning
+import Plans
+import Reports
 import TensorCore
 
 struct PlanCommand: ParsableCommand {
@@ -66,33 +69,20 @@ struct PlanCommand: ParsableCommand {
   }
 
   func run() throws {
-    let path = output ?? CheckpointPath(checkpoint).plan
-    if limits.areSome {
-      try OutputSet([.init(path, option: "-o")])
-        .check(inputs: [(checkpoint, "the checkpoint")] + companions.companions.inputs, overwrite: true)
-      try PlanDocument.checkReplaceable(path)
+    let result = try common.run(try request())
+    if frontier, !common.json, case .plan = result.outcome {
+      try Terminal.write(FrontierText(result.frontier).text + "\n\n")
     }
-    let planner = try common.terminal.withProgress {
-      try Planner(request(), workers: common.workers, progress: $0)
+    if let refusal = result.refusal { Terminal.error(refusal) }
+    switch result.outcome {
+    case .plan(let plan, let path): try common.show(result.json, plan.text(path: path), notices: result.notices)
+    case .frontierOnly:
+      try common.show(result.json, FrontierText(result.frontier).text, notices: result.notices)
+    case .infeasible, .refused:
+      result.notices.forEach(common.terminal.notice)
+      if common.json { try Terminal.write(result.json.text(.indented) + "\n") }
     }
-    planner.notices.forEach(common.terminal.notice)
-    if strict { try refuseSkipped(planner.skipped) }
-    if frontier {
-      let points = planner.frontier
-      guard limits.areSome else {
-        return common.terminal.result(["frontier": .array(points.map(\.json))], FrontierText(points).text)
-      }
-      if !common.json { print(FrontierText(points).text + "\n") }
-    }
-    switch try planner.plan() {
-    case .plan(let plan):
-      try OutputFile.write((plan.json.text(.indented) + "\n").utf8, to: path, overwrite: true)
-      common.terminal.result(plan.json, plan.text(path: path))
-    case .infeasible(let infeasibility):
-      Terminal.error("\(checkpoint): \(infeasibility.sentence)")
-      if common.json { print(infeasibility.json.text(.indented)) }
-      throw NegativeVerdict()
-    }
+    if !result.isPositive { throw NegativeVerdict() }
   }
 
   private func request() throws -> PlanRequest {
@@ -100,25 +90,13 @@ struct PlanCommand: ParsableCommand {
     if let structures { recipe.structures = structures.names }
     recipe.keep += keep
     var request = PlanRequest(
-      checkpoint: checkpoint, budget: limits.values, recipe: recipe, seed: seed, companions: companions.companions,
-      dtype: dtype?.type, calibration: calibration.source, rankMultiple: roundTo, cache: cache.folder)
+      checkpoint: checkpoint, budget: limits.amounts, recipe: recipe, seed: seed, companions: companions.companions,
+      dtype: dtype?.type, calibration: calibration.source, rankMultiple: roundTo, cache: cache.folder,
+      output: limits.areSome ? output ?? CheckpointPath(checkpoint).plan : nil)
+    request.isStrict = strict
     request.goal = limits.goal
     request.device = try limits.device.map { try DeviceProfile.named($0) }
     return request
-  }
-
-  private func refuseSkipped(_ skipped: [(name: String, reason: String)]) throws {
-    guard !skipped.isEmpty else { return }
-    let list = skipped.map { "'\($0.name)' (\($0.reason))" }.joined(separator: ", ")
-    Terminal.error(
-      "\(checkpoint): --strict: \(skipped.count) that could gain are left out for want of support: \(list)")
-    if common.json {
-      print(
-        JSON.object([
-          "skipped": .array(skipped.map { ["name": .string($0.name), "reason": .string($0.reason)] })
-        ]).text(.indented))
-    }
-    throw NegativeVerdict()
   }
 }
 
@@ -139,10 +117,10 @@ enum StoredType: String, ExpressibleByArgument, CaseIterable {
 struct StructureList: ExpressibleByArgument {
   let names: [String]
 
-  static var known: String { PlanRequest.knownStructures.joined(separator: ", ") }
+  static var known: String { Structures.names.joined(separator: ", ") }
 
   init?(argument: String) {
     names = argument.split(separator: ",").map(String.init)
-    guard !names.isEmpty, names.allSatisfy(PlanRequest.knownStructures.contains) else { return nil }
+    guard !names.isEmpty, names.allSatisfy(Structures.names.contains) else { return nil }
   }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Basics
-import Pipeline
+import ModelGraph
 import Training
+import Tuning
 
 struct RosaCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -70,8 +70,9 @@ struct RosaCommand: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-      let result = try Pipeline.merge(frozen: checkpoint, factors: factors, output: output, overwrite: overwrite)
-      common.terminal.result(result.json, result.text)
+      let result = try common.run(
+        RosaMergeRequest(frozen: checkpoint, factors: factors, output: output, overwrite: overwrite))
+      try common.show(result.json, result.text, notices: result.notices)
     }
   }
 
@@ -88,24 +89,11 @@ struct RosaCommand: ParsableCommand {
     func split(_ checkpoint: String, factors: String?, _ outputs: Outputs, _ common: CommonOptions) throws {
       // A draw keeps the ranks that there are.
       let ranks = rank.isEmpty && factors == nil ? [RankRule(amount: 8)] : rank
-      let result = try Pipeline.split(
+      let result = try common.run(
         RosaRequest(
           checkpoint: checkpoint, factors: factors, ranks: ranks, draw: draw, seed: seed, output: outputs.output,
-          factorsOutput: outputs.factorsOutput, adapter: outputs.adapter, overwrite: outputs.overwrite),
-        workers: common.workers)
-      result.notices.forEach(common.terminal.notice)
-      common.terminal.result(result.json, result.text)
+          factorsOutput: outputs.factorsOutput, adapter: outputs.adapter, overwrite: outputs.overwrite))
+      try common.show(result.json, result.text, notices: result.notices)
     }
-  }
-}
-
-extension RosaResult {
-  var text: String {
-    var table = TextTable([("layer", .left), ("kernel", .left), ("rank", .right), ("parameters", .right)])
-    for layer in layers {
-      table.add([layer.name, Format.shape(layer.shape), "\(layer.rank)", "\(layer.parameters)"])
-    }
-    let files = [output, factors, adapter].compactMap(\.self).joined(separator: ", ")
-    return table.text + "\n" + files
   }
 }

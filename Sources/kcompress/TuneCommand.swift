@@ -1,12 +1,13 @@
 import ArgumentParser
 import Basics
-import Pipeline
+import Running
 import Training
+import Tuning
 
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tune",
-    abstract: "Train a compressed network on its original's outputs, or a network on new data.",
+    abstract: "Fine-tune a compressed network on its original's outputs (distillation), or a network on new data.",
     discussion: """
       Writes model.tuned.h5 beside the checkpoint, of the same format and structure. Samples need no labels: the original tells
       what the outputs should be. The best epoch on samples held out is kept. After every epoch the run's state is put in a file beside the
@@ -81,29 +82,40 @@ struct TuneCommand: ParsableCommand {
     request.draw = lowRank.draw ?? request.draw
     request.drawEvery = lowRank.drawEvery
     request.seed = lowRank.seed
-    let result = try common.terminal.withProgress {
-      try Pipeline.tune(request, isDry: dryRun, workers: common.workers, progress: $0)
-    }
-    result.notices.forEach(common.terminal.notice)
-    common.terminal.result(result.json, result.text)
+    request.isDry = dryRun
+    let result = try common.run(request)
+    try common.show(result.json, result.text, notices: result.notices)
     if result.diverged { throw NegativeVerdict() }
   }
 }
 
 struct TrainingOptions: ParsableArguments {
   @Option(help: "Passes over the data.") var epochs = 20
-  @Option(help: "Samples of one step.") var batch = 64
-  @Option(help: ArgumentHelp("The highest length of a step.", valueName: "x")) var rate: Double?
-  @Option(help: ArgumentHelp("adamw, or nesterov for descent with momentum 0.9, or descent.", valueName: "name"))
+  @Option(help: "The samples of one optimisation step.") var batchSize = 64
+  @Option(name: .customLong("batch"), help: .hidden) var oldBatchSize: Int?
+  @Option(
+    help: ArgumentHelp(
+      "The highest learning rate of the schedule; 3e-4 for adamw and 0.01 for the others unless given.", valueName: "x"))
+  var learningRate: Double?
+  @Option(name: .customLong("rate"), help: .hidden) var oldLearningRate: Double?
+  @Option(
+    help: ArgumentHelp(
+      "adamw, nesterov (gradient descent with Nesterov momentum 0.9), or descent (plain gradient descent).",
+      valueName: "name"))
   var optimizer = OptimizerName.adamw
   @Option(
     help: ArgumentHelp(
-      "constant, cosine, onecycle, or plateau, which halves the rate where nothing is gained.", valueName: "name"))
+      "The schedule of the learning rate: constant, cosine, onecycle, or plateau, which halves it where the loss stays.",
+      valueName: "name"))
   var schedule = TuneSchedule.onecycle
-  @Option(help: ArgumentHelp("How fast weights shrink.", valueName: "x")) var decay = 0.0
-  @Option(help: ArgumentHelp("The largest norm of a gradient; 0 for none.", valueName: "x")) var clip = 1.0
+  @Option(help: ArgumentHelp("The weight decay; biases and normalisations have none.", valueName: "x"))
+  var weightDecay = 0.0
+  @Option(name: .customLong("decay"), help: .hidden) var oldWeightDecay: Double?
+  @Option(help: ArgumentHelp("Gradient clipping: the largest norm of a gradient; 0 for none.", valueName: "x"))
+  var clip = 1.0
   @Option(
-    help: ArgumentHelp("Softens class probabilities; chosen by the original's outputs unless given.", valueName: "x"))
+    help: ArgumentHelp(
+      "The temperature of distillation; chosen by the original's outputs unless given.", valueName: "x"))
   var temperature: Double?
   @Option(
     help: ArgumentHelp(
@@ -126,16 +138,16 @@ struct TrainingOptions: ParsableArguments {
 
   func validate() throws {
     for (value, name) in [
-      (epochs, "--epochs"), (batch, "--batch"), (patience ?? 1, "--patience"), (views ?? 1, "--views"),
+      (epochs, "--epochs"), (oldBatchSize ?? batchSize, "--batch-size"), (patience ?? 1, "--patience"), (views ?? 1, "--views"),
     ]
     where value < 1 {
       throw ValidationError("\(name) must be at least 1, not \(value)")
     }
-    for (value, name) in [(rate ?? 1, "--rate"), (temperature ?? 1, "--temperature")]
+    for (value, name) in [(oldLearningRate ?? learningRate ?? 1, "--learning-rate"), (temperature ?? 1, "--temperature")]
     where !(value > 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number above 0, not \(value)")
     }
-    for (value, name) in [(decay, "--decay"), (clip, "--clip"), (features, "--features")]
+    for (value, name) in [(oldWeightDecay ?? weightDecay, "--weight-decay"), (clip, "--clip"), (features, "--features")]
     where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number from 0, not \(value)")
     }
@@ -151,11 +163,11 @@ struct TrainingOptions: ParsableArguments {
 
   func fill(_ request: inout TuneRequest) {
     request.epochs = epochs
-    request.batch = batch
-    request.rate = rate ?? optimizer.usualRate
+    request.batchSize = oldBatchSize ?? batchSize
+    request.learningRate = oldLearningRate ?? learningRate ?? optimizer.usualLearningRate
     request.optimizer = optimizer.rule
     request.schedule = schedule
-    request.decay = decay
+    request.weightDecay = oldWeightDecay ?? weightDecay
     request.clip = clip > 0 ? clip : nil
     request.temperature = temperature
     request.features = features
@@ -199,7 +211,7 @@ enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  var usualRate: Double { self == .adamw ? 3e-4 : 0.01 }
+  var usualLearningRate: Double { self == .adamw ? 3e-4 : 0.01 }
 }
 
 /// `crop,flip,cutmix`
@@ -220,7 +232,7 @@ struct AugmentationList: ExpressibleByArgument {
 
 /// `8`, `0.25`, `conv1*=4`
 extension RankRule: ExpressibleByArgument {
-  public init?(argument: String) {
+  package init?(argument: String) {
     let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
     guard parts.count <= 2, let amount = Double(parts[parts.count - 1]), amount > 0, amount < 1e6 else { return nil }
     guard amount < 1 || amount == amount.rounded() else { return nil }
@@ -232,30 +244,3 @@ extension TuneMethod: ExpressibleByArgument {}
 extension TuneSchedule: ExpressibleByArgument {}
 extension Draw: ExpressibleByArgument {}
 extension Backpropagation.Statistics: ExpressibleByArgument {}
-
-extension TuneResult {
-  var text: String {
-    var lines = [
-      "trained: \(trained) numbers; the network has \(parameters)",
-      "memory: \(Format.bytes(memory.total)), "
-        + memory.items.map { "\($0.name) \(Format.bytes($0.bytes))" }.joined(separator: ", "),
-    ]
-    guard let bytes, let bestEpoch else { return lines.joined(separator: "\n") }
-    var table = TextTable([
-      ("epoch", .right), ("minutes", .right), ("loss", .right), ("held out", .right), ("agreement", .right),
-      ("accuracy", .right),
-    ])
-    for epoch in epochs {
-      table.add([
-        "\(epoch.number)\(epoch.number == bestEpoch ? " *" : "")", Format.number(epoch.seconds / 60),
-        epoch.loss.map(Format.number) ?? "", Format.number(epoch.heldOutLoss),
-        epoch.agreement.map(Format.percent) ?? "",
-        (epoch.testAccuracy ?? epoch.heldOutAccuracy).map(Format.percent) ?? "",
-      ])
-    }
-    lines.append(table.text)
-    if let ending { lines.append("ended early: \(ending)") }
-    lines.append("\(output): \(bytes) bytes, the state of epoch \(bestEpoch)")
-    return lines.joined(separator: "\n")
-  }
-}

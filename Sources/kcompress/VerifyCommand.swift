@@ -1,5 +1,6 @@
 import ArgumentParser
-import Pipeline
+import Compression
+import Running
 
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -8,7 +9,7 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       The reference (.npz, .npy, .safetensors, .h5) holds inputs, and outputs, labels or targets. Without it seeded random
       inputs are used. Without thresholds a compressed checkpoint must keep what apply promised, an uncompressed one
-      must give the reference outputs to 0.0001.
+      must give the reference outputs to 0.0001. Where there is nothing to judge by, figures are measured and nothing is passed.
       """)
 
   @Argument(help: "The checkpoint to check.", completion: .file())
@@ -59,14 +60,11 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,
-      maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement,
-      minimumAccuracy: minAccuracy, preparation: samples.preparation, seed: seed, text: text,
+      thresholds: Thresholds(
+        maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement, minimumAccuracy: minAccuracy), preparation: samples.preparation, seed: seed, text: text,
       companions: companions.companions)
-    let verification = try common.terminal.withProgress {
-      try Pipeline.verify(request, workers: common.workers, progress: $0)
-    }
-    verification.notices.forEach(common.terminal.notice)
-    common.terminal.result(verification.json, verification.text)
-    if !verification.passed { throw NegativeVerdict() }
+    let verification = try common.run(request)
+    try common.show(verification.json, verification.text, notices: verification.notices)
+    if verification.verdict == .failed { throw NegativeVerdict() }
   }
 }

@@ -73,6 +73,9 @@ public enum Structures {
     LowRank(), CP(), Tucker(), TensorTrain(), GKPD(), TensorRing(), SeKron(),
   ]
 
+  /// The names of all structures, in the same order.
+  public static var names: [String] { all.map(\.name) }
+
   /// - Throws: `Failure` for an unknown name.
   public static func named(_ name: String) throws -> any Structure {
     guard let structure = all.first(where: { $0.name == name }) else {

@@ -1,7 +1,8 @@
 import ArgumentParser
 import Basics
-import Pipeline
+import CharacterModels
 import Recurrent
+import Reports
 
 struct RnnBudgetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -64,17 +65,16 @@ struct RnnBudgetCommand: ParsableCommand {
           "the budget", "allows no network", "with \(inputs) symbols even one state takes more parameters",
           remedy: "give more parameters, or fewer --inputs")
       }
-      common.terminal.result(Self.json(shapes), Self.table(shapes).text)
-      return
+      return try common.show(Self.json(shapes), Self.table(shapes).text)
     }
     let request = RecurrentContestRequest(
       budgets: budgets.map(\.value), text: train, validation: training.valid, test: test, seeds: seeds,
       schedule: training.schedule, report: report, overwrite: overwrite)
-    let contest = try common.terminal.withProgress {
-      try Pipeline.contestRecurrent(request, workers: common.workers, progress: $0)
-    }
-    contest.notices.forEach(common.terminal.notice)
-    common.terminal.result(contest.json, "\(contest.table.text)\n\nreport: \(report)")
+    let contest = try common.run(request)
+    let report = ContestReport(contest)
+    try report.write(overwrite: overwrite)
+    try common.show(
+      contest.json, "\(report.table.text)\n\nreport: \(contest.reports.html)", notices: contest.notices)
   }
 
   private static func table(_ shapes: [(budget: Int, shape: RecurrentShape)]) -> TextTable {

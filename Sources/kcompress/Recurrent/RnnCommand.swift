@@ -1,5 +1,6 @@
 import ArgumentParser
-import Pipeline
+import CharacterModels
+import Decompositions
 import Recurrent
 
 struct RnnCommand: ParsableCommand {
@@ -45,23 +46,30 @@ struct RecurrentTrainingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Epochs without progress after which the training ends.", valueName: "n"))
   var patience = 5
 
-  @Option(help: ArgumentHelp("Segments that run together.", valueName: "n"))
-  var batch = 128
+  @Option(help: ArgumentHelp("The segments of one optimisation step.", valueName: "n"))
+  var batchSize = 128
+  @Option(name: .customLong("batch"), help: .hidden) var oldBatchSize: Int?
 
-  @Option(help: ArgumentHelp("The length of Adam's steps, halved on plateaus.", valueName: "x"))
-  var rate = 1e-3
+  @Option(help: ArgumentHelp("The learning rate of Adam, halved on plateaus of the validation loss.", valueName: "x"))
+  var learningRate = 1e-3
+  @Option(name: .customLong("rate"), help: .hidden) var oldLearningRate: Double?
 
   @OptionGroup var segments: SegmentOptions
 
   var schedule: RecurrentSchedule {
     RecurrentSchedule(
-      epochs: epochs, patience: patience, steps: segments.steps, batch: batch, rate: rate, carriesState: segments.carry)
+      epochs: epochs, patience: patience, steps: segments.steps, batchSize: oldBatchSize ?? batchSize,
+      learningRate: oldLearningRate ?? learningRate, carriesState: segments.carry)
   }
 
   func validate() throws {
     guard epochs >= 1, patience >= 0 else { throw ValidationError("--epochs must be at least 1, --patience 0") }
-    guard (1...100_000).contains(batch) else { throw ValidationError("--batch must be from 1 to 100000, not \(batch)") }
-    guard rate > 0, rate.isFinite else { throw ValidationError("--rate must be above 0, not \(rate)") }
+    guard (1...100_000).contains(schedule.batchSize) else {
+      throw ValidationError("--batch-size must be from 1 to 100000, not \(schedule.batchSize)")
+    }
+    guard schedule.learningRate > 0, schedule.learningRate.isFinite else {
+      throw ValidationError("--learning-rate must be above 0, not \(schedule.learningRate)")
+    }
   }
 }
 

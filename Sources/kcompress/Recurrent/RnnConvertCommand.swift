@@ -1,5 +1,6 @@
 import ArgumentParser
-import Pipeline
+import Basics
+import CharacterModels
 import Recurrent
 
 struct RnnConvertCommand: ParsableCommand {
@@ -36,14 +37,14 @@ struct RnnConvertCommand: ParsableCommand {
   func validate() throws { try validateExtents([("--rank", rank ?? 1)]) }
 
   func run() throws {
-    let result = try Pipeline.convertRecurrent(
-      model: model, to: to, rank: rank, calibration: calibration, output: output, seed: seed, overwrite: overwrite,
-      workers: common.workers)
-    result.notices.forEach(common.terminal.notice)
-    common.terminal.result(
+    let result = try common.run(
+      RecurrentConversionRequest(
+        model: model, to: to, rank: rank, calibration: calibration, output: output, seed: seed, overwrite: overwrite))
+    try common.show(
       result.json,
       "\(output): \(result.shape.sentence)"
         + (result.discrepancy.map { ", relative discrepancy of the tensor \(Format.number($0))" }
-          ?? ", the same function"))
+          ?? ", the same function"),
+      notices: result.notices)
   }
 }

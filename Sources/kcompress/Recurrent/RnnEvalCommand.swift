@@ -1,6 +1,6 @@
 import ArgumentParser
 import Basics
-import Pipeline
+import CharacterModels
 
 struct RnnEvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,13 +17,13 @@ struct RnnEvalCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let evaluation = try Pipeline.evaluateRecurrent(
-      model: model, text: text, steps: segments.steps, carriesState: segments.carry, workers: common.workers)
-    evaluation.notices.forEach(common.terminal.notice)
-    common.terminal.result(
+    let evaluation = try common.run(
+      RecurrentEvaluationRequest(
+        model: model, text: text, steps: segments.steps, carriesState: segments.carry))
+    try common.show(
       evaluation.json,
       "\(model): \(Format.number(evaluation.bitsPerCharacter)) bits per character on \(evaluation.characters) characters of "
-        + "\(text) (\(evaluation.shape.sentence))")
+        + "\(text) (\(evaluation.shape.sentence))", notices: evaluation.notices)
   }
 }
 
@@ -55,9 +55,8 @@ struct RnnSampleCommand: ParsableCommand {
   }
 
   func run() throws {
-    let (text, notices) = try Pipeline.sampleRecurrent(
-      model: model, length: length, prime: prime, temperature: temperature, seed: seed)
-    notices.forEach(common.terminal.notice)
-    common.terminal.result(["text": .string(text), "seed": .number(String(seed))], text)
+    let sample = try common.run(
+      RecurrentSamplingRequest(model: model, length: length, prime: prime, temperature: temperature, seed: seed))
+    try common.show(sample.json, sample.text, notices: sample.notices)
   }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Pipeline
+import CharacterModels
 import Recurrent
 
 struct RnnTrainCommand: ParsableCommand {
@@ -61,34 +61,8 @@ struct RnnTrainCommand: ParsableCommand {
       text: text, validation: training.valid,
       start: from.map { .file($0) } ?? .new(model ?? .rnn, hidden: hidden ?? 1, rank: rank ?? 0), output: output,
       schedule: training.schedule, seed: seed, resumes: resume, overwrite: overwrite)
-    let result = try common.terminal.withProgress {
-      try Pipeline.trainRecurrent(request, workers: common.workers, progress: $0)
-    }
-    result.notices.forEach(common.terminal.notice)
-    common.terminal.result(result.json, result.text)
-  }
-}
-
-extension RecurrentTrainingResult {
-  var text: String {
-    var table = TextTable([("epoch", .right), ("training", .right), ("validation", .right), ("rate", .right)])
-    if let initialBits { table.add(["0", "", Format.number(initialBits), ""]) }
-    for (number, epoch) in epochs.enumerated() {
-      table.add([
-        "\(number + 1)", Format.number(epoch.training), Format.number(epoch.validation), Format.number(epoch.rate),
-      ])
-    }
-    return """
-      \(table.text)
-
-      \(output): \(shape.sentence), \(Format.number(bitsPerCharacter)) bits per character after epoch \(bestEpoch)
-      """
-  }
-}
-
-extension RecurrentShape {
-  /// `cprnn, 128 states, rank 192, 66 inputs, 93378 parameters`
-  var sentence: String {
-    "\(kind.rawValue), \(hidden) states, \(rank > 0 ? "rank \(rank), " : "")\(inputs) inputs, \(parameterCount) parameters"
+    let result = try common.run(request)
+    try common.show(result.json, result.text, notices: result.notices)
+    if result.divergence != nil { throw NegativeVerdict() }
   }
 }

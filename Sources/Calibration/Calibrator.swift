@@ -1,0 +1,79 @@
+import Decompositions
+import ModelGraph
+import Running
+import TensorCore
+
+/// What a layer's inputs say about its fit.
+package struct InputStatistics: Sendable {
+  /// The norm in which errors of the kernel count.
+  package let norm: FitNorm
+  /// E[x] of the input patches; empty where nobody makes up for the mean of the outputs.
+  package let mean: [Double]
+
+  package init(norm: FitNorm, mean: [Double]) {
+    self.norm = norm
+    self.mean = mean
+  }
+}
+
+/// A layer of a plan with what shall become of it.
+package struct PlannedLayer: Sendable {
+  package let layer: Layer
+  package let candidate: Candidate
+
+  package init(layer: Layer, candidate: Candidate) {
+    self.layer = layer
+    self.candidate = candidate
+  }
+}
+
+/// The weights that a plan's layers became, and what else changed with them.
+package struct FittedPlan: Sendable {
+  /// In the order of the planned layers.
+  package var layers: [FittedLayer]
+  /// The kernels of layers that stay dense and follow the others' changes, by the layers' names.
+  package var kernels: [String: Tensor<Double>]
+  /// Biases and means that make up for what compression does to the mean of outputs, by their references.
+  package var offsets: [TensorReference: Tensor<Double>]
+  /// What was measured on held-out samples; nil where nothing was.
+  package var outcome: CalibrationOutcome?
+
+  package init(
+    layers: [FittedLayer], kernels: [String: Tensor<Double>] = [:], offsets: [TensorReference: Tensor<Double>] = [:],
+    outcome: CalibrationOutcome? = nil
+  ) {
+    self.layers = layers
+    self.kernels = kernels
+    self.offsets = offsets
+    self.outcome = outcome
+  }
+}
+
+/// A network with data of what it will see: the layers' inputs give the norms of their fits, the outputs the loss of a plan.
+package protocol Calibrator: Sendable {
+  /// What the user should know about the data.
+  var notices: [String] { get }
+
+  /// What the user should know about the data and about layers that they do not reach.
+  func notices(on layers: [Layer]) -> [String]
+
+  /// What the inputs of these layers say, by the layers' names; a layer that is missing is fitted in the norm of its weights.
+  ///
+  /// - Throws: `Failure` where the network cannot be run on the data.
+  func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics]
+
+  /// What a layer's candidates do to the network's outputs; nil where that is not measured.
+  ///
+  /// - Throws: `Failure` where the network cannot be run on the data.
+  func sensitivity(
+    of layer: Layer, _ candidates: [Candidate], _ statistics: InputStatistics?, seed: UInt64
+  ) throws -> Sensitivity?
+
+  /// Fits all layers of a plan.
+  ///
+  /// - Parameter dense: layers that keep their form and may follow the others' changes.
+  /// - Throws: `Failure` where the network cannot be run on the data, or LAPACK does not converge.
+  func fit(
+    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
+  ) throws -> FittedPlan
+}

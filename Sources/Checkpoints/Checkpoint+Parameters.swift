@@ -1,0 +1,42 @@
+import Basics
+import ModelGraph
+import TensorCore
+
+/// The numbers of a checkpoint in the program's order, and their counts.
+extension Checkpoint {
+  /// Reads a weight in the program's order.
+  ///
+  /// - Throws: `Failure` where the checkpoint has no such tensor or it cannot be read as numbers.
+  package func parameter<Scalar>(_ reference: TensorReference) throws -> Tensor<Scalar> {
+    guard let stored = tensor(named: reference.name) else {
+      throw Failure(path, "has no tensor '\(reference.name)'", "its graph refers to it")
+    }
+    return reference.read(try stored.decoded())
+  }
+
+  /// Reads a layer's kernel (out, in / groups, spatial...) in double precision.
+  ///
+  /// - Throws: `Failure` naming the file and the tensor where the kernel holds a NaN or an infinity.
+  package func kernel(of layer: Layer) throws -> Tensor<Double> {
+    let kernel: Tensor<Double> = try parameter(layer.kernel)
+    guard let position = kernel.elements.firstIndex(where: { !$0.isFinite }) else { return kernel }
+    throw Failure(
+      path, "tensor '\(layer.kernel.name)' cannot be compressed",
+      "it holds \(kernel.elements[position].isNaN ? "a NaN" : "an infinity")",
+      remedy: "repair the checkpoint, or leave the layer out with --keep '\(layer.name)'")
+  }
+
+  /// The count of numbers in all floating-point tensors.
+  package var parameterCount: Int {
+    tensors.filter(\.dtype.isCompressible).reduce(0) { $0 + $1.shape.reduce(1, *) }
+  }
+
+  /// The multiply-accumulates of one sample; nil without a graph or where the model leaves extents open.
+  package var macs: Int? { graph.flatMap { try? $0.macs() } }
+
+  /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
+  package var isRunnable: Bool {
+    guard let graph, graph.unsupportedNode == nil else { return false }
+    return graph.inputs.allSatisfy { $0.shape.dropFirst().allSatisfy { $0 != nil } }
+  }
+}

@@ -1,0 +1,187 @@
+import Basics
+import Calibration
+import Checkpoints
+import Foundation
+import Networks
+import Plans
+import Running
+
+/// What the user asks `apply` for.
+package struct ApplyRequest: Job {
+  /// The path of the plan.
+  package var plan: String
+  /// Nil puts the result beside the checkpoint, as `model.compressed.h5`.
+  package var output: String?
+  /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
+  package var report: String?
+  package var overwrite: Bool
+  /// Samples in place of those that the plan was made with.
+  package var calibration: CalibrationSource?
+  /// Whether the kernels that the factors stand for are written, in the original's form, in place of the factors.
+  package var dense: Bool
+
+  package init(
+    plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false, dense: Bool = false,
+    calibration: CalibrationSource? = nil
+  ) {
+    self.calibration = calibration
+    self.dense = dense
+    self.plan = plan
+    self.output = output
+    self.report = report
+    self.overwrite = overwrite
+  }
+
+  /// Carries out the plan: fits every layer, writes the checkpoint, reads it back, and measures layers and network on what was
+  /// read.
+  ///
+  /// - Throws: `Failure`; nothing is left behind then.
+  package func run(workers: Workers, progress: Progress) throws -> ApplyResult {
+    let start = ContinuousClock.now
+    let work = try ApplyWork(self)
+    let fitted = try work.fitted(workers: workers, progress: progress)
+    let draft = try work.measured(fitted, workers: workers, progress: progress)
+    try draft.write(to: work.output, overwrite: overwrite)
+    let written = try CheckpointSource(path: work.output).open()
+    return ApplyResult(
+      plan: work.plan, output: work.output, isDense: dense,
+      architecture: work.checkpoint.architecturePath(besides: work.output), bytes: written.byteCount,
+      sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: draft.layers,
+      network: draft.network, reports: work.reports,
+      notices: work.checkpoint.notices + (fitted.outcome?.notices ?? []), calibration: fitted.outcome)
+  }
+}
+
+/// What `apply` did and measured.
+package struct ApplyResult: Sendable {
+  package let plan: PlanDocument
+  package let output: String
+  /// Whether the file has the original's form, and the budget is not its.
+  package let isDense: Bool
+  /// What was written beside weights without an architecture.
+  package let architecture: String?
+  package let bytes: Int
+  package let sha256: String
+  /// Wall-clock time.
+  package let seconds: Double
+  package let layers: [LayerCheck]
+  package let network: Draft.NetworkMeasurement
+  /// Where the report goes.
+  package let reports: ReportPaths
+  package let notices: [String]
+  /// Nil without calibration samples.
+  package let calibration: CalibrationOutcome?
+
+  package var json: JSON {
+    [
+      "output": .string(output), "bytes": .integer(bytes), "sha256": .string(sha256),
+      "seconds": .real((seconds * 1000).rounded() / 1000),
+      "layers": .array(
+        layers.map {
+          [
+            "name": .string($0.name), "structure": .string($0.structure),
+            "discrepancy": .optional($0.discrepancy, JSON.real),
+            "loss": .optional(calibration?.layerLosses[$0.name], JSON.real),
+          ]
+        }),
+      "network": .optional(network.comparison?.worst) {
+        [
+          "relative_discrepancy": .real($0.relativeDiscrepancy),
+          "top1_agreement": .optional($0.topOneAgreement, JSON.real),
+        ]
+      },
+      "calibration": .optional(calibration, \.json),
+      "reports": .strings(reports.all), "notices": .strings(notices),
+    ]
+  }
+}
+
+/// A plan with everything that it needs, read and checked.
+private struct ApplyWork {
+  let plan: PlanDocument
+  let checkpoint: Checkpoint
+  let output: String
+  let reports: ReportPaths
+  private let source: CheckpointSource
+  private let planned: [PlannedLayer]
+  private let calibration: CalibrationSource?
+  private let isDense: Bool
+
+  /// - Throws: `Failure` where a file cannot be read or written, or the plan does not belong to the checkpoint.
+  init(_ request: ApplyRequest) throws {
+    plan = try PlanDocument(path: request.plan)
+    isDense = request.dense
+    let path = Self.locate(plan.checkpoint, besides: request.plan)
+    output = request.output ?? (request.dense ? CheckpointPath(path).dense : CheckpointPath(path).compressed)
+    let isUsual = request.output == nil && !request.dense
+    reports = ReportPaths(html: request.report ?? CheckpointPath(isUsual ? path : output).report)
+    source = CheckpointSource(
+      path: path,
+      companions: Companions(
+        graph: plan.options.graph.map { Self.locate($0, besides: request.plan) },
+        architecture: plan.options.architecture.map { Self.locate($0, besides: request.plan) }),
+      dtype: plan.options.dtype)
+    checkpoint = try source.open()
+    let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
+    try OutputSet(outputs.map { .init($0, option: "-o") } + reports.all.map { .init($0, option: "--report") })
+      .check(
+        inputs: [(path, "the original checkpoint"), (request.plan, "the plan")] + source.companions.inputs,
+        overwrite: request.overwrite)
+    planned = try plan.validated(against: checkpoint, planPath: request.plan)
+    try plan.checkBudget(planned, checkpoint, planPath: request.plan)
+    var calibration = request.calibration ?? plan.options.calibration
+    if let path = calibration?.path { calibration?.path = Self.locate(path, besides: request.plan) }
+    self.calibration = planned.isEmpty ? nil : calibration
+  }
+
+  /// A file that a plan names: as given, else beside the plan.
+  private static func locate(_ path: String, besides plan: String) -> String {
+    if FileManager.default.fileExists(atPath: path) { return path }
+    let beside = (plan.folderPath as NSString).appendingPathComponent((path as NSString).lastPathComponent)
+    return FileManager.default.fileExists(atPath: beside) ? beside : path
+  }
+
+  /// The weights of every layer that the plan compresses, with what they came to on calibration samples where there are some.
+  func fitted(workers: Workers, progress: Progress) throws -> FittedPlan {
+    guard let calibration else {
+      return FittedPlan(
+        layers: try planned.fitted(of: checkpoint, seed: plan.options.seed, workers: workers, progress: progress))
+    }
+    let names = Set(planned.map(\.layer.name))
+    let keep = plan.options.keep.map { Glob($0) }
+    let dense = checkpoint.layers.filter { layer in
+      layer.refusal == nil && !names.contains(layer.name) && !keep.contains { $0.matches(layer.name) }
+    }
+    return try NetworkKinds.of(checkpoint).calibrator(calibration, workers: workers)
+      .fit(planned, following: dense, seed: plan.options.seed, progress: progress)
+  }
+
+  /// The checkpoint to write, measured on a draft.
+  func measured(_ fitted: FittedPlan, workers: Workers, progress: Progress) throws -> Draft {
+    let replacements = zip(planned, fitted.layers).map { item, fitted in
+      Replacement(
+        layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,
+        weights: fitted.weights)
+    }
+    let kind = NetworkKinds.of(checkpoint)
+    var record = try Record(
+      replacing: replacements, in: checkpoint, architecture: plan.options.architecture,
+      canRun: kind.runsOnRandomInputs, plan: plan)
+    var target = checkpoint
+    if calibration != nil {
+      // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
+      record.promise(
+        Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
+      target = try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)
+    }
+    var draft = Draft(target, replacing: replacements, record: record)
+    // What was asked for is compared with what was there, in the types that it had.
+    let original =
+      source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()
+    try draft.measure(
+      against: original, Companions(graph: source.companions.graph), seed: plan.options.seed,
+      samples: Samples.usualRandomCount, workers: workers, progress: progress)
+    if isDense { try draft.compose() }
+    return draft
+  }
+}

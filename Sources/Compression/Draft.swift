@@ -1,0 +1,93 @@
+import Basics
+import Checkpoints
+import Foundation
+import Networks
+import Plans
+import Running
+
+/// A compressed checkpoint before it is written: a first version goes to a temporary folder, is read back and measured, and what
+/// was measured becomes what the record promises.
+package struct Draft {
+  /// What came of running the network on random inputs.
+  package enum NetworkMeasurement: Sendable {
+    case compared(NetworkComparison)
+    /// The network was not run, and why.
+    case absent(String)
+
+    package var comparison: NetworkComparison? { if case .compared(let comparison) = self { comparison } else { nil } }
+  }
+
+  private var target: Checkpoint
+  private var replacements: [Replacement]
+  /// Nil for a file that is as good as an original.
+  private var record: Record?
+  /// What was measured of every compressed layer.
+  package private(set) var layers: [LayerCheck] = []
+  package private(set) var network = NetworkMeasurement.absent("it has not been measured")
+
+  /// - Parameters:
+  ///   - target: the checkpoint with everything but the replacements.
+  ///   - record: what the file will remember; its promises are replaced by what is measured. Nil for an uncompressed file.
+  package init(_ target: Checkpoint, replacing replacements: [Replacement] = [], record: Record?) {
+    self.target = target
+    self.replacements = replacements
+    self.record = record
+  }
+
+  /// Writes a first version in a temporary folder, reads it back and measures its layers and its network against the original.
+  ///
+  /// - Parameters:
+  ///   - companions: what the written file needs to be opened.
+  ///   - samples: random inputs that the network runs on.
+  ///   - again: whether the checkpoint was measured before. What is measured of its layers becomes what the record promises, and
+  ///     a network that was not run then is not run now.
+  /// - Throws: `Failure` where the draft cannot be written or read, or its layers do not compose to kernels.
+  package mutating func measure(
+    against original: Checkpoint?, _ companions: Companions, seed: UInt64, samples: Int, again: Bool = false,
+    workers: Workers, progress: Progress
+  ) throws {
+    guard var record else { return }
+    let compressed = try TemporaryFolder.with { folder in
+      let name = (CheckpointPath(target.path).compressed as NSString).lastPathComponent
+      let path = (folder as NSString).appendingPathComponent(name)
+      try target.write(replacing: replacements, record: record.json, to: path, overwrite: false)
+      return try CheckpointSource(path: path, companions: companions).open()
+    }
+    layers = try record.checkLayers(
+      in: compressed, original: original, seed: seed, workers: workers, progress: progress)
+    if again {
+      record.promise(
+        Dictionary(layers.compactMap { check in check.discrepancy.map { (check.name, $0) } }) { first, _ in first })
+    }
+    if let original, !again || record.network != nil {
+      do {
+        let comparison = try NetworkKinds.of(compressed).compared(
+          with: original, seed: seed, samples: samples, workers: workers, progress: progress)
+        network = .compared(comparison)
+        record.network = Record.NetworkRecord(
+          samples: comparison.samples, seed: seed, relativeDiscrepancy: comparison.worst.relativeDiscrepancy)
+      } catch let failure as Failure {
+        network = .absent(failure.reason)
+        record.network = nil
+      }
+    }
+    self.record = record
+  }
+
+  /// Takes the kernels that the factors stand for in place of the factors: the file then has the original's form.
+  ///
+  /// - Throws: `Failure` when a value is no finite number of its tensor's type.
+  package mutating func compose() throws {
+    guard let record else { return }
+    target = try target.substituting(kernels: record.kernels(of: replacements))
+    replacements = []
+    self.record = nil
+  }
+
+  /// Writes the checkpoint.
+  ///
+  /// - Throws: `Failure` where the file exists and may not be replaced, or cannot be written.
+  package func write(to path: String, overwrite: Bool) throws {
+    try target.write(replacing: replacements, record: record?.json, to: path, overwrite: overwrite)
+  }
+}

@@ -1,0 +1,94 @@
+import Checkpoints
+import Decompositions
+import ModelGraph
+import Plans
+import Synchronization
+
+/// What the file costs in bytes: exactly for a whole plan, and layer by layer for the solver, which needs costs that add up.
+///
+/// The bytes of a replaced layer are its weights plus the headers of the layers that take its place. The headers are measured
+/// once for each form (the sequence of stages, and how long their numbers are) by asking the writer for the size of a file with that one
+/// replacement. What does not add up between layers (digits, padding) is left to the caller, who measures the whole plan.
+struct FileSizeModel {
+  let checkpoint: Checkpoint
+  let record: @Sendable ([Replacement]) throws -> Record
+  /// The size with every layer dense.
+  let denseByteCount: Int
+
+  init(
+    _ checkpoint: Checkpoint, record: @escaping @Sendable ([Replacement]) throws -> Record
+  ) throws {
+    self.checkpoint = checkpoint
+    self.record = record
+    denseByteCount = try checkpoint.byteCount(replacing: [], record: record([]).json)
+  }
+
+  /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth: digits of offsets; in
+  /// Keras files the lists of names, which are as wide as the longest. Measured, with a margin: a test compares sums and files.
+  var slack: Int {
+    let layers = checkpoint.layers.count
+    switch checkpoint.format {
+    case .onnx: return 64 + 4 * layers
+    // Where a file shrinks, the two offsets of a tensor lose a digit each.
+    case .safetensors: return 64 + 8 * layers + 2 * checkpoint.tensors.count
+    case .kerasHDF5, .kerasWeights, .kerasArchive: return 64 + 48 * layers
+    }
+  }
+
+  /// What a candidate needs in the file that others may need too: growths count it for every layer, files hold it once.
+  func shared(_ layer: Layer, _ candidate: Candidate) throws -> [IntegerVector] {
+    try checkpoint.sharedVectors(
+      of: Replacement(layer: layer.name, structure: candidate.structure, stages: candidate.stages))
+  }
+
+  /// The exact size of the file with these replacements.
+  func byteCount(_ replacements: [Replacement]) throws -> Int {
+    try checkpoint.byteCount(replacing: replacements, record: record(replacements).json)
+  }
+
+  /// What the file grows by (negative: shrinks by) when the layer is replaced by each of these candidates.
+  func growths(_ layer: Layer, _ candidates: [Candidate]) throws -> [Int] {
+    var overheads: [[Int]: Int] = [:]
+    return try candidates.map { candidate in
+      let stages = candidate.stages
+      let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
+      let form = stages.flatMap(\.form)
+      if let overhead = overheads[form] { return payload + overhead }
+      let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
+      overheads[form] = size - denseByteCount - payload
+      return size - denseByteCount
+    }
+  }
+}
+
+extension Stage {
+  /// What decides about the headers that a stage needs: which layers express it, and how long its numbers are as text and in bytes. The
+  /// weights themselves are counted apart, but not the constants by which formats express permutations.
+  fileprivate var form: [Int] {
+    switch self {
+    case .convolution(let convolution):
+      let window = convolution.window
+      let flags = [
+        convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 },
+        window.dilation.contains { $0 > 1 },
+        window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
+      ]
+      let numbers =
+        convolution.kernelShape
+        + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
+        + window.dilation
+      return [-1] + flags.map { $0 ? 1 : 0 } + numbers.map(\.lengths)
+    case .permutation(let axes, let order): return [-2] + axes + order
+    case .bias: return [-3]
+    }
+  }
+}
+
+extension Int {
+  /// Of the number as decimal digits, and in groups of seven bits.
+  fileprivate var lengths: Int {
+    var (digits, rest) = (1, self / 10)
+    while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }
+    return 16 * digits + (bitWidth - leadingZeroBitCount + 6) / 7
+  }
+}

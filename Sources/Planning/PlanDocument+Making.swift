@@ -1,0 +1,97 @@
+import Checkpoints
+import Compression
+import Decompositions
+import ModelGraph
+import Plans
+import TensorCore
+
+extension PlanDocument {
+/// Writes down what was chosen.
+  init(
+    _ request: PlanRequest, _ checkpoint: Checkpoint, _ chosen: [(layer: LayerOptions, option: LayerOptions.Option)],
+    budget: Amounts, predicted: Costs, original: Original, solver: Solver, prices: Amounts, frontier: [Alternative]
+  ) {
+    self.init(
+      checkpoint: request.checkpoint, sha256: checkpoint.sha256, budget: budget, predicted: predicted,
+      original: original, solver: solver, prices: prices, layers: chosen.map { LayerPlan($0.layer, $0.option) },
+      kept: checkpoint.keptTensors,
+      options: Options(
+        structures: request.recipe.structures, keep: request.recipe.kept.map(\.pattern), seed: request.seed,
+        graph: request.companions.graph, architecture: request.companions.architecture, dtype: request.dtype,
+        calibration: request.calibration, device: request.device?.name, rankMultiple: request.rankMultiple,
+        rules: request.recipe.rules),
+      frontier: frontier)
+  }
+}
+
+extension Checkpoint {
+  /// The tensors that are no layer's kernel, with the reason why they stay as they are.
+  var keptTensors: [PlanDocument.KeptTensor] {
+    let kernels = Set(layers.map(\.kernel.name))
+    let biases = Dictionary(layers.compactMap { layer in layer.bias.map { ($0.name, layer.name) } }) { first, _ in first
+    }
+    return tensors.filter { !kernels.contains($0.name) }.map { tensor in
+      let reason =
+        if let layer = biases[tensor.name] {
+          "the bias of layer '\(layer)'"
+        } else if tensor.isMatrix {
+          Self.unsupported
+        } else {
+          tensor.dtype.isCompressible ? "a vector has no structure" : "it does not hold weights"
+        }
+      return PlanDocument.KeptTensor(name: tensor.name, bytes: tensor.bytes.count, reason: reason)
+    }
+  }
+
+  private static let unsupported = "no layer that a structure could replace uses it"
+
+  /// The layers and tensors that a structure might shrink, but not here: `--strict` does not put up with them.
+  var skippedForWantOfSupport: [SkippedTensor] {
+    layers.compactMap { layer in
+      layer.couldGain ? layer.refusal.map { SkippedTensor(name: layer.name, reason: $0) } : nil
+    }
+      + keptTensors.filter { $0.reason == Self.unsupported }.map { SkippedTensor(name: $0.name, reason: $0.reason) }
+  }
+}
+
+extension StoredTensor {
+  /// Whether at least two modes have more than one element, and the elements could be weights.
+  fileprivate var isMatrix: Bool { dtype.isCompressible && shape.count { $0 > 1 } > 1 }
+}
+
+extension Layer {
+  /// Whether some structure has fewer parameters than the kernel. A depthwise kernel shares nothing between channels.
+  fileprivate var couldGain: Bool {
+    let out = convolution.kernelShape[0]
+    let rest = convolution.parameterCount / max(1, out)
+    return kind != .depthwiseConvolution && out + rest < out * rest
+  }
+}
+
+extension PlanDocument.LayerPlan {
+  init(_ options: LayerOptions, _ option: LayerOptions.Option) {
+    let (choice, candidate) = (options.choices, option.candidate)
+    let layer = choice.layer
+    let stages = candidate?.stages ?? layer.denseStages
+    self.init(
+      name: layer.name, operation: layer.kind.rawValue, shape: layer.kernelShape,
+      form: candidate.map { .factored(structure: $0.structure, ranks: $0.ranks, shapes: $0.shapes) } ?? .dense,
+      parameters: stages.parameterCount, bytes: stages.parameterCount * layer.dtype.bits / 8,
+      macs: layer.macs(stages), loss: option.loss, discrepancy: candidate?.discrepancy ?? 0,
+      reason: Self.reason(options, candidate))
+  }
+
+  /// Why the layer stays dense, or what the user should know of its fit; nil where there is nothing to say.
+  private static func reason(_ options: LayerOptions, _ candidate: Candidate?) -> String? {
+    let notes = ([options.choices.leftOut].compactMap(\.self) + options.notes).filter { !$0.isEmpty }
+    if let candidate {
+      let all = (candidate.note.isEmpty ? [] : [candidate.note]) + notes
+      return all.isEmpty ? nil : all.joined(separator: "; ")
+    }
+    if let refusal = options.choices.refusal { return refusal }
+    let cause =
+      options.canShrink
+      ? "the limits leave room for the dense kernel" : "no structure takes fewer bytes in the file than the kernel"
+    return ([cause] + notes).joined(separator: "; ")
+  }
+}

@@ -1,0 +1,35 @@
+import Checkpoints
+import Foundation
+import Running
+
+extension Record {
+  /// The record of these replacements. Without a plan only its size matters: the promises are placeholders of the same width.
+  ///
+  /// - Parameters:
+  ///   - architecture: the original's, where it came in a file of its own.
+  ///   - canRun: whether the network runs on random inputs, so that it is measured.
+  /// - Throws: `Failure` where a layer cannot be replaced.
+  package init(
+    replacing replacements: [Replacement], in checkpoint: Checkpoint, architecture: String?, canRun: Bool,
+    plan: PlanDocument? = nil
+  ) throws {
+    originalPath = plan?.checkpoint ?? checkpoint.path
+    originalArchitecture = architecture
+    originalSHA256 = checkpoint.sha256
+    let parts = try checkpoint.partNames(replacing: replacements)
+    let planned = Dictionary(
+      uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
+    let dense = Dictionary(uniqueKeysWithValues: checkpoint.layers.map { ($0.name, $0.convolution) })
+    layers = replacements.indices.compactMap { index in
+      let replacement = replacements[index]
+      guard let convolution = dense[replacement.layer] else { return nil }
+      return LayerRecord(
+        name: replacement.layer, convolution: convolution, structure: replacement.structure,
+        stages: replacement.stages, parts: parts[index],
+        promised: planned[replacement.layer]?.discrepancy ?? 0)
+    }
+    network =
+      canRun
+      ? NetworkRecord(samples: Samples.usualRandomCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil
+  }
+}

@@ -1,0 +1,43 @@
+import Basics
+import Foundation
+import Planning
+
+extension Inspection {
+  /// The checkpoint in a few lines and a table of its layers.
+  package var text: String {
+    var lines = [
+      "\(checkpoint.path): \(checkpoint.format.rawValue)"
+        + (checkpoint.formatVersion.map { " \($0)" } ?? "")
+        + ", \(checkpoint.byteCount) bytes, \(Format.count(checkpoint.parameterCount)) parameters in \(checkpoint.tensors.count) tensors"
+    ]
+    if let graph = checkpoint.graph {
+      let inputs = graph.inputs.map { "'\($0.name)' \(Self.shape($0.shape))" }.joined(separator: ", ")
+      lines.append("inputs: \(inputs); outputs: \(graph.outputs.map { "'\($0.name)'" }.joined(separator: ", "))")
+      if let macs {
+        lines.append(
+          "one sample: \(Format.count(macs)) multiply-accumulates"
+            + (peakActivationCount.map { ", at most \(Format.count($0)) live activations" } ?? ""))
+      }
+      if let unsupported = graph.unsupportedNode { lines.append("cannot be run: \(unsupported)") }
+    } else {
+      lines.append("no graph: \(checkpoint.graphAbsence ?? "the file has none")")
+    }
+    if checkpoint.record != nil { lines.append("compressed by kcompress") }
+    var table = TextTable([
+      ("layer", .left), ("operation", .left), ("kernel", .left), ("parameters", .right), ("MACs", .right),
+      ("stays dense because", .left),
+    ])
+    for layer in checkpoint.layers {
+      table.add([
+        layer.name, layer.kind.rawValue.replacing("_", with: " "), Format.shape(layer.kernelShape),
+        "\(layer.convolution.parameterCount)", layer.denseMACs.map(Format.count) ?? "",
+        layer.refusal ?? "",
+      ])
+    }
+    return (lines + ["", table.text]).joined(separator: "\n")
+  }
+
+  private static func shape(_ shape: [Int?]) -> String {
+    "[" + shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ") + "]"
+  }
+}

@@ -1,0 +1,52 @@
+import Basics
+import Checkpoints
+import Inference
+import ModelGraph
+import Running
+import TensorCore
+
+/// The original network, which says what outputs should be and, if asked, values inside.
+struct TuneTeacher: Sendable {
+  /// The values inside that teach; they come behind the outputs.
+  let features: [String]
+  private let outputsAlone: Engine
+  private let engine: Engine
+
+  /// - Parameters:
+  ///   - graph: of the network that learns.
+  ///   - inputs: the shapes of a sample.
+  /// - Throws: `Failure` where it cannot be run, or shares no value inside with the network though features are asked for.
+  init(
+    _ original: Checkpoint, of checkpoint: Checkpoint, _ graph: ModelGraph, hasFeatures: Bool, inputs: [String: [Int]]
+  ) throws {
+    guard let own = original.graph else {
+      throw Failure(
+        original.path, "cannot teach", original.graphAbsence ?? "it has no graph",
+        remedy: "give an ONNX export of it with --graph")
+    }
+    outputsAlone = try Engine(own) { try original.parameter($0) }
+    guard hasFeatures else {
+      (features, engine) = ([], outputsAlone)
+      return
+    }
+    let (shapes, others) = (try own.shapes(inputs: inputs), try graph.shapes(inputs: inputs))
+    features = graph.features(sharedWith: own).filter { shapes[$0] != nil && shapes[$0] == others[$0] }
+    guard !features.isEmpty else {
+      throw Failure(
+        checkpoint.path, "has no features to learn", "it shares no value inside with '\(original.path)'",
+        remedy: "leave --features out")
+    }
+    engine = try Engine(own.showing(features)) { try original.parameter($0) }
+  }
+
+  /// The outputs of a batch, and the features.
+  func run(_ inputs: [String: Tensor<Float>]) throws -> [Tensor<Float>] { try engine.run(inputs) }
+
+  /// The outputs alone, piece by piece.
+  func outputs(
+    count: Int, piece: Int, workers: Workers,
+    of samples: @escaping @Sendable (Range<Int>) throws -> [String: Tensor<Float>]
+  ) throws -> [Tensor<Float>] {
+    try outputsAlone.outputs(count: count, piece: piece, workers: workers, of: samples)
+  }
+}
