@@ -23,7 +23,6 @@ let package = Package(
   products: [.executable(name: "kcompress", targets: ["kcompress"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
@@ -37,6 +36,8 @@ let package = Package(
     .systemLibrary(
       name: "OpenBLASLibrary", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "COpenBLAS", dependencies: ["OpenBLASLibrary"]),
+    .systemLibrary(name: "CryptoLibrary", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CCrypto", dependencies: ["CryptoLibrary"]),
 
     // From the bottom up: a module sees only modules above it in this list.
     module("Basics"),
@@ -53,9 +54,24 @@ let package = Package(
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["onnx.proto"], swiftSettings: [.swiftLanguageMode(.v6)]),
+    module("Hashing", ["CCrypto"]),
+    module("ZIP", ["Basics", "HDF5", "TensorCore"]),
+    module("NumPy", ["Basics", "TensorCore", "ZIP"]),
+    // What all formats of checkpoints share, then each format, then what knows them all.
+    module("Checkpoints", ["Basics", "ModelGraph", "TensorCore"]),
+    module("Safetensors", ["Basics", "Checkpoints", "Hashing", "ModelGraph", "TensorCore"]),
+    module("Keras", ["Basics", "Checkpoints", "HDF5", "Hashing", "ModelGraph", "TensorCore", "ZIP"]),
     module(
-      "Checkpoints",
-      ["HDF5", "ModelGraph", "ONNXProto", .product(name: "Crypto", package: "swift-crypto")]),
+      "ONNX",
+      [
+        "Basics", "Checkpoints", "Hashing", "ModelGraph", "ONNXProto", "TensorCore",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
+    module(
+      "Formats",
+      [
+        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP",
+      ]),
     .target(
       name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],
       resources: [.embedInCode("Profiles")], swiftSettings: strict),

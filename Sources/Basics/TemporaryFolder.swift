@@ -16,8 +16,7 @@ package enum TemporaryFolder {
   private static func make() throws -> String {
     let parent = FileManager.default.temporaryDirectory.path
     var template = Array("\(parent)/kcompress-XXXXXX".utf8CString)
-    let isMade = unsafe template.withUnsafeMutableBufferPointer { template in unsafe mkdtemp(template.baseAddress) != nil }
-    guard isMade else {
+    guard unsafe mkdtemp(&template) != nil else {
       throw Failure(
         parent, "cannot take a temporary folder", unsafe String(cString: strerror(errno)),
         remedy: "free some space, or set TMPDIR to a folder that can be written")

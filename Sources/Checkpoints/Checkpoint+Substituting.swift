@@ -7,7 +7,7 @@ extension Checkpoint {
   ///
   /// - Parameter kernels: by the layers' names, in the program's order (`Layer.kernelShape`).
   /// - Throws: `Failure` when a value is no finite number of its tensor's type.
-  public func substituting(kernels: [String: Tensor<Double>]) throws -> Checkpoint {
+  package func substituting(kernels: [String: Tensor<Double>]) throws -> Checkpoint {
     var changed: [String: StoredTensor] = [:]
     for layer in layers {
       guard let kernel = kernels[layer.name], let stored = tensor(named: layer.kernel.name) else { continue }
@@ -21,7 +21,7 @@ extension Checkpoint {
   ///
   /// - Parameter offsets: in the program's order (`TensorReference.read`).
   /// - Throws: `Failure` where the checkpoint has no such tensor.
-  public func substituting(offsets: [TensorReference: Tensor<Double>]) throws -> Checkpoint {
+  package func substituting(offsets: [TensorReference: Tensor<Double>]) throws -> Checkpoint {
     var changed: [String: StoredTensor] = [:]
     for (reference, values) in offsets {
       guard let stored = tensor(named: reference.name) else {
@@ -38,14 +38,14 @@ extension Checkpoint {
   /// Tensors with numbers that the type cannot hold keep their own, as `notices` then says.
   ///
   /// - Throws: `Failure` where the format has no way to store the type.
-  public func converted(to dtype: DType) throws -> Checkpoint {
-    if let reason = refusal(of: dtype) {
+  package func converted(to dtype: DType) throws -> Checkpoint {
+    if let reason = content.refusal(of: dtype) {
       throw Failure(path, "is not converted to \(dtype.rawValue)", reason, remedy: "choose f16, or leave --dtype out")
     }
     var changed: [String: StoredTensor] = [:]
     var kept: [String] = []
     for tensor in tensors where tensor.dtype.isCompressible && tensor.dtype != dtype {
-      guard let dtype = storableType(dtype, of: tensor), dtype != tensor.dtype else { continue }
+      guard let dtype = content.storableType(dtype, of: tensor), dtype != tensor.dtype else { continue }
       let values = try tensor.decoded(as: Double.self)
       let stored = StoredTensor(name: tensor.name, values, as: dtype)
       guard try stored.decoded(as: Double.self).isFinite || !values.isFinite else {
@@ -62,54 +62,11 @@ extension Checkpoint {
         : ["\(dtype.rawValue) cannot hold all numbers of '\(kept.joined(separator: "', '"))', which keep their type"])
   }
 
-  private func refusal(of dtype: DType) -> String? {
-    switch content {
-    case .safetensors: nil
-    case .keras(let graph):
-      if case .hdf5 = graph.container, dtype == .bf16 { "Keras reads no bfloat16 from this kind of .h5" } else { nil }
-    case .onnx(let graph):
-      if dtype == .bf16, graph.model.opset < 13 {
-        "version \(graph.model.opset) of the ONNX operators knows no bfloat16"
-      } else {
-        nil
-      }
-    }
-  }
-
-  /// The type in which the format stores a tensor when `dtype` is asked for; nil where the tensor stays as it is.
-  private func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
-    guard case .onnx(let graph) = content else { return dtype }
-    return graph.model.storableType(dtype, of: tensor)
-  }
-
   /// What is known about the file itself, its hash say, stays that of the file that was read.
   private func substituting(_ changed: [String: StoredTensor], notices more: [String] = []) throws -> Checkpoint {
-    let notices = notices + more
-    switch content {
-    case .safetensors(let set):
-      let shards = set.shards.map { shard in
-        SafetensorsSet.Shard(
-          fileName: shard.fileName, metadata: shard.metadata, tensors: shard.tensors.map { changed[$0.name] ?? $0 })
-      }
-      return try Checkpoint(
-        path: path, set: SafetensorsSet(shards: shards, isSharded: set.isSharded), sha256: sha256,
-        byteCount: byteCount, notices: notices)
-    case .onnx(let graph):
-      var edit = ONNXEdit(graph.model)
-      edit.record = record
-      for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
-        edit.remove(tensor: name)
-        edit.add(tensor, like: name)
-      }
-      let model = try ONNXModel(path: path, parsing: try edit.fileBytes())
-      return try Checkpoint(path, model, sha256: sha256, byteCount, notices: notices)
-    case .keras(let graph):
-      var file = graph.file
-      file.layers = file.layers.map { group in
-        KerasFile.LayerGroup(name: group.name, weights: group.weights.map { changed[$0.name] ?? $0 })
-      }
-      return try Checkpoint(path, file, in: graph.container, byteCount, sha256, notices: notices)
-    }
+    Checkpoint(
+      path: path, sha256: sha256, byteCount: byteCount, notices: notices + more,
+      content: try content.substituting(changed))
   }
 }
 

@@ -1,4 +1,5 @@
 import Basics
+import ModelGraph
 
 extension Checkpoint {
   /// Writes the checkpoint with some layers in factored form, in its own format. Tensors that no replacement is about
@@ -10,20 +11,10 @@ extension Checkpoint {
   ///     Nil for a file that is as good as an original.
   ///   - path: of the file; of a sharded set, of its index.
   /// - Throws: `Failure` when a layer may not be replaced, or the file exists or cannot be written.
-  public func write(
+  package func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool
   ) throws {
-    switch content {
-    case .safetensors(let set):
-      let result = try located { try set.replacing(replacements, record: record) }
-      try result.write(to: path, overwrite: overwrite)
-    case .onnx(let graph):
-      let bytes = try located { try ONNXEditor(graph).fileBytes(replacing: replacements, record: record) }
-      try OutputFile.write(bytes, to: path, overwrite: overwrite)
-    case .keras(let file):
-      try writeKeras(
-        file, replacing: replacements, record: record, to: path, overwrite: overwrite)
-    }
+    try content.write(replacing: replacements, record: record, to: path, overwrite: overwrite, source: self.path)
   }
 
   /// The exact bytes that `write` with these replacements and this record puts into the file, or into the index and all shards.
@@ -32,31 +23,42 @@ extension Checkpoint {
   /// - Parameter path: where the file will be; only the index of a sharded set depends on it. Nil means `CheckpointPath.compressed`.
   /// - Throws: `Failure` when a layer may not be replaced.
   /// - Complexity: O(tensors), without touching their bytes; plus the record's text.
-  public func byteCount(
+  package func byteCount(
     replacing replacements: [Replacement], record: JSON, at path: String? = nil
   ) throws -> Int {
-    switch content {
-    case .safetensors(let set):
-      let nameLength =
-        set.isSharded
-        ? SafetensorsLayout.quotedLength(
-          try SafetensorsSet.shardNames(indexPath: path ?? CheckpointPath(self.path).compressed, count: 1)[0]) : 0
-      return try located {
-        try set.sizes.byteCount(replacements, record: record, shardNameLength: nameLength)
-      }
-    case .onnx(let graph):
-      return try located { try ONNXEditor(graph).byteCount(replacing: replacements, record: record) }
-    case .keras(let file):
-      return try kerasByteCount(file, replacing: replacements, record: record)
+    let target = path ?? CheckpointPath(self.path, longSuffixes: content.format.longSuffixes).compressed
+    return try Failure.within(self.path) {
+      try content.byteCount(replacing: replacements, record: record, at: target)
     }
   }
 
-  /// Adds the path to a failure about a layer.
-  private func located<Result>(_ body: () throws -> Result) throws -> Result {
-    do {
-      return try body()
-    } catch let failure as Failure {
-      throw failure.within(path)
-    }
+  /// The path of the file that takes the architecture when the checkpoint is written to `path`; nil where the file itself
+  /// holds it.
+  package func architecturePath(besides path: String) -> String? { content.architecturePath(besides: path) }
+
+  /// Why the format cannot express these stages in place of the layer; nil where it can.
+  package func refusal(of stages: [Stage], for layer: Layer) -> String? { content.refusal(of: stages, for: layer) }
+
+  /// The names of the layers that will hold the weights of each replacement in the compressed checkpoint: one for each
+  /// convolution among its stages.
+  ///
+  /// - Throws: `Failure` where a layer cannot be replaced.
+  package func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+    try content.partNames(replacing: replacements)
   }
+
+  /// Integers that a replacement needs and that the file holds once for all replacements that need them.
+  ///
+  /// - Throws: `Failure` where the layer cannot be replaced.
+  package func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] {
+    try content.sharedVectors(of: replacement)
+  }
+
+  /// The bytes that such integers take in the file, each time that it holds them.
+  ///
+  /// - Precondition: The vector is one of `sharedVectors`.
+  package func byteCount(of vector: IntegerVector) throws -> Int { try content.byteCount(of: vector) }
+
+  /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth, in bytes.
+  package var sizeSlack: Int { content.sizeSlack }
 }

@@ -9,7 +9,7 @@ extension JSON {
   ///     {"stage":"bias","channels":8}
   ///
   /// Padding is `valid`, `same`, `same_lower`, `causal` or `{"before":[1,1],"after":[1,1]}`.
-  public init(stages: [Stage]) {
+  package init(stages: [Stage]) {
     self = .array(stages.map(JSON.init(stage:)))
   }
 
@@ -47,7 +47,7 @@ extension [Stage] {
   /// the one before it gives.
   ///
   /// - Throws: `Failure` whose subject is the stage, for the caller to add where the list stands.
-  public init(parsing json: JSON) throws {
+  package init(parsing json: JSON) throws {
     guard let items = json.array, !items.isEmpty else {
       throw Failure("stages", "are invalid", "they are no array with at least one stage")
     }

@@ -3,10 +3,10 @@ import ModelGraph
 import TensorCore
 
 extension StoredTensor {
-  /// A new weight of a layer. A factor can be larger than any weight of the kernel, and F16 ends at 65504.
+  /// Stores a new weight of a layer. A factor can be larger than any weight of the kernel, and F16 ends at 65504.
   ///
   /// - Throws: `Failure` where a value is no finite number of the type.
-  init(name: String, _ weight: Tensor<Double>, as dtype: DType, of layer: Layer) throws {
+  package init(name: String, _ weight: Tensor<Double>, as dtype: DType, of layer: Layer) throws {
     self.init(name: name, weight, as: dtype)
     guard try decoded(as: Double.self).isFinite else {
       throw Failure(

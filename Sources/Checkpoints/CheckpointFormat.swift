@@ -1,0 +1,31 @@
+import Basics
+
+/// A format of checkpoints: how its files are recognised and opened.
+///
+/// A new format is one type that conforms, with its `CheckpointContent`, in a target of its own, and one line in the list of all
+/// formats.
+package protocol CheckpointFormat: Sendable {
+  /// What a file of the format is called in messages: "an ONNX model".
+  static var noun: String { get }
+  /// The files that may be given, as messages list them: "an .onnx file".
+  static var expected: [String] { get }
+  /// The extensions of several parts that file names keep together: ".weights.h5".
+  static var longSuffixes: [String] { get }
+
+  /// Whether the file is of this format, as its content says (and its name, where the content alone says nothing).
+  static func recognizes(_ file: CheckpointFile) -> Bool
+
+  /// Whether a file whose content says nothing is read as this format because of its name, so that the reader says what is
+  /// wrong with it.
+  static func claims(_ path: String) -> Bool
+
+  /// Whether a file of the format may take its architecture from another file.
+  static func takesArchitecture(_ file: CheckpointFile) -> Bool
+
+  /// Reads a file that the format recognises or claims.
+  ///
+  /// - Parameter architecture: The path of the architecture of a file that comes without one; nil leaves it to the format to
+  ///   look beside the file.
+  /// - Throws: `Failure` for a file that is damaged, or that cannot be read here.
+  static func open(_ file: CheckpointFile, architecture: String?) throws -> Checkpoint
+}

@@ -1,0 +1,168 @@
+import Basics
+import Foundation
+import ModelGraph
+
+/// What apply leaves in a compressed checkpoint, so that verify can check it against the original without the plan.
+package struct Record: Sendable, Equatable {
+  /// The schema that a record states.
+  package static let schema = "kcompress.record/1"
+
+  /// What a layer has become.
+  package struct LayerRecord: Sendable, Equatable {
+    /// The original layer's name.
+    package var name: String
+    /// The dense convolution that the stages replace.
+    package var convolution: Convolution
+    /// The name of the structure that the stages come from.
+    package var structure: String
+    /// The stages that compute the layer now.
+    package var stages: [Stage]
+    /// The layers of the compressed checkpoint that hold the weights, one for each convolution among the stages.
+    package var parts: [String]
+    /// The relative discrepancy of the kernel that the plan promised.
+    package var promised: Double
+
+    /// Makes the record of a layer of its parts.
+    package init(
+      name: String, convolution: Convolution, structure: String, stages: [Stage], parts: [String], promised: Double
+    ) {
+      self.name = name
+      self.convolution = convolution
+      self.structure = structure
+      self.stages = stages
+      self.parts = parts
+      self.promised = promised
+    }
+  }
+
+  /// What apply measured on the network, and the inputs that it used.
+  package struct NetworkRecord: Sendable, Equatable {
+    /// The number of random samples.
+    package var samples: Int
+    /// The seed of the random samples.
+    package var seed: UInt64
+    /// The relative discrepancy of the outputs that apply measured.
+    package var relativeDiscrepancy: Double
+
+    /// Makes the record of a network of its parts.
+    package init(samples: Int, seed: UInt64, relativeDiscrepancy: Double) {
+      self.samples = samples
+      self.seed = seed
+      self.relativeDiscrepancy = relativeDiscrepancy
+    }
+
+    /// What the network's outputs may differ by at most on other samples of the same kind: half as much again as was measured.
+    package var promise: Double { 1.5 * relativeDiscrepancy + 1e-4 }
+  }
+
+  /// The original's file name, and its folder relative to the compressed file or absolute as the user gave it.
+  package var originalPath: String
+  /// The SHA-256 of the original in hexadecimal (`Checkpoint.sha256`).
+  package var originalSHA256: String
+  /// The original's architecture where it came in a file of its own.
+  package var originalArchitecture: String?
+  /// The compressed layers.
+  package var layers: [LayerRecord]
+  /// What was measured on the network; nil where it could not be run.
+  package var network: NetworkRecord?
+
+  /// Makes a record of its parts.
+  package init(
+    originalPath: String, originalSHA256: String, originalArchitecture: String?, layers: [LayerRecord],
+    network: NetworkRecord?
+  ) {
+    self.originalPath = originalPath
+    self.originalSHA256 = originalSHA256
+    self.originalArchitecture = originalArchitecture
+    self.layers = layers
+    self.network = network
+  }
+}
+
+extension Record {
+  /// The record as the file holds it. Numbers have a fixed width, so that the size of the file is known before they are
+  /// measured.
+  package var json: JSON {
+    [
+      "schema": .string(Self.schema),
+      "original": .object(original),
+      "layers": .array(
+        layers.map { layer in
+          [
+            "name": .string(layer.name),
+            "dense": JSON(stages: [.convolution(layer.convolution)]),
+            "structure": .string(layer.structure),
+            "stages": JSON(stages: layer.stages), "parts": .strings(layer.parts),
+            "promised": Self.fixedWidth(layer.promised),
+          ]
+        }),
+      "network": .optional(network) { network in
+        [
+          "samples": .integer(network.samples), "seed": .seed(network.seed),
+          "relative_discrepancy": Self.fixedWidth(network.relativeDiscrepancy),
+        ]
+      },
+    ]
+  }
+
+  /// Sets what the layers' kernels may differ by from the original's, by name.
+  package mutating func promise(_ discrepancies: [String: Double]) {
+    for index in layers.indices {
+      if let discrepancy = discrepancies[layers[index].name] { layers[index].promised = discrepancy }
+    }
+  }
+
+  private var original: JSONObject {
+    var result: JSONObject = ["path": .string(originalPath), "sha256": .string(originalSHA256)]
+    result["architecture"] = originalArchitecture.map(JSON.string)
+    return result
+  }
+
+  /// Reads a record.
+  ///
+  /// - Throws: `Failure` where a part is missing or malformed.
+  package init(_ json: JSON) throws {
+    func missing(_ key: String) -> Failure {
+      Failure("the record of kcompress", "is damaged", "'\(key)' is missing or malformed")
+    }
+    guard json["schema"]?.string == Self.schema else { throw missing("schema") }
+    guard let path = json["original"]?["path"]?.string,
+      let hash = json["original"]?["sha256"]?.string
+    else { throw missing("original") }
+    guard let layerValues = json["layers"]?.array else { throw missing("layers") }
+    originalPath = path
+    originalSHA256 = hash
+    originalArchitecture = json["original"]?["architecture"]?.string
+    layers = try layerValues.map { value in
+      guard let name = value["name"]?.string, let structure = value["structure"]?.string,
+        let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"],
+        let parts = value["parts"]?.strings,
+        let promised = value["promised"]?.real
+      else { throw missing("layers") }
+      return LayerRecord(
+        name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), parts: parts,
+        promised: promised)
+    }
+    if let value = json["network"], !value.isNull {
+      guard let samples = value["samples"]?.integer, let seed = value["seed"]?.seed,
+        let discrepancy = value["relative_discrepancy"]?.real
+      else { throw missing("network") }
+      network = NetworkRecord(
+        samples: samples, seed: seed, relativeDiscrepancy: discrepancy)
+    }
+  }
+
+  /// A non-negative number in scientific notation: twelve characters, whatever its value.
+  private static func fixedWidth(_ value: Double) -> JSON {
+    .number(String(format: "%.6e", value.isFinite ? min(abs(value), 1e99) : 1e99))
+  }
+}
+
+extension Checkpoint {
+  /// Reads what apply left in the file; nil in an uncompressed one.
+  ///
+  /// - Throws: `Failure` naming the file where the record is damaged.
+  package func compressionRecord() throws -> Record? {
+    try record.map { json in try Failure.within(path) { try Record(json) } }
+  }
+}

@@ -1,0 +1,2 @@
+// Frozen: SwiftPM does not rebuild when this file changes. Shims live in Sources/CCrypto.
+#include <openssl/evp.h>

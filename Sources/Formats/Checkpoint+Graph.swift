@@ -1,0 +1,78 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+
+extension Checkpoint {
+  /// A checkpoint of tensors alone with the graph of an ONNX export of the same network: layers know their windows, and the
+  /// network runs with the checkpoint's own weights.
+  ///
+  /// The export's initialisers are matched by name, then by shape and values. Small constants that the checkpoint does not have
+  /// come from the export. Of a compressed checkpoint the export is that of the original: the layers that apply recorded have
+  /// the stages of the record.
+  ///
+  /// - Throws: `Failure` where this checkpoint has a graph of its own, or a kernel of the export is none of its tensors.
+  package func withGraph(_ graphPath: String) throws -> Checkpoint {
+    guard content.takesGraph else {
+      throw Failure(path, "takes no --graph", "it has a graph of its own", remedy: "leave the option out")
+    }
+    let export = try Checkpoint.open(graphPath)
+    guard export.content.lendsGraph, let exported = export.graph else {
+      throw Failure(graphPath, "is no graph", "it is no ONNX model", remedy: "export the network to ONNX")
+    }
+    let factored = try compressionRecord()?.layers ?? []
+    let matching = TensorMatching(export.tensors, self)
+    try matching.check(self, factored: Set(factored.map(\.name)), graphPath)
+    let names = Dictionary(
+      export.layers.map { layer in (layer.name, matching.layerName(ofKernel: layer.kernel.name) ?? layer.name) }
+    ) { first, _ in first }
+
+    var graph = ModelGraph(
+      inputs: exported.inputs,
+      nodes: try exported.nodes.map { node in
+        let layer = names[node.layer]
+        let isCompressed = factored.contains { $0.name == layer }
+        let operation = try node.operation.replacingReferences { reference in
+          if let own = matching.own[reference.name] { return reference.renamed(own) }
+          if isCompressed { return reference }
+          if layer != nil, node.holdsKernel {
+            throw Failure(
+              graphPath, "does not belong to '\(path)'",
+              "its tensor '\(reference.name)' of layer '\(node.layer)' is none of the checkpoint's, by name or by value",
+              remedy: "export the same weights, without folding batch normalisation into them")
+          }
+          return reference.renamed(TensorMatching.foreignPrefix + reference.name)
+        }
+        return Node(name: node.name, layer: layer ?? node.layer, operation: operation, inputs: node.inputs)
+      }, outputs: exported.outputs)
+    for layer in factored {
+      graph = graph.replacing(
+        layer: layer.name, with: layer.stages, factors: layer.parts.map { TensorReference("\($0).weight") },
+        bias: layer.biasName.map { TensorReference($0) })
+    }
+
+    let byName = Dictionary(export.layers.map { (names[$0.name] ?? $0.name, $0) }) { first, _ in first }
+    return Checkpoint(
+      self, joining: graph, layers: layers.map { layer in byName[layer.name].map { layer.placed(as: $0) } ?? layer },
+      graphTensors: matching.foreign, notices: matching.notices(graphPath))
+  }
+}
+
+extension Record.LayerRecord {
+  /// The name of the tensor that the layer's bias became, nil where there is none.
+  fileprivate var biasName: String? {
+    stages.sequentialTensors.first { $0.role == .bias }.map { "\(name).\($0.suffix)" }
+  }
+}
+
+extension Layer {
+  /// A layer of a file without a graph with what the graph says about it.
+  fileprivate func placed(as other: Layer) -> Layer {
+    guard other.kernelShape == kernelShape || other.convolution.parameterCount == convolution.parameterCount else {
+      return self
+    }
+    return Layer(
+      name: name, kind: other.kind, kernel: kernel, bias: bias, dtype: dtype, convolution: other.convolution,
+      inputExtents: other.inputExtents, refusal: other.refusal ?? refusal)
+  }
+}

@@ -1,0 +1,72 @@
+import Basics
+import HDF5
+import TensorCore
+
+extension KerasFile {
+  /// The bytes that HDF5 can hold in an object header, less what Keras leaves for other things.
+  fileprivate static let attributeLimit = 64512
+
+  /// The file as Keras would lay it out; optimiser state and training configuration are not part of it, and the architecture of a
+  /// weights-only file is not either.
+  var hdf5: HDF5Group {
+    var root = HDF5Group()
+    var section = HDF5Group()
+    if let modelConfig, !isWeightsOnly { root.attributes["model_config"] = .string(modelConfig.text()) }
+    if let record { root.attributes[Self.recordAttribute] = .string(record.text()) }
+    for (name, value) in [("keras_version", kerasVersion), ("backend", backend)] {
+      guard let value else { continue }
+      root.attributes[name] = .string(value)
+      section.attributes[name] = .string(value)
+    }
+    section.setStrings("layer_names", layers.map(\.name))
+    for layer in layers { section.insert(Self.group(of: layer), at: layer.name) }
+    if let topLevelWeights {
+      let name = "top_level_model_weights"
+      section.insert(Self.group(of: LayerGroup(name: name, weights: topLevelWeights)), at: name)
+    }
+    if isWeightsOnly {
+      root.insert(section, at: "")
+    } else {
+      root.groups["model_weights"] = section
+    }
+    return root
+  }
+
+  /// The architecture as a file of its own, as `model.to_json()` gives it. Without the optimiser's state there is nothing to go
+  /// on training with.
+  var architectureText: String? {
+    guard let config = modelConfig else { return nil }
+    guard let object = config.object else { return config.text() }
+    return JSON.object(JSONObject(object.pairs.filter { $0.key != "compile_config" }.map { ($0.key, $0.value) })).text()
+  }
+
+  private static func group(of layer: LayerGroup) -> HDF5Group {
+    var group = HDF5Group()
+    let names = layer.weights.map { String($0.name.dropFirst(layer.name.count + 1)) }
+    group.setStrings("weight_names", names)
+    for (name, weight) in zip(names, layer.weights) {
+      group.insert(
+        HDF5Dataset(shape: weight.shape, type: HDF5ElementType(weight.dtype), bytes: weight.bytes), at: name)
+    }
+    return group
+  }
+}
+
+extension HDF5Group {
+  /// A list of strings, over several attributes where it is too long for one.
+  fileprivate mutating func setStrings(_ name: String, _ texts: [String]) {
+    guard !texts.isEmpty else {
+      attributes[name] = .empty
+      return
+    }
+    let width = max(1, texts.map(\.utf8.count).max() ?? 1)
+    let perAttribute = max(1, KerasFile.attributeLimit / width)
+    guard texts.count > perAttribute else {
+      attributes[name] = .strings(texts)
+      return
+    }
+    for (part, start) in stride(from: 0, to: texts.count, by: perAttribute).enumerated() {
+      attributes["\(name)\(part)"] = .strings(Array(texts[start..<min(start + perAttribute, texts.count)]))
+    }
+  }
+}

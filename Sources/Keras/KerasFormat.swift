@@ -1,0 +1,111 @@
+import Basics
+import Checkpoints
+import Foundation
+import HDF5
+import Hashing
+import TensorCore
+import ZIP
+
+/// Keras files: `.h5` of all versions, `.weights.h5` and `.keras` of Keras 3.
+package enum KerasFormat: CheckpointFormat {
+  package static let noun = "a Keras file"
+  package static let expected = ["a Keras .keras or .h5 file"]
+  package static let longSuffixes = [weightsSuffix]
+
+  private static let weightsSuffix = ".weights.h5"
+
+  package static func recognizes(_ file: CheckpointFile) -> Bool {
+    HDF5File.isOne(file.bytes) || isArchive(file)
+  }
+
+  package static func claims(_ path: String) -> Bool { false }
+
+  package static func takesArchitecture(_ file: CheckpointFile) -> Bool { HDF5File.isOne(file.bytes) }
+
+  package static func open(_ file: CheckpointFile, architecture: String?) throws -> Checkpoint {
+    let (stored, container) = try Failure.within(file.path) {
+      isArchive(file) ? try readArchive(file) : try readHDF5(file, architecture: architecture)
+    }
+    let content = try Failure.within(file.path) { try KerasGraph(stored, in: container) }
+    return Checkpoint(
+      path: file.path, sha256: SHA256.hexadecimal(of: file.bytes), byteCount: file.bytes.count,
+      notices: notices(stored, content.file), content: content)
+  }
+
+  private static func isArchive(_ file: CheckpointFile) -> Bool {
+    file.begins(Array("PK".utf8)) && KerasArchive.isOne(file.bytes)
+  }
+
+  private static func readArchive(_ file: CheckpointFile) throws -> (KerasFile, KerasContainer) {
+    let (archive, stored) = try KerasArchive.read(file.bytes)
+    return (stored, .archive(archive))
+  }
+
+  /// Weights that say nothing about their network take the architecture that lies beside them under their own name, as apply puts
+  /// it there.
+  private static func readHDF5(
+    _ file: CheckpointFile, architecture: String?
+  ) throws -> (KerasFile, KerasContainer) {
+    let root = try HDF5File.read(file.path, skipping: KerasFile.skipped)
+    let given = try architecture.map(readArchitecture)
+    let isNamedWeights = file.path.hasSuffix(weightsSuffix)
+    guard KerasVariables.isLayout(of: root) else {
+      let stored = try KerasFile(root, architecture: given)
+      guard stored.modelConfig == nil, isNamedWeights || stored.record != nil,
+        let beside = try architectureBeside(file.path)
+      else { return (stored, .hdf5) }
+      return (try KerasFile(root, architecture: beside), .hdf5)
+    }
+    guard let architecture = try given ?? (isNamedWeights ? architectureBeside(file.path) : nil) else {
+      throw Failure(
+        "", "cannot be read", "it is a .weights.h5 file of Keras 3, which does not say what its layers are",
+        remedy: "give the architecture with --architecture model.json: it is what model.to_json() returns")
+    }
+    let model = try KerasModel(architecture)
+    let variables = try KerasVariables(root, of: model)
+    let stored = KerasFile(
+      modelConfig: architecture, kerasVersion: architecture["keras_version"]?.string ?? "3", backend: nil,
+      layers: try variables.layerGroups(of: model), topLevelWeights: nil, isWeightsOnly: true,
+      hasOptimizerState: root.groups[KerasVariables.optimizer] != nil,
+      record: try root.json(KerasFile.recordAttribute))
+    return (stored, .variables(variables))
+  }
+
+  /// The path of the architecture that belongs to weights without one.
+  static func architecturePath(besides path: String) -> String {
+    CheckpointPath(path, longSuffixes: longSuffixes).architecture
+  }
+
+  private static func architectureBeside(_ path: String) throws -> JSON? {
+    let beside = architecturePath(besides: path)
+    return FileManager.default.fileExists(atPath: beside) ? try readArchitecture(beside) : nil
+  }
+
+  private static func readArchitecture(_ path: String) throws -> JSON {
+    let bytes = try InputFile.read(path)
+    return try Failure.within(path) {
+      let json = try JSON(parsing: bytes)
+      _ = try KerasModel(json)
+      return json
+    }
+  }
+
+  private static func notices(_ stored: KerasFile, _ file: KerasFile) -> [String] {
+    var notices: [String] = []
+    if stored.hasOptimizerState {
+      notices.append("the optimiser's state is left out: it does not fit compressed weights")
+    }
+    if file.majorVersion > stored.majorVersion {
+      notices.append(
+        "the file is one of Keras \(stored.kerasVersion ?? "1"); what is written is in the form of Keras "
+          + (file.kerasVersion ?? "2"))
+    }
+    if stored.backend == "theano", file.backend != stored.backend {
+      notices.append("the kernels are Theano's; they are turned by 180 degrees, as Keras does for TensorFlow")
+    }
+    if file.isWeightsOnly, file.modelConfig != nil {
+      notices.append("the file holds weights only: the architecture is written beside them, as a .json file")
+    }
+    return notices
+  }
+}

@@ -1,0 +1,127 @@
+import Basics
+import Checkpoints
+import Foundation
+import HDF5
+import ModelGraph
+import TensorCore
+
+extension KerasGraph: CheckpointContent {
+  var format: any CheckpointFormat.Type { KerasFormat.self }
+
+  var formatName: String {
+    switch container {
+    case .hdf5: "keras-h5"
+    case .variables: "keras-weights-h5"
+    case .archive: "keras"
+    }
+  }
+
+  var tensors: [StoredTensor] { file.layers.flatMap(\.weights) + (file.topLevelWeights ?? []) }
+  var record: JSON? { file.record }
+  var metadata: [String: String]? { nil }
+
+  var missesArchitecture: Bool {
+    switch container {
+    case .hdf5: file.modelConfig == nil && file.record != nil
+    case .variables, .archive: false
+    }
+  }
+
+  var takesGraph: Bool { false }
+  var lendsGraph: Bool { false }
+
+  func layerName(ofKernel tensor: String) -> String? { nil }
+
+  func architecturePath(besides path: String) -> String? {
+    file.isWeightsOnly && file.modelConfig != nil ? KerasFormat.architecturePath(besides: path) : nil
+  }
+
+  func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    KerasEditor(self).refusal(of: stages, for: layer)
+  }
+
+  func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+    try KerasEditor(self).partNames(replacing: replacements)
+  }
+
+  func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] { [] }
+
+  func byteCount(of vector: IntegerVector) throws -> Int {
+    preconditionFailure("a Keras file holds no integers for its layers")
+  }
+
+  /// The lists of names are as wide as the longest.
+  var sizeSlack: Int { 64 + 48 * layers.count }
+
+  func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    let file = try KerasEditor(self).replacing(replacements, record: record)
+    switch container {
+    case .hdf5: return try HDF5File.byteCount(file.hdf5)
+    case .variables(let variables): return try HDF5File.byteCount(variables.root(of: file))
+    case .archive(let archive): return try archive.byteCount(file)
+    }
+  }
+
+  func write(
+    replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
+  ) throws {
+    let file = try Failure.within(source) { try KerasEditor(self).replacing(replacements, record: record) }
+    switch container {
+    case .hdf5: try Self.write(file.hdf5, of: file, to: path, overwrite: overwrite, beside: architecturePath(besides: path))
+    case .variables(let variables):
+      let root = try variables.root(of: file)
+      try Self.write(root, of: file, to: path, overwrite: overwrite, beside: architecturePath(besides: path))
+    case .archive(let archive):
+      try OutputFile.write(try archive.fileBytes(file), to: path, overwrite: overwrite)
+    }
+  }
+
+  /// Writes an HDF5 file, and the architecture beside it where the file does not hold it.
+  private static func write(
+    _ root: HDF5Group, of file: KerasFile, to path: String, overwrite: Bool, beside: String?
+  ) throws {
+    func write(_ temporary: String) throws {
+      do {
+        try HDF5File.write(root, to: temporary)
+      } catch let failure as Failure {
+        throw Failure(path, failure.problem, failure.reason, remedy: failure.remedy)
+      }
+      try OutputFile.makeDurable(temporary, describedAs: path)
+    }
+    guard let beside, let text = file.architectureText else {
+      return try OutputFile.replace(path, overwrite: overwrite, write)
+    }
+    try OutputFile.replaceSet([beside, path], overwrite: overwrite) { temporaries in
+      try OutputFile.create(temporaries[0], describedAs: beside, Data(text.utf8))
+      try write(temporaries[1])
+    }
+  }
+
+  func refusal(of dtype: DType) -> String? {
+    switch container {
+    case .hdf5: dtype == .bf16 ? "Keras reads no bfloat16 from this kind of .h5" : nil
+    case .variables, .archive: nil
+    }
+  }
+
+  func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? { dtype }
+
+  func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
+    var file = file
+    file.layers = file.layers.map { group in
+      KerasFile.LayerGroup(name: group.name, weights: group.weights.map { changed[$0.name] ?? $0 })
+    }
+    return try KerasGraph(file, in: container, formatVersion: formatVersion)
+  }
+}
+
+extension KerasVariables {
+  /// The whole file of Keras 3's `.weights.h5`.
+  ///
+  /// - Throws: `Failure` where the file's weights do not fit its configuration.
+  fileprivate func root(of file: KerasFile) throws -> HDF5Group {
+    var root = try hdf5(of: file)
+    if let record = file.record { root.attributes[KerasFile.recordAttribute] = .string(record.text()) }
+    return root
+  }
+}

@@ -1,0 +1,208 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+import ONNXProto
+import SwiftProtobuf
+import TensorCore
+
+/// A model with changes, and its exact size in the file.
+///
+/// A plan asks for the size of very many variants, so the data of no weight is touched for it: a message's length is the sum of
+/// its fields', and only changed nodes and tensors are encoded.
+struct ONNXEdit {
+  private let original: ONNXModel
+  private var removed: Set<String> = []
+  private var removedNodes: Set<Int> = []
+  private var removedInitializers: Set<Int> = []
+  private var added: [Addition] = []
+  private var vectors: [IntegerVector: String] = [:]
+  private var replaced: [Int: [Onnx_NodeProto]] = [:]
+  var record: JSON?
+
+  private struct Addition {
+    var header: Onnx_TensorProto
+    let dtype: DType
+    let byteCount: Int
+    let bytes: [UInt8]?
+    /// What makes the value that the graph reads where the tensor is stored in a narrower type.
+    let cast: Onnx_NodeProto?
+
+    /// The initialiser as a tensor.
+    var tensor: StoredTensor {
+      guard let bytes else { preconditionFailure("'\(header.name)' has a size and no content") }
+      return StoredTensor(name: header.name, dtype: dtype, shape: header.dims.map { Int($0) }, bytes: bytes)
+    }
+
+    /// The initialiser as one of the graph's inputs.
+    var input: Onnx_ValueInfoProto {
+      var info = Onnx_ValueInfoProto()
+      info.name = header.name
+      info.type.tensorType.elemType = header.dataType
+      info.type.tensorType.shape.dim = header.dims.map { extent in
+        var dimension = Onnx_TensorShapeProto.Dimension()
+        dimension.dimValue = extent
+        return dimension
+      }
+      return info
+    }
+  }
+
+  init(_ model: ONNXModel) { original = model }
+
+  mutating func remove(tensor name: String) {
+    removed.insert(name)
+    removedNodes.formUnion(original.parts.nodes(of: name))
+    removedInitializers.formUnion(original.parts.initializers(of: name))
+  }
+
+  /// - Parameters:
+  ///   - bytes: nil where only the size matters.
+  ///   - other: the tensor whose place it takes: the graph computes in that one's type, whatever the file stores.
+  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?, like other: String? = nil) {
+    let computed = other.flatMap { original.computedTypes[$0] ?? original.tensor(named: $0)?.dtype } ?? dtype
+    var header = Onnx_TensorProto()
+    header.name = name
+    header.dims = shape.map(Int64.init)
+    header.dataType = Onnx_TensorProto.dataType(dtype)
+    var cast: Onnx_NodeProto?
+    if computed != dtype {
+      header.name = "\(name)/\(dtype.rawValue.lowercased())"
+      var node = Onnx_NodeProto()
+      (node.opType, node.input, node.output) = ("Cast", [header.name], [name])
+      node.attribute = [.int("to", Int(Onnx_TensorProto.dataType(computed)))]
+      cast = node
+    }
+    guard let byteCount = dtype.byteCount(of: shape) else {
+      preconditionFailure("'\(name)' of \(shape) is larger than any memory")
+    }
+    added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, cast: cast))
+  }
+
+  mutating func add(_ tensor: StoredTensor, like other: String) {
+    add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, like: other)
+  }
+
+  /// The name of an initialiser with these integers, one for all who want the same.
+  mutating func name(of vector: IntegerVector) -> String {
+    if let name = vectors[vector] { return name }
+    let base = "kcompress/\(vector.kind.rawValue)"
+    let name =
+      switch vector.kind {
+      case .extents: base + "/" + vector.values.map(String.init).joined(separator: "x")
+      case .places: "\(base)/\(vectors.keys.count { $0.kind == .places })"
+      }
+    vectors[vector] = name
+    add(name, shape: [vector.values.count], dtype: vector.dtype, vector.bytes)
+    return name
+  }
+
+  /// What a vector takes in a file that holds no other.
+  func byteCount(of vector: IntegerVector) throws -> Int {
+    var edit = ONNXEdit(original)
+    _ = edit.name(of: vector)
+    return try edit.added.reduce(0) { sum, addition in
+      try sum + Self.byteCount(of: addition)
+        + (namesInitializersAsInputs ? ONNXParts.field(11, addition.input.encodedCount) : 0)
+    }
+  }
+
+  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
+
+  /// Casts of what is stored come first: an ONNX graph is sorted.
+  private var nodes: [Onnx_NodeProto] {
+    added.compactMap(\.cast)
+      + original.proto.graph.node.enumerated().flatMap { index, node in
+        replaced[index] ?? (removedNodes.contains(index) ? [] : [node])
+      }
+  }
+
+  /// Before IR 4 every initialiser is an input as well.
+  private var namesInitializersAsInputs: Bool { original.proto.irVersion < 4 }
+
+  /// The model without the tensors and the nodes that change.
+  private var frame: Onnx_ModelProto {
+    var proto = original.proto
+    proto.metadataProps.removeAll { $0.key == ONNXModel.recordKey }
+    if let record {
+      var entry = Onnx_StringStringEntryProto()
+      (entry.key, entry.value) = (ONNXModel.recordKey, record.text())
+      proto.metadataProps.append(entry)
+    }
+    if !removed.isEmpty {
+      let gone = Set(removedInitializers.map { proto.graph.initializer[$0].name })
+      proto.graph.input.removeAll { gone.contains($0.name) }
+      proto.graph.valueInfo.removeAll { removed.contains($0.name) }
+    }
+    if namesInitializersAsInputs {
+      proto.graph.input += added.map(\.input)
+    }
+    return proto
+  }
+
+  /// - Throws: `Failure` where the file is too large for the format.
+  func fileBytes() throws -> [UInt8] {
+    let size = try byteCount()
+    guard size <= Int(Int32.max) else {
+      throw Failure("", "cannot be written", "the model takes \(size) bytes, and an ONNX file holds at most 2 GiB")
+    }
+    return try proto().serializedBytes(options: ONNXEditor.reproducible)
+  }
+
+  private func proto() throws -> Onnx_ModelProto {
+    var proto = frame
+    proto.graph.node = nodes
+    proto.graph.initializer =
+      keptInitializers.map { header in
+        guard let tensor = original.tensor(named: header.name) else { return header }
+        var result = header.bare
+        result.rawData = Data(tensor.bytes)
+        return result
+      }
+      + added.map { addition in
+        var result = addition.header
+        result.rawData = Data(addition.bytes ?? Array(repeating: 0, count: addition.byteCount))
+        return result
+      }
+    return proto
+  }
+
+  private var keptInitializers: [Onnx_TensorProto] {
+    original.proto.graph.initializer.enumerated().filter { !removedInitializers.contains($0.offset) }.map(\.element)
+  }
+
+  /// The model that reading the file would give.
+  ///
+  /// - Precondition: All additions have their bytes.
+  /// - Throws: `Failure` where two tensors have the same name.
+  func model() throws -> ONNXModel {
+    var proto = frame
+    proto.graph.node = nodes
+    proto.graph.initializer = keptInitializers.map(\.bare) + added.map(\.header)
+    let initializers =
+      keptInitializers.map { header in original.tensor(named: header.name)?.renamed(header.name) }
+      + added.map(\.tensor)
+    return try ONNXModel(
+      proto, opset: original.opset, initializers: initializers,
+      constants: proto.graph.node.map(original.constant(of:)), externalFiles: [])
+  }
+
+  func byteCount() throws -> Int {
+    var outer = frame
+    var inner = outer.graph
+    outer.clearGraph()
+    inner.node = []
+    inner.initializer = []
+    var size = try inner.encodedCount + original.parts.byteCount
+    for index in removedInitializers { size -= original.parts.initializers[index] }
+    for index in removedNodes.union(replaced.keys) { size -= original.parts.nodes[index] }
+    for node in replaced.values.joined() { size += ONNXParts.field(1, try node.encodedCount) }
+    for addition in added { size += try Self.byteCount(of: addition) }
+    return try outer.encodedCount + ONNXParts.field(7, size)
+  }
+
+  private static func byteCount(of addition: Addition) throws -> Int {
+    let cast = try addition.cast.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
+    return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + cast
+  }
+}

@@ -1,0 +1,126 @@
+import Basics
+import Checkpoints
+import Foundation
+import ModelGraph
+import ONNXProto
+import SwiftProtobuf
+import TensorCore
+
+/// Puts stock operators of the model's own opset in place of its kernels. Everything else keeps its name and its place.
+///
+/// The weights of a replaced layer are named as `SequentialTensor` says, so that the factors of `conv1.weight` are
+/// `conv1.0.weight`, `conv1.1.weight`, ...
+struct ONNXEditor {
+  let graph: ONNXGraph
+
+  init(_ graph: ONNXGraph) { self.graph = graph }
+
+  /// Why stock operators cannot express these stages in place of the layer; nil where they can.
+  func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    if let reason = layer.refusal { return reason }
+    guard layer.convolution.spatialOrder == 0 else { return nil }
+    // A linear layer over several axes needs their count.
+    return rank(of: layer) == nil ? "the count of its input's axes is not known" : nil
+  }
+
+  /// For each replacement the names of the layers that will hold its factors.
+  func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+    try replacements.map { replacement in
+      let layer = try self.layer(replacement)
+      return replacement.stages.sequentialTensors.compactMap { tensor in
+        guard case .weight = tensor.role else { return nil }
+        return Self.partName(layer, tensor)
+      }
+    }
+  }
+
+  /// The file with the replacements made.
+  ///
+  /// - Throws: `Failure` where a layer cannot be replaced, a weight is no finite number of its type, or the file is too large for
+  ///   the format.
+  func fileBytes(replacing replacements: [Replacement], record: JSON?) throws -> [UInt8] {
+    try edited(replacements, record: record).fileBytes()
+  }
+
+  /// The exact bytes that `fileBytes` gives. Replacements need no weights.
+  func byteCount(replacing replacements: [Replacement], record: JSON) throws -> Int {
+    try edited(replacements, record: record).byteCount()
+  }
+
+  /// What a replacement needs that others may need too, which the file then holds once; each listed once.
+  func vectors(of replacement: Replacement) throws -> [IntegerVector] {
+    let layer = try layer(replacement)
+    guard let rank = rank(of: layer) else { return [] }
+    let writer = ONNXStageWriter(layer: layer, rank: rank, stages: replacement.stages)
+    var result: [IntegerVector] = []
+    for use in graph.uses[layer.name] ?? [] {
+      for vector in writer.vectors(for: graph.model.proto.graph.node[use]) where !result.contains(vector) {
+        result.append(vector)
+      }
+    }
+    return result
+  }
+
+  func byteCount(of vector: IntegerVector) throws -> Int { try ONNXEdit(graph.model).byteCount(of: vector) }
+
+  static var reproducible: BinaryEncodingOptions {
+    var options = BinaryEncodingOptions()
+    options.useDeterministicOrdering = true
+    return options
+  }
+
+  static func partName(_ layer: Layer, _ tensor: SequentialTensor) -> String { "\(layer.name).\(tensor.position)" }
+
+  private func layer(_ replacement: Replacement) throws -> Layer {
+    guard let layer = graph.layers.first(where: { $0.name == replacement.layer }) else {
+      throw Failure("layer '\(replacement.layer)'", "cannot be replaced", "the model has no such layer")
+    }
+    if let reason = refusal(of: replacement.stages, for: layer) {
+      throw Failure("layer '\(layer.name)'", "cannot be replaced", reason)
+    }
+    return layer
+  }
+
+  private func rank(of layer: Layer) -> Int? {
+    if layer.convolution.spatialOrder > 0 { return layer.convolution.spatialOrder + 2 }
+    let ranks = (graph.uses[layer.name] ?? []).map { graph.rank(ofInputOfNode: $0) }
+    guard let first = ranks.first, ranks.allSatisfy({ $0 == first }) else { return nil }
+    return first
+  }
+
+  private func edited(_ replacements: [Replacement], record: JSON?) throws -> ONNXEdit {
+    var edit = ONNXEdit(graph.model)
+    for replacement in replacements {
+      let layer = try layer(replacement)
+      guard let rank = rank(of: layer) else { preconditionFailure("'\(layer.name)' has been refused") }
+      precondition(
+        replacement.weights.isEmpty
+          || replacement.weights.map(\.shape) == replacement.stages.convolutions.map(\.kernelShape),
+        "the weights of '\(layer.name)' are not those of its stages")
+      let writer = ONNXStageWriter(layer: layer, rank: rank, stages: replacement.stages)
+      edit.remove(tensor: layer.kernel.name)
+      for (tensor, shape, weight) in writer.weights {
+        let name = Self.partName(layer, tensor) + ".weight"
+        guard !replacement.weights.isEmpty else {
+          edit.add(name, shape: shape, dtype: layer.dtype, nil, like: layer.kernel.name)
+          continue
+        }
+        let stored = try StoredTensor(
+          name: name, writer.stored(replacement.weights[weight]), as: layer.dtype, of: layer)
+        edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, like: layer.kernel.name)
+      }
+      for use in graph.uses[layer.name] ?? [] {
+        edit.replace(use, with: writer.nodes(for: graph.model.proto.graph.node[use]) { edit.name(of: $0) })
+      }
+    }
+    edit.record = record
+    return edit
+  }
+}
+
+extension ONNXGraph {
+  /// The count of axes of a node's first input; nil where it is not known.
+  fileprivate func rank(ofInputOfNode index: Int) -> Int? {
+    model.proto.graph.node[index].input.first.flatMap { ranks[$0] }
+  }
+}

@@ -1,0 +1,66 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+
+extension ONNXGraph: CheckpointContent {
+  var format: any CheckpointFormat.Type { ONNXFormat.self }
+  var formatName: String { "onnx" }
+  var formatVersion: String? { "opset \(model.opset)" }
+  var tensors: [StoredTensor] { model.tensors }
+  var graph: ModelGraph? { network }
+  var graphAbsence: String? { nil }
+  var metadata: [String: String]? { nil }
+  var missesArchitecture: Bool { false }
+  var takesGraph: Bool { false }
+  var lendsGraph: Bool { true }
+
+  func layerName(ofKernel tensor: String) -> String? { nil }
+
+  func architecturePath(besides path: String) -> String? { nil }
+
+  func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    ONNXEditor(self).refusal(of: stages, for: layer)
+  }
+
+  func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+    try ONNXEditor(self).partNames(replacing: replacements)
+  }
+
+  func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] {
+    try ONNXEditor(self).vectors(of: replacement)
+  }
+
+  func byteCount(of vector: IntegerVector) throws -> Int { try ONNXEditor(self).byteCount(of: vector) }
+
+  var sizeSlack: Int { 64 + 4 * layers.count }
+
+  func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    try ONNXEditor(self).byteCount(replacing: replacements, record: record)
+  }
+
+  func write(
+    replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
+  ) throws {
+    let bytes = try Failure.within(source) {
+      try ONNXEditor(self).fileBytes(replacing: replacements, record: record)
+    }
+    try OutputFile.write(bytes, to: path, overwrite: overwrite)
+  }
+
+  func refusal(of dtype: DType) -> String? {
+    dtype == .bf16 && model.opset < 13 ? "version \(model.opset) of the ONNX operators knows no bfloat16" : nil
+  }
+
+  func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? { model.storableType(dtype, of: tensor) }
+
+  func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
+    var edit = ONNXEdit(model)
+    edit.record = record
+    for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
+      edit.remove(tensor: name)
+      edit.add(tensor, like: name)
+    }
+    return try ONNXGraph(try edit.model())
+  }
+}

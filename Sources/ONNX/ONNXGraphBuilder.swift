@@ -1,0 +1,118 @@
+import Basics
+import ModelGraph
+import ONNXProto
+import TensorCore
+
+/// Collects the nodes of a graph, adding the constants that they need.
+final class ONNXGraphBuilder {
+  let model: ONNXModel
+  private(set) var nodes: [Node] = []
+  private var made: Set<String> = []
+  /// Values that hold integers, which divide otherwise.
+  private var integers: Set<String> = []
+  private var literalCount = 0
+
+  /// Literals have at most this many elements.
+  private static let longestLiteral = 256
+
+  init(_ model: ONNXModel) {
+    self.model = model
+    for input in model.proto.graph.input where [6, 7].contains(input.type.tensorType.elemType) {
+      integers.insert(input.name)
+    }
+  }
+
+  func graph() throws -> ModelGraph {
+    let proto = model.proto.graph
+    let held = Set(proto.initializer.map(\.name))
+    let inputs = try proto.input.filter { !held.contains($0.name) }.map { input in
+      ModelGraph.Input(name: input.name, shape: try input.extents)
+    }
+    for output in proto.output where model.tensor(named: output.name) != nil { _ = try operand(output.name) }
+    return ModelGraph(
+      inputs: inputs, nodes: nodes, outputs: proto.output.map { ModelGraph.Output(name: $0.name, value: $0.name) })
+  }
+
+  /// Adds what computes the node's outputs.
+  func add(_ node: ONNXNode, layer: Layer?) throws {
+    // What the model holds becomes a node when it is first needed.
+    if node.proto.output.first.flatMap(model.tensor(named:)) != nil { return }
+    let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
+    let before = nodes.count
+    if isStandard, let convert = ONNXOperators.all[node.proto.opType] {
+      let context = ONNXConversion(node: node, layer: layer, builder: self)
+      try convert(context)
+      markIntegers(node)
+    }
+    if nodes.count == before {
+      let known = node.proto.output.filter { !$0.isEmpty && made.contains($0) }
+      guard known.isEmpty, let output = node.proto.output.first(where: { !$0.isEmpty }) else { return }
+      let type = (isStandard ? "" : node.proto.domain + ".") + node.proto.opType
+      append(
+        output, layer: node.name,
+        .unsupported(type: type, reason: "an operator that the program does not run"), [])
+    }
+  }
+
+  /// A value under its own name.
+  func append(_ name: String, layer: String, _ operation: Operation, _ inputs: [String]) {
+    made.insert(name)
+    nodes.append(Node(name: name, layer: layer, operation: operation, inputs: inputs))
+  }
+
+  /// The name under which a value can be read: constants become nodes when they are first needed.
+  func operand(_ name: String) throws -> String {
+    guard !made.contains(name), let tensor = model.tensor(named: name) else { return name }
+    if [.i64, .i32, .u8, .bool].contains(tensor.dtype) { integers.insert(name) }
+    let count = tensor.shape.reduce(1, *)
+    if count <= Self.longestLiteral || integers.contains(name) {
+      let values = try tensor.decoded(as: Double.self).elements
+      append(name, layer: name, .array(.constant(Literal(shape: tensor.shape, values: values))), [])
+    } else {
+      append(name, layer: name, .array(.parameter(TensorReference(name), shape: tensor.shape)), [])
+    }
+    return name
+  }
+
+  /// A literal as a value.
+  func literal(_ value: Literal) -> String {
+    literalCount += 1
+    let name = "literal \(literalCount)"
+    append(name, layer: name, .array(.constant(value)), [])
+    return name
+  }
+
+  func isInteger(_ name: String) -> Bool { integers.contains(name) }
+
+  private func markIntegers(_ node: ONNXNode) {
+    let isInteger: Bool
+    switch node.proto.opType {
+    case "Shape", "Size", "ArgMax", "ArgMin": isInteger = true
+    case "Cast": isInteger = ![1, 10, 11, 16].contains(node.int("to", default: 1))
+    case "ConstantOfShape":
+      isInteger = node.proto.attribute(named: "value").map { ![1, 10, 11, 16].contains(Int($0.t.dataType)) } ?? false
+    case "Where": isInteger = node.input(1).map(integers.contains) ?? false
+    default: isInteger = node.input(0).map(integers.contains) ?? false
+    }
+    if isInteger { integers.formUnion(node.proto.output) }
+  }
+}
+
+extension Onnx_ValueInfoProto {
+  /// The shape that the model states.
+  fileprivate var extents: [Int?] {
+    get throws {
+      guard type.tensorType.hasShape else {
+        throw Failure("input '\(name)'", "cannot be read", "the model does not say how many axes it has")
+      }
+      return try type.tensorType.shape.dim.map { extent -> Int? in
+        guard case .dimValue(let value) = extent.value else { return nil }
+        guard value >= 0, value <= Int64(Int32.max) else {
+          throw Failure("input '\(name)'", "cannot be read", "its shape has an extent of \(value)")
+        }
+        // Exporters write 0 and -1 for what is open, too.
+        return value == 0 ? nil : Int(value)
+      }
+    }
+  }
+}

@@ -1,0 +1,209 @@
+import Basics
+import Foundation
+import ONNXProto
+import SwiftProtobuf
+import TensorCore
+
+/// An ONNX model as its file has it, with all tensors at hand.
+struct ONNXModel: Sendable {
+  /// The model with the data of its initialisers in `tensors`, not here.
+  let proto: Onnx_ModelProto
+  /// The version of the standard operators.
+  let opset: Int
+  /// Initialisers and the values of Constant nodes, by name, in the file's order. An initialiser that only a Cast to another
+  /// floating-point type reads goes by the name of what the Cast makes of it.
+  let tensors: [StoredTensor]
+  /// The types in which the graph computes with such initialisers, by the same name.
+  let computedTypes: [String: DType]
+  /// The files that hold data, relative to the model's folder, in the order of their first use.
+  let externalFiles: [String]
+  /// What its nodes and initialisers take: a plan asks for the size of very many variants.
+  let parts: ONNXParts
+  private let places: [String: Int]
+  /// The names of the tensors that Constant nodes hold.
+  private let constants: Set<String>
+
+  static let recordKey = "kcompress"
+  private static let opsets = 7...23
+
+  /// Parses the bytes of a file.
+  ///
+  /// - Parameter readFile: Reads a file beside the model by its path relative to the model's folder; each is asked for once.
+  /// - Throws: `Failure` for what is no model, or none that can be read here.
+  init(parsing bytes: [UInt8], readFile: (String) throws -> [UInt8]) throws {
+    var proto: Onnx_ModelProto
+    do {
+      proto = try Onnx_ModelProto(serializedBytes: bytes)
+    } catch {
+      throw Failure(
+        "", "cannot be read", "it is no complete ONNX model", remedy: "fetch or export the file again")
+    }
+    guard proto.hasGraph, !proto.graph.node.isEmpty else {
+      throw Failure("", "cannot be read", "the model has no graph", remedy: "expected an ONNX model with nodes")
+    }
+    let opset = try Self.opset(of: proto)
+    var files = ExternalFiles()
+    var initializers: [StoredTensor?] = []
+    for index in proto.graph.initializer.indices {
+      let tensor = try proto.graph.initializer[index].stored { try files.bytes(of: $0, readFile: readFile) }
+      initializers.append(tensor)
+      // At once, so that no more than one tensor is there twice.
+      if tensor != nil { proto.graph.initializer[index].removeData() }
+    }
+    let constants = try proto.graph.node.map { node in
+      try node.constantTensor { try files.bytes(of: $0, readFile: readFile) }
+    }
+    try self.init(
+      proto, opset: opset, initializers: initializers, constants: constants, externalFiles: files.order)
+  }
+
+  /// Makes a model of its parts.
+  ///
+  /// - Parameters:
+  ///   - proto: The model with initialisers that have no data.
+  ///   - opset: The version of the standard operators.
+  ///   - initializers: For each initialiser its tensor under its own name; nil for one that holds no numbers.
+  ///   - constants: For each node the tensor that it holds, under the name of its output; nil for one that holds none.
+  ///   - externalFiles: See the property.
+  /// - Throws: `Failure` where two tensors have the same name.
+  init(
+    _ proto: Onnx_ModelProto, opset: Int, initializers: [StoredTensor?], constants: [StoredTensor?],
+    externalFiles: [String]
+  ) throws {
+    var tensors: [StoredTensor] = []
+    var places: [String: Int] = [:]
+    for tensor in (initializers + constants).compactMap(\.self) {
+      guard places.updateValue(tensors.count, forKey: tensor.name) == nil else {
+        throw Failure("tensor '\(tensor.name)'", "cannot be read", "there are two of this name")
+      }
+      tensors.append(tensor)
+    }
+    var computedTypes: [String: DType] = [:]
+    for (stored, node) in proto.graph.storageCasts {
+      guard let place = places[stored], tensors[place].dtype.isCompressible, places[node.output[0]] == nil,
+        let type = Onnx_TensorProto.floatType(Int32(clamping: node.attribute[0].i))
+      else { continue }
+      tensors[place] = tensors[place].renamed(node.output[0])
+      places[node.output[0]] = place
+      computedTypes[node.output[0]] = type
+    }
+    self.proto = proto
+    self.opset = opset
+    self.tensors = tensors
+    self.places = places
+    self.computedTypes = computedTypes
+    self.externalFiles = externalFiles
+    self.constants = Set(constants.compactMap { $0?.name })
+    parts = try ONNXParts(proto.graph) { name in places[name].map { tensors[$0] } }
+  }
+
+  private static func opset(of proto: Onnx_ModelProto) throws -> Int {
+    let version = proto.opsetImport.first { ["", "ai.onnx"].contains($0.domain) }.map { Int($0.version) } ?? 1
+    guard opsets.contains(version) else {
+      throw Failure(
+        "", "cannot be read", "it uses version \(version) of the standard operators",
+        remedy: "expected \(opsets.lowerBound) to \(opsets.upperBound); onnx.version_converter converts")
+    }
+    return version
+  }
+
+  /// The tensor of a name; nil where the model holds none.
+  func tensor(named name: String) -> StoredTensor? { places[name].map { tensors[$0] } }
+
+  /// The tensor that a node of the model holds; nil for a node that holds none.
+  func constant(of node: Onnx_NodeProto) -> StoredTensor? {
+    guard node.opType == "Constant", let name = node.output.first, constants.contains(name) else { return nil }
+    return tensor(named: name)
+  }
+
+  /// The type in which a tensor can be stored when `dtype` is asked for, never wider than that in which the graph computes; nil
+  /// where it stays as it is: values of Constant nodes, and what is too small for a Cast to be worth it.
+  func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
+    let isConstant = constants.contains(tensor.name)
+    guard !isConstant, tensor.shape.reduce(1, *) >= Self.smallestCast else { return nil }
+    let computed = computedTypes[tensor.name] ?? tensor.dtype
+    return dtype.bits < computed.bits ? dtype : computed
+  }
+
+  /// A Cast and the longer name take about 100 bytes.
+  private static let smallestCast = 64
+
+  /// What apply recorded, nil in an uncompressed model.
+  func record() throws -> JSON? {
+    guard let text = proto.metadataProps.first(where: { $0.key == Self.recordKey })?.value else { return nil }
+    do {
+      return try JSON(parsing: text.utf8)
+    } catch let failure as Failure {
+      throw failure.within("metadata '\(Self.recordKey)'")
+    }
+  }
+}
+
+extension Onnx_GraphProto {
+  /// The Cast nodes that alone read an initialiser, with its name.
+  fileprivate var storageCasts: [(stored: String, node: Onnx_NodeProto)] {
+    let casts = node.filter {
+      $0.opType == "Cast" && $0.input.count == 1 && $0.output.count == 1 && $0.attribute.count == 1
+    }
+    guard !casts.isEmpty else { return [] }
+    var readers: [String: Int] = [:]
+    for node in node { for input in node.everyInput { readers[input, default: 0] += 1 } }
+    for output in output { readers[output.name, default: 0] += 1 }
+    return casts.map { ($0.input[0], $0) }.filter { readers[$0.stored] == 1 }
+  }
+}
+
+extension Onnx_TensorProto {
+  static func floatType(_ dataType: Int32) -> DType? {
+    var tensor = Onnx_TensorProto()
+    tensor.dataType = dataType
+    return tensor.storedType.flatMap { $0.isCompressible ? $0 : nil }
+  }
+
+  /// Removes the numbers, whichever field has them.
+  fileprivate mutating func removeData() {
+    rawData = Data()
+    floatData = []
+    int32Data = []
+    int64Data = []
+    doubleData = []
+    uint64Data = []
+  }
+
+  /// The tensor without its data and without where these lie.
+  var bare: Onnx_TensorProto {
+    var result = self
+    guard storedType != nil else { return result }
+    result.clearDataLocation()
+    result.externalData = []
+    result.clearRawData()
+    return result
+  }
+}
+
+extension Message {
+  var encodedCount: Int {
+    get throws { try (serializedBytes(options: ONNXEditor.reproducible) as [UInt8]).count }
+  }
+}
+
+extension Onnx_NodeProto {
+  /// The value of a Constant node in any of its forms, under the name of its output; nil for strings, sparse tensors and other
+  /// nodes.
+  fileprivate func constantTensor(external: (ExternalData) throws -> [UInt8]) throws -> StoredTensor? {
+    guard opType == "Constant", output.count == 1, let value = attribute.first else { return nil }
+    func vector(_ dtype: DType, _ bytes: [UInt8], count: Int?) -> StoredTensor {
+      StoredTensor(name: output[0], dtype: dtype, shape: count.map { [$0] } ?? [], bytes: bytes)
+    }
+    switch value.name {
+    case "value": return try value.t.stored(external: external)?.renamed(output[0])
+    case "value_float": return vector(.f32, [value.f].rawBytes, count: nil)
+    case "value_floats": return vector(.f32, value.floats.rawBytes, count: value.floats.count)
+    case "value_int": return vector(.i64, [value.i].rawBytes, count: nil)
+    case "value_ints": return vector(.i64, value.ints.rawBytes, count: value.ints.count)
+    default: return nil
+    }
+  }
+
+  func attribute(named name: String) -> Onnx_AttributeProto? { attribute.first { $0.name == name } }
+}

@@ -1,0 +1,167 @@
+import Checkpoints
+import ModelGraph
+import ONNXProto
+import TensorCore
+
+/// The stages of one layer as operators that every version from 7 on has: Conv, MatMul, Reshape, Gather, Add.
+///
+/// A weight that is shared over the outermost part of the channels moves that part to the batch and back, which Reshape does
+/// without copying and whatever the spatial extents are; a permutation of channels is a Gather. So nothing has more axes than
+/// the layer itself.
+struct ONNXStageWriter {
+  let layer: Layer
+  /// Of the layer's input.
+  let rank: Int
+  let stages: [Stage]
+
+  private var isLinear: Bool { layer.convolution.spatialOrder == 0 }
+
+  /// The weights with their positions among the stages' tensors, their shape in the file, and their place among the weights.
+  var weights: [(tensor: SequentialTensor, shape: [Int], weight: Int)] {
+    stages.sequentialTensors.compactMap { tensor in
+      guard case .weight(let index, let shape) = tensor.role else { return nil }
+      return (tensor, isLinear ? shape.reversed() : shape, index)
+    }
+  }
+
+  /// A weight as the file has it: (in, out) for MatMul.
+  func stored(_ weight: Tensor<Double>) -> Tensor<Double> { isLinear ? weight.permuted([1, 0]) : weight }
+
+  /// The integers that the nodes need in place of one of the layer's.
+  func vectors(for original: Onnx_NodeProto) -> [IntegerVector] {
+    guard stages.contains(where: \.mayNeedVectors) else { return [] }
+    var result: [IntegerVector] = []
+    _ = nodes(for: original) { vector in
+      result.append(vector)
+      return ""
+    }
+    return result
+  }
+
+  /// The nodes that take the place of one of the layer's.
+  ///
+  /// - Parameter vector: the name of an initialiser with these integers.
+  func nodes(for original: Onnx_NodeProto, vector: (IntegerVector) -> String) -> [Onnx_NodeProto] {
+    var parts: [Onnx_NodeProto] = []
+    func add(_ type: String, _ inputs: [String], _ attributes: [Onnx_AttributeProto] = []) {
+      var node = Onnx_NodeProto()
+      node.opType = type
+      node.input = [parts.last?.output[0] ?? original.input[0]] + inputs
+      node.attribute = attributes
+      node.output = ["\(original.output[0])/\(parts.count)"]
+      parts.append(node)
+    }
+    let bias = original.input.count > 2 && !original.input[2].isEmpty ? original.input[2] : nil
+    var names = weights.map { ONNXEditor.partName(layer, $0.tensor) + ".weight" }[...]
+    for (index, stage) in stages.enumerated() {
+      switch stage {
+      case .convolution(let convolution):
+        let isShared = convolution.batch > 1
+        if isShared { add("Reshape", [vector(folded(convolution.inputChannels / convolution.batch))]) }
+        var inputs = [names.removeFirst()]
+        if !isLinear, !isShared, case .bias = stages.dropFirst(index + 1).first, let bias { inputs.append(bias) }
+        if isLinear { add("MatMul", inputs) } else { add("Conv", inputs, convolution.attributes) }
+        if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels))]) }
+      case .permutation(let axes, let order):
+        add("Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? rank - 1 : 1)])
+      case .bias:
+        guard let bias else { continue }
+        if isLinear {
+          add("Add", [bias])
+        } else if case .convolution(let convolution) = stages.prefix(index).last, convolution.batch == 1 {
+          continue
+        } else {
+          // The bias as it is has one axis; channels are followed by the spatial ones.
+          var node = Onnx_NodeProto()
+          node.opType = "Reshape"
+          node.input = [bias, vector(.init(.extents, [-1] + Array(repeating: 1, count: rank - 2)))]
+          node.output = ["\(original.output[0])/bias"]
+          add("Add", [node.output[0]])
+          parts.insert(node, at: 0)
+        }
+      }
+    }
+    if parts.isEmpty { add("Identity", []) }
+    let last = parts.count - 1
+    parts[last].output = original.output
+    for index in parts.indices where !original.name.isEmpty {
+      parts[index].name = "\(original.name)/\(index)"
+    }
+    return parts
+  }
+
+  /// What moves the outermost channels to the batch: 0 copies an extent of the input.
+  private func folded(_ channels: Int) -> IntegerVector {
+    .init(
+      .extents,
+      isLinear
+        ? Array(repeating: 0, count: rank - 1) + [-1, channels]
+        : [-1, channels] + Array(repeating: 0, count: rank - 2))
+  }
+
+  private func unfolded(_ channels: Int) -> IntegerVector {
+    .init(
+      .extents,
+      isLinear
+        ? Array(repeating: 0, count: rank - 1) + [channels]
+        : [-1, channels] + Array(repeating: 0, count: rank - 2))
+  }
+
+  /// For every channel of the result its place in the input.
+  private static func places(_ axes: [Int], _ order: [Int]) -> [Int] {
+    let strides = Tensor<Float>.strides(of: axes)
+    return order.reduce([0]) { places, axis in
+      places.flatMap { place in (0..<axes[axis]).map { place + $0 * strides[axis] } }
+    }
+  }
+}
+
+extension Stage {
+  /// Whether operators for it may read integers.
+  fileprivate var mayNeedVectors: Bool {
+    switch self {
+    case .convolution(let convolution): convolution.batch > 1
+    case .permutation: true
+    // Behind a shared weight or a permutation, which are looked at themselves, or alone.
+    case .bias: false
+    }
+  }
+}
+
+extension Convolution {
+  /// As the Conv operator wants them; what is usual is left out.
+  fileprivate var attributes: [Onnx_AttributeProto] {
+    var result: [Onnx_AttributeProto] = []
+    if window.dilation.contains(where: { $0 > 1 }) { result.append(.ints("dilations", window.dilation)) }
+    if groups > 1 { result.append(.int("group", groups)) }
+    switch window.padding {
+    case .valid, .causal: break
+    case .same: result.append(.text("auto_pad", "SAME_UPPER"))
+    case .sameLower: result.append(.text("auto_pad", "SAME_LOWER"))
+    case .explicit(let before, let after): result.append(.ints("pads", before + after))
+    }
+    if window.stride.contains(where: { $0 > 1 }) { result.append(.ints("strides", window.stride)) }
+    return result
+  }
+}
+
+extension Onnx_AttributeProto {
+  static func int(_ name: String, _ value: Int) -> Self {
+    var attribute = Self()
+    (attribute.name, attribute.type, attribute.i) = (name, .int, Int64(value))
+    return attribute
+  }
+
+  fileprivate static func ints(_ name: String, _ values: [Int]) -> Self {
+    var attribute = Self()
+    (attribute.name, attribute.type, attribute.ints) = (name, .ints, values.map(Int64.init))
+    return attribute
+  }
+
+  fileprivate static func text(_ name: String, _ value: String) -> Self {
+    var attribute = Self()
+    (attribute.name, attribute.type) = (name, .string)
+    attribute.s = .init(value.utf8)
+    return attribute
+  }
+}
