@@ -42,13 +42,13 @@ let package = Package(
     // From the bottom up: a module sees only modules above it in this list.
     module("Basics"),
     module("TensorCore", ["Basics"]),
-    module("LinearAlgebra", ["TensorCore", "COpenBLAS"]),
-    module("ModelGraph", ["TensorCore"]),
+    module("LinearAlgebra", ["Basics", "COpenBLAS", "TensorCore"]),
+    module("ModelGraph", ["Basics", "TensorCore"]),
     module("Solver"),
-    module("Decompositions", ["LinearAlgebra", "ModelGraph"]),
-    module("Inference", ["LinearAlgebra", "ModelGraph"]),
-    module("Training", ["Inference"]),
-    module("Recurrent", ["Training"]),
+    module("Decompositions", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    module("Inference", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    module("Training", ["Basics", "Inference", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    module("Recurrent", ["Basics", "Inference", "LinearAlgebra", "TensorCore"]),
     module("HDF5", ["Basics", "CHDF5"]),
     // Generated: protoc --swift_opt=Visibility=Public --swift_out=. onnx.proto
     .target(
@@ -69,61 +69,60 @@ let package = Package(
       ]),
     module(
       "Formats",
-      [
-        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP",
-      ]),
+      ["Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP"]),
     .target(
       name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],
       resources: [.embedInCode("Profiles")], swiftSettings: strict),
-    module("Running", ["Basics", "Checkpoints", "Inference", "ModelGraph", "TensorCore"]),
-    module("Plans", ["Basics", "Checkpoints", "Decompositions", "ModelGraph", "Running", "TensorCore"]),
+    module("Running", ["Basics", "Checkpoints", "Formats", "Inference", "ModelGraph", "Safetensors", "TensorCore"]),
+    module("Plans", ["Basics", "Checkpoints", "Decompositions", "Formats", "Running", "TensorCore"]),
     module(
       "Calibration",
       ["Basics", "Checkpoints", "Decompositions", "Inference", "ModelGraph", "Running", "TensorCore", "Training"]),
     module(
       "Networks",
       [
-        "Basics", "Calibration", "Checkpoints", "Decompositions", "LinearAlgebra", "ModelGraph", "Plans", "Recurrent",
-        "Running", "TensorCore",
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Hashing", "LinearAlgebra", "ModelGraph",
+        "Plans", "Recurrent", "Running", "Safetensors", "TensorCore",
       ]),
     module(
       "Compression",
       [
-        "Basics", "Calibration", "Checkpoints", "Decompositions", "Inference", "ModelGraph", "Networks", "Plans",
-        "Running", "TensorCore",
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Inference", "ModelGraph", "Networks",
+        "Plans", "Running", "TensorCore",
       ]),
     module(
       "Planning",
       [
-        "Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "ModelGraph", "Networks", "Plans",
-        "Running", "Solver", "TensorCore",
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "Formats", "Hashing", "ModelGraph",
+        "Networks", "Plans", "Running", "Solver", "TensorCore",
       ]),
     module(
       "Timing",
       [
-        "Basics", "Checkpoints", "Decompositions", "Devices", "Inference", "ModelGraph", "Plans", "Running",
+        "Basics", "Checkpoints", "Decompositions", "Devices", "Formats", "Inference", "ModelGraph", "Plans", "Running",
         "TensorCore",
       ]),
     module(
       "Tuning",
       [
-        "Basics", "Checkpoints", "Compression", "Inference", "ModelGraph", "Plans", "Running", "TensorCore", "Training",
+        "Basics", "Checkpoints", "Compression", "Formats", "Hashing", "Inference", "ModelGraph", "Running",
+        "Safetensors", "TensorCore", "Training",
       ]),
     module(
       "CharacterModels",
-      ["Basics", "Checkpoints", "Decompositions", "Networks", "Recurrent", "Running", "TensorCore", "Training"]),
+      ["Basics", "Decompositions", "Formats", "Networks", "Recurrent", "Running", "TensorCore", "Training"]),
     module(
       "Reports",
       [
-        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "ModelGraph", "Planning", "Plans", "Recurrent", "Running",
-        "Timing", "Tuning",
+        "Basics", "CharacterModels", "Compression", "Devices", "ModelGraph", "Planning", "Plans", "Recurrent", "Timing",
+        "Tuning",
       ]),
     .executableTarget(
       name: "kcompress",
       dependencies: [
-        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "LinearAlgebra",
-        "ModelGraph", "Planning", "Plans", "Recurrent", "Reports", "Running", "TensorCore", "Timing", "Training",
-        "Tuning", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "Formats",
+        "LinearAlgebra", "ModelGraph", "Planning", "Plans", "Recurrent", "Reports", "Running", "TensorCore", "Timing",
+        "Training", "Tuning", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
@@ -140,23 +139,40 @@ let package = Package(
       name: "TestSupport", dependencies: ["Basics", "TensorCore"], path: "Tests/TestSupport",
       swiftSettings: [.swiftLanguageMode(.v6)]),
     tests(of: "Basics"),
-    tests(of: "TensorCore"),
-    tests(of: "LinearAlgebra"),
-    tests(of: "ModelGraph"),
-    tests(of: "Decompositions", ["Inference"]),
-    tests(of: "Inference"),
-    tests(of: "Training"),
-    tests(of: "Recurrent"),
-    tests(of: "HDF5"),
-    tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
-    tests(of: "Solver"),
-    tests(of: "Devices", ["ModelGraph"]),
-    tests(of: "Running", ["Checkpoints"]),
-    tests(of: "Plans"),
-    tests(of: "Calibration", ["Networks"]),
-    tests(of: "Planning", ["Compression"]),
-    tests(of: "Tuning", ["Compression", "Planning"]),
-    tests(of: "CharacterModels", ["Compression", "Networks", "Planning"]),
-    tests(of: "kcompress", ["Checkpoints"]),
+    tests(of: "TensorCore", ["Basics"]),
+    tests(of: "LinearAlgebra", ["Basics", "TensorCore"]),
+    tests(of: "ModelGraph", ["Basics", "TensorCore"]),
+    tests(of: "Decompositions", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    tests(of: "Inference", ["Basics", "ModelGraph", "TensorCore"]),
+    tests(of: "Training", ["Basics", "Inference", "ModelGraph", "TensorCore"]),
+    tests(of: "Recurrent", ["Basics", "TensorCore"]),
+    tests(of: "HDF5", ["Basics"]),
+    tests(
+      of: "Checkpoints",
+      [
+        "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy",
+        "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
+    tests(of: "Solver", ["Basics", "Planning"]),
+    tests(of: "Devices", ["Basics", "Checkpoints", "ModelGraph", "Planning", "TensorCore"]),
+    tests(of: "Running", ["Basics", "Formats", "ModelGraph", "TensorCore"]),
+    tests(of: "Plans", ["Basics"]),
+    tests(
+      of: "Calibration",
+      [
+        "Basics", "Checkpoints", "Compression", "Decompositions", "Formats", "ModelGraph", "Planning", "Plans",
+        "Running", "TensorCore",
+      ]),
+    tests(of: "Planning", ["Basics", "Checkpoints", "Compression", "Plans", "Running", "Solver"]),
+    tests(
+      of: "Tuning",
+      [
+        "Basics", "Checkpoints", "Compression", "Formats", "Inference", "ModelGraph", "Planning", "Running",
+        "TensorCore", "Training",
+      ]),
+    tests(
+      of: "CharacterModels",
+      ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
+    tests(of: "kcompress", ["Basics"]),
   ]
 )

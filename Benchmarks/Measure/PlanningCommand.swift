@@ -1,8 +1,11 @@
 import ArgumentParser
 import Basics
+import Devices
 import Foundation
-import Pipeline
 import Planning
+import Plans
+import Running
+import Solver
 
 /// Plans for one network from one sweep: what we choose at several sizes beside what common rules choose among the same candidates, and how long
 /// the solver takes under one limit and under three.
@@ -12,7 +15,7 @@ struct PlanningCommand: ParsableCommand {
   @Argument var checkpoint: String
   @Option(help: "Times fewer parameters, separated by commas.") var ratios = "2,3,5"
   @Option(help: "Bytes beside the parameters.") var room = 40_000
-  @Option var structures = PlanRequest.knownStructures.joined(separator: ",")
+  @Option var structures = Structures.names.joined(separator: ",")
   @Option var calibration: String?
   @Option var maxSamples: Int?
   @Option var inputScale: Double?
@@ -43,7 +46,7 @@ struct PlanningCommand: ParsableCommand {
     let parameters = try Inspection(path: checkpoint).checkpoint.parameterCount
     let budget = Int(Double(parameters * 4) / ratio) + room
     var (one, three): (PlanDocument?, PlanDocument?)
-    let oneTime = try seconds { one = try plan(planner, .init(bytes: budget)) }
+    let oneTime = try seconds { one = try plan(planner, budgeted([.bytes: budget])) }
     // Three limits that all bind: each lies between what the plan for bytes alone needs and what the network needs now.
     var threeTime: Double?
     if let one, let macs = one.predicted.macs, let latency = one.predicted.latency {

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Basics
 import Decompositions
+import Inference
 import ModelGraph
-import Pipeline
+import Running
 import TensorCore
 
 /// The singular values of a random kernel under every shape of a sum of Kronecker products.

@@ -60,7 +60,7 @@ package protocol Calibrator: Sendable {
   /// What the inputs of these layers say, by the layers' names; a layer that is missing is fitted in the norm of its weights.
   ///
   /// - Throws: `Failure` where the network cannot be run on the data.
-  func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics]
+  func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics]
 
   /// What a layer's candidates do to the network's outputs; nil where that is not measured.
   ///
@@ -74,6 +74,6 @@ package protocol Calibrator: Sendable {
   /// - Parameter dense: layers that keep their form and may follow the others' changes.
   /// - Throws: `Failure` where the network cannot be run on the data, or LAPACK does not converge.
   func fit(
-    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
+    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: ProgressHandler
   ) throws -> FittedPlan
 }

@@ -43,7 +43,7 @@ extension GraphCalibration {
   private static let channelPiece = 32
 
   /// What the inputs of every measurable layer say, by the layer's name.
-  package func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics] {
+  package func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics] {
     let outputs = try outputNorms(progress: progress)
     var moments: [String: InputMoments] = [:]
     var state = try NetworkState(graph, fitted, workers: workers)
@@ -133,7 +133,7 @@ extension GraphCalibration {
 
   /// What errors of the layers' output channels do to the loss, by the layer's name: the second moments of its gradients, one draw for
   /// every sample (`OutputLoss.gradients`). Layers behind which an operation without an adjoint lies have none.
-  private func outputNorms(progress: Progress) throws -> [String: ModeNorm] {
+  private func outputNorms(progress: ProgressHandler) throws -> [String: ModeNorm] {
     let nodes = graph.nodes.indices.filter { index in
       if case .convolution = graph.nodes[index].operation { true } else { false }
     }

@@ -16,7 +16,7 @@ extension GraphCalibration {
   ///
   /// - Parameter dense: layers that keep their form and follow the others' changes.
   package func fit(
-    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
+    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: ProgressHandler
   ) throws -> FittedPlan {
     let statistics = try statistics(of: planned.map(\.layer) + dense, progress: progress)
     let kernels = try planned.map { try checkpoint.kernel(of: $0.layer) }
@@ -97,7 +97,7 @@ extension GraphCalibration {
   /// One pass front to back.
   private func passed(
     _ network: CompressedNetwork, _ kernels: [Tensor<Double>], _ dense: [Layer],
-    _ statistics: [String: InputStatistics], task: String, progress: Progress
+    _ statistics: [String: InputStatistics], task: String, progress: ProgressHandler
   ) throws -> CompressedNetwork {
     var network = network
     var original = try NetworkState(graph, fitted, workers: workers)

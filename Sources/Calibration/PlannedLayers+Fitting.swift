@@ -9,7 +9,7 @@ extension [PlannedLayer] {
   /// - Parameter norm: the norm in which a layer's kernel is fitted; nil for that of its weights.
   /// - Throws: `Failure` where a kernel cannot be read, or LAPACK does not converge.
   package func fitted(
-    of checkpoint: Checkpoint, seed: UInt64, workers: Workers, progress: Progress,
+    of checkpoint: Checkpoint, seed: UInt64, workers: Workers, progress: ProgressHandler,
     norm: @escaping @Sendable (Layer) -> FitNorm? = { _ in nil }
   ) throws -> [FittedLayer] {
     let counter = Counter()

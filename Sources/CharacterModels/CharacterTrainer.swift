@@ -1,5 +1,4 @@
 import Basics
-import CharacterNetworks
 import Foundation
 import Networks
 import Recurrent
@@ -78,7 +77,7 @@ struct CharacterTrainer: Sendable {
   /// where, the epoch does not count, and the best model stays.
   ///
   /// - Throws: what a thread throws.
-  mutating func run(_ training: [Int], validation: [Int], workers: Workers, progress: Progress) throws {
+  mutating func run(_ training: [Int], validation: [Int], workers: Workers, progress: ProgressHandler) throws {
     let rate = settings.learningRate * plateau.factor
     let batches = batches(training.count)
     let passes = (0..<Self.parts).map { _ in RecurrentPass(model.shape) }

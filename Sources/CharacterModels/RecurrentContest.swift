@@ -74,7 +74,7 @@ extension RecurrentContestRequest {
   /// Trains the kinds that the paper compares under every budget with several seeds. Trainings run side by side, each on one thread.
   ///
   /// - Throws: `Failure` where a text does not serve, a budget has no network, or a training diverges.
-  package func run(workers: Workers, progress: Progress) throws -> RecurrentContest {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentContest {
     let start = ContinuousClock.now
     let paths = ReportPaths(html: report)
     let files = [

@@ -1,5 +1,4 @@
 import Basics
-import CharacterNetworks
 import Decompositions
 import Networks
 import Recurrent
@@ -30,7 +29,7 @@ package struct RecurrentConversionRequest: Job {
   /// Turns a character model into one of another kind.
   ///
   /// - Throws: `Failure` where there is no such conversion, or a file does not serve.
-  package func run(workers: Workers, progress: Progress) throws -> RecurrentConversion {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentConversion {
     try OutputSet([.init(output, option: "-o")])
       .check(
         inputs: [(model, "the model")] + (calibration.map { [($0, "the text")] } ?? []), overwrite: overwrite)

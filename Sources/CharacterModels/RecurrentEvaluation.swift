@@ -1,5 +1,4 @@
 import Basics
-import CharacterNetworks
 import Foundation
 import Networks
 import Recurrent
@@ -22,7 +21,7 @@ package struct RecurrentEvaluationRequest: Job {
   /// Measures the bits per character of the model on the text.
   ///
   /// - Throws: `Failure` where a file does not serve, or the loss is no number.
-  package func run(workers: Workers, progress: Progress) throws -> RecurrentEvaluation {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentEvaluation {
     let file = try RecurrentFile(path: model)
     let text = try CharacterText(path: self.text, file.model.vocabulary)
     try text.require(steps: steps)

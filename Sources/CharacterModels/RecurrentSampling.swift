@@ -23,7 +23,7 @@ package struct RecurrentSamplingRequest: Job {
   /// Writes the text.
   ///
   /// - Throws: `Failure` where the file does not serve, or a probability is no number.
-  package func run(workers: Workers, progress: Progress) throws -> RecurrentSample {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentSample {
     let file = try RecurrentFile(path: model)
     let weights = RecurrentWeights(file.model)
     let pass = RecurrentPass(file.model.shape)

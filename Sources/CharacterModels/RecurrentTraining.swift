@@ -1,5 +1,5 @@
 import Basics
-import CharacterNetworks
+import Formats
 import Foundation
 import Networks
 import Recurrent
@@ -118,7 +118,7 @@ extension RecurrentTrainingRequest {
   /// training after every epoch, so that an interrupted or diverged training loses nothing.
   ///
   /// - Throws: `Failure` where a text or a file does not serve.
-  package func run(workers: Workers, progress: Progress) throws -> RecurrentTrainingResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentTrainingResult {
     let start = ContinuousClock.now
     let inputs = [(text, "the text")] + (validation.map { [($0, "the text that judges")] } ?? [])
     try OutputSet([.init(output, option: "-o"), .init(statePath, option: "-o")])
@@ -165,7 +165,7 @@ extension RecurrentTrainingRequest {
 
   private func train(
     _ trainer: inout CharacterTrainer, _ training: CharacterText, _ judging: CharacterText, _ file: RunStateFile,
-    workers: Workers, progress: Progress
+    workers: Workers, progress: ProgressHandler
   ) throws {
     while !trainer.isDone(schedule) {
       try trainer.run(training.tokens, validation: judging.tokens, workers: workers, progress: progress)

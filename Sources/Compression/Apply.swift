@@ -1,6 +1,7 @@
 import Basics
 import Calibration
 import Checkpoints
+import Formats
 import Foundation
 import Networks
 import Plans
@@ -36,7 +37,7 @@ package struct ApplyRequest: Job {
   /// read.
   ///
   /// - Throws: `Failure`; nothing is left behind then.
-  package func run(workers: Workers, progress: Progress) throws -> ApplyResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> ApplyResult {
     let start = ContinuousClock.now
     let work = try ApplyWork(self)
     let fitted = try work.fitted(workers: workers, progress: progress)
@@ -142,7 +143,7 @@ private struct ApplyWork {
   }
 
   /// The weights of every layer that the plan compresses, with what they came to on calibration samples where there are some.
-  func fitted(workers: Workers, progress: Progress) throws -> FittedPlan {
+  func fitted(workers: Workers, progress: ProgressHandler) throws -> FittedPlan {
     guard let calibration else {
       return FittedPlan(
         layers: try planned.fitted(of: checkpoint, seed: plan.options.seed, workers: workers, progress: progress))
@@ -157,7 +158,7 @@ private struct ApplyWork {
   }
 
   /// The checkpoint to write, measured on a draft.
-  func measured(_ fitted: FittedPlan, workers: Workers, progress: Progress) throws -> Draft {
+  func measured(_ fitted: FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
     let replacements = zip(planned, fitted.layers).map { item, fitted in
       Replacement(
         layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,

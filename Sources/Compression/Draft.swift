@@ -1,8 +1,8 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import Networks
-import Plans
 import Running
 
 /// A compressed checkpoint before it is written: a first version goes to a temporary folder, is read back and measured, and what
@@ -44,7 +44,7 @@ package struct Draft {
   /// - Throws: `Failure` where the draft cannot be written or read, or its layers do not compose to kernels.
   package mutating func measure(
     against original: Checkpoint?, _ companions: Companions, seed: UInt64, samples: Int, again: Bool = false,
-    workers: Workers, progress: Progress
+    workers: Workers, progress: ProgressHandler
   ) throws {
     guard var record else { return }
     let compressed = try TemporaryFolder.with { folder in

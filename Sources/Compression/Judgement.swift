@@ -1,7 +1,6 @@
 import Basics
 import Checkpoints
 import Networks
-import Plans
 import Running
 
 /// What the user allows; nil leaves it to what apply promised.

@@ -3,7 +3,6 @@ import Checkpoints
 import Decompositions
 import Inference
 import ModelGraph
-import Plans
 import Running
 import TensorCore
 
@@ -56,7 +55,7 @@ extension Record {
   ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
   package func checkLayers(
-    in compressed: Checkpoint, original: Checkpoint?, seed: UInt64, workers: Workers, progress: Progress
+    in compressed: Checkpoint, original: Checkpoint?, seed: UInt64, workers: Workers, progress: ProgressHandler
   ) throws -> [LayerCheck] {
     let counter = Counter()
     return try workers.map(layers) { layer in

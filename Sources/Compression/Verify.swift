@@ -1,7 +1,7 @@
 import Basics
 import Checkpoints
+import Formats
 import Networks
-import Plans
 import Running
 
 /// What the user asks `verify` for.
@@ -37,11 +37,11 @@ package struct VerifyRequest: Job {
   /// apply promised.
   ///
   /// - Throws: `Failure` where a file cannot be read or does not fit; a check that does not hold is no error but a verdict.
-  package func run(workers: Workers, progress: Progress) throws -> Verification {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> Verification {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
     let record = try checkpoint.compressionRecord()
     let original = try Original(of: self.checkpoint, record, given: self.original, companions)
-    if record != nil, checkpoint.lacksArchitecture {
+    if record != nil, checkpoint.missesArchitecture {
       throw Failure(
         self.checkpoint, "cannot be verified",
         "its architecture '\(CheckpointPath(self.checkpoint).architecture)' is not beside it",

@@ -16,7 +16,7 @@ struct CharacterCalibrator: Calibrator {
 
   func notices(on layers: [Layer]) -> [String] { [] }
 
-  func statistics(of layers: [Layer], progress: Progress) throws -> [String: InputStatistics] {
+  func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics] {
     layers.contains { $0.name == RecurrentFile.layer }
       ? [RecurrentFile.layer: InputStatistics(norm: calibration.norm, mean: [])] : [:]
   }
@@ -27,7 +27,7 @@ struct CharacterCalibrator: Calibrator {
   ) throws -> Sensitivity? { nil }
 
   func fit(
-    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: Progress
+    _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: ProgressHandler
   ) throws -> FittedPlan {
     let statistics = try statistics(of: planned.map(\.layer), progress: progress)
     let layers = try planned.fitted(

@@ -33,14 +33,14 @@ package struct CharacterNetwork: NetworkKind {
   }
 
   package func compared(
-    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: Progress
+    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison {
     let before = try RecurrentFile(original).model
     return Sequences(seed: seed, symbols: before.shape.inputs).compare(try RecurrentFile(checkpoint).model, before)
   }
 
   package func examined(
-    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: Progress
+    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: ProgressHandler
   ) throws -> Examination {
     if let option = request.networkOptions.first(where: { $0 != "--min-agreement" }) {
       throw Failure(

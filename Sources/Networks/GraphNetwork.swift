@@ -29,7 +29,7 @@ package struct GraphNetwork: NetworkKind {
   }
 
   package func compared(
-    with original: Checkpoint, seed: UInt64, samples count: Int, workers: Workers, progress: Progress
+    with original: Checkpoint, seed: UInt64, samples count: Int, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison {
     let before = try Network(original, workers: workers)
     let after = try Network(checkpoint, workers: workers)
@@ -43,7 +43,7 @@ package struct GraphNetwork: NetworkKind {
   }
 
   package func examined(
-    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: Progress
+    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: ProgressHandler
   ) throws -> Examination {
     if request.text != nil {
       throw Failure(
@@ -76,7 +76,7 @@ package struct GraphNetwork: NetworkKind {
 
   private func run(
     _ request: ExaminationRequest, _ original: Checkpoint?, into result: inout Examination, workers: Workers,
-    progress: Progress
+    progress: ProgressHandler
   ) throws {
     let network = try Network(checkpoint, workers: workers)
     let samples =

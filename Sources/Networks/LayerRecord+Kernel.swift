@@ -1,7 +1,6 @@
 import Basics
 import Checkpoints
 import Decompositions
-import Plans
 import TensorCore
 
 extension Record.LayerRecord {

@@ -24,14 +24,14 @@ package protocol NetworkKind: Sendable {
   /// - Parameter samples: at least so many.
   /// - Throws: `Failure` where one of them cannot be run.
   func compared(
-    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: Progress
+    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison
 
   /// Runs the network on data, or on random inputs where there are none, and its original where that is at hand.
   ///
   /// - Throws: `Failure` where data do not fit, or an option is for another kind of network.
   func examined(
-    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: Progress
+    _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: ProgressHandler
   ) throws -> Examination
 }
 

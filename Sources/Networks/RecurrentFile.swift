@@ -1,8 +1,8 @@
 import Basics
 import Checkpoints
-import Plans
+import Formats
 import Recurrent
-import Running
+import Safetensors
 import TensorCore
 
 /// Character models in safetensors files: as trained, and as apply compressed them.

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import ModelGraph
 import Networks
 import Plans
@@ -41,7 +42,7 @@ package struct ExplainRequest: Job {
   /// Finds the best candidate of every structure for one layer.
   ///
   /// - Throws: `Failure` for an unknown layer, one that has to stay dense, and a size that no kernel can have.
-  package func run(workers: Workers, progress: Progress) throws -> Explanation {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> Explanation {
     let checkpoint = try CheckpointSource(path: self.checkpoint, companions: companions).open()
     let layer = try checkpoint.layer(named: self.layer)
     if let refusal = layer.refusal {

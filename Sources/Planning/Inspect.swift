@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Formats
 import ModelGraph
 import Running
 
@@ -16,7 +17,7 @@ package struct InspectRequest: Job {
   /// Reads the checkpoint.
   ///
   /// - Throws: `Failure` where the file cannot be read.
-  package func run(workers: Workers, progress: Progress) throws -> Inspection {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> Inspection {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
     return Inspection(
       checkpoint: checkpoint, macs: checkpoint.macs,
@@ -35,7 +36,7 @@ package struct Inspection: Sendable {
   package var json: JSON {
     [
       "checkpoint": .string(checkpoint.path),
-      "format": .string(checkpoint.format.rawValue),
+      "format": .string(checkpoint.format),
       "format_version": .optional(checkpoint.formatVersion, JSON.string),
       "sha256": .string(checkpoint.sha256),
       "bytes": .integer(checkpoint.byteCount),

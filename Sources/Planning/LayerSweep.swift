@@ -23,7 +23,7 @@ struct LayerSweep {
 
   /// In the checkpoint's order; in time the largest layers come first. What the cache knows is taken from there, and each layer goes
   /// there when it is done, so that an interrupted sweep goes on where it stopped.
-  func choices(progress: Progress) throws -> [LayerChoices] {
+  func choices(progress: ProgressHandler) throws -> [LayerChoices] {
     var known: [Int: LayerChoices] = [:]
     for (position, choices) in try workers.map(checkpoint.layers, { refused($0) ?? cache?.choices(of: $0) })
       .enumerated()

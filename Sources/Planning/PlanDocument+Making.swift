@@ -1,6 +1,6 @@
 import Checkpoints
-import Compression
 import Decompositions
+import Formats
 import ModelGraph
 import Plans
 import TensorCore

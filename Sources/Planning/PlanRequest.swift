@@ -1,5 +1,6 @@
 import Basics
 import Devices
+import Formats
 import Plans
 import Running
 import TensorCore
@@ -68,7 +69,7 @@ package struct PlanRequest: Job {
   /// Sweeps all layers for candidates, chooses among them, and writes the plan. An older plan is replaced; nothing else is.
   ///
   /// - Throws: `Failure` where a file cannot be read or written, a name matches nothing, or a limit cannot be told.
-  package func run(workers: Workers, progress: Progress) throws -> PlanResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> PlanResult {
     if let output {
       try OutputSet([.init(output, option: "-o")])
         .check(inputs: [(checkpoint, "the checkpoint")] + companions.inputs, overwrite: true)

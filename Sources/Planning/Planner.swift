@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Formats
 import Networks
 import Plans
 import Running
@@ -26,7 +27,7 @@ package struct Planner: Sendable {
   ///
   /// - Throws: `Failure` where a file cannot be read, a name matches nothing, or a limit cannot be told.
   package static func prepared(
-    for request: PlanRequest, workers: Workers, progress: Progress
+    for request: PlanRequest, workers: Workers, progress: ProgressHandler
   ) throws -> Planner {
     let checkpoint = try CheckpointSource(
       path: request.checkpoint, companions: request.companions, dtype: request.dtype

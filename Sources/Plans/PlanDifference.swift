@@ -15,7 +15,7 @@ package struct DiffRequest: Job {
   /// Compares the plans.
   ///
   /// - Throws: `Failure` where one cannot be read, or they are for different checkpoints.
-  package func run(workers: Workers, progress: Progress) throws -> PlanDifference {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> PlanDifference {
     try PlanDifference(PlanDocument(path: before), PlanDocument(path: after))
   }
 }

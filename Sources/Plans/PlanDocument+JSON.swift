@@ -1,5 +1,5 @@
 import Basics
-import Compression
+import Formats
 
 extension PlanDocument {
   /// The resources that shadow prices are told for.

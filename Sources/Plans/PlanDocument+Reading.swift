@@ -1,5 +1,5 @@
 import Basics
-import Compression
+import Formats
 import TensorCore
 
 extension PlanDocument {

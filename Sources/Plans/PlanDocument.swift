@@ -1,4 +1,4 @@
-import Compression
+import Formats
 import TensorCore
 
 /// A plan as `plan` writes it and `apply` reads it: what is to become of every layer, what it will cost, and how far from the

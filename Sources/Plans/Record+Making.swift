@@ -13,14 +13,11 @@ extension Record {
     replacing replacements: [Replacement], in checkpoint: Checkpoint, architecture: String?, canRun: Bool,
     plan: PlanDocument? = nil
   ) throws {
-    originalPath = plan?.checkpoint ?? checkpoint.path
-    originalArchitecture = architecture
-    originalSHA256 = checkpoint.sha256
     let parts = try checkpoint.partNames(replacing: replacements)
     let planned = Dictionary(
       uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
     let dense = Dictionary(uniqueKeysWithValues: checkpoint.layers.map { ($0.name, $0.convolution) })
-    layers = replacements.indices.compactMap { index in
+    let layers: [LayerRecord] = replacements.indices.compactMap { index in
       let replacement = replacements[index]
       guard let convolution = dense[replacement.layer] else { return nil }
       return LayerRecord(
@@ -28,8 +25,11 @@ extension Record {
         stages: replacement.stages, parts: parts[index],
         promised: planned[replacement.layer]?.discrepancy ?? 0)
     }
-    network =
-      canRun
-      ? NetworkRecord(samples: Samples.usualRandomCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil
+    let seed = plan?.options.seed ?? 0
+    self.init(
+      originalPath: plan?.checkpoint ?? checkpoint.path, originalSHA256: checkpoint.sha256,
+      originalArchitecture: architecture, layers: layers,
+      network: canRun
+        ? NetworkRecord(samples: Samples.usualRandomCount, seed: seed, relativeDiscrepancy: 0) : nil)
   }
 }

@@ -8,5 +8,5 @@ package protocol Job<Result>: Sendable {
   /// Does the work.
   ///
   /// - Throws: `Failure` that says where, what, why and what would be right.
-  func run(workers: Workers, progress: Progress) throws -> Result
+  func run(workers: Workers, progress: ProgressHandler) throws -> Result
 }

@@ -21,7 +21,7 @@ package struct Network: Sendable {
   ///
   /// - Parameter inputs: one tensor for each input of the graph, samples first.
   /// - Returns: one tensor for each output of the graph, samples first.
-  package func run(_ inputs: [String: Tensor<Float>], progress: Progress, task: String) throws -> [Tensor<Float>] {
+  package func run(_ inputs: [String: Tensor<Float>], progress: ProgressHandler, task: String) throws -> [Tensor<Float>] {
     let samples = inputs.values.first?.shape.first ?? 0
     if let batch = graph.fixedBatch, samples % batch != 0 {
       throw Failure(

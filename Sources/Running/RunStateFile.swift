@@ -1,6 +1,6 @@
 import Basics
-import Checkpoints
 import Foundation
+import Safetensors
 import TensorCore
 
 /// The file in which a training can be taken up where it was interrupted: tensors, how far it got, and the options that both runs

@@ -1,5 +1,6 @@
 import Basics
 import Devices
+import Formats
 import Plans
 import Running
 
@@ -35,7 +36,7 @@ package struct BenchRequest: Job {
   /// Times the network, and its factored forms where a profile is wanted, and writes the profile.
   ///
   /// - Throws: `Failure` where the network cannot be run, or the profile cannot be written.
-  package func run(workers: Workers, progress: Progress) throws -> Bench {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> Bench {
     if let profilePath {
       try OutputSet([.init(profilePath, option: "-o")])
         .check(inputs: [(checkpoint, "the checkpoint")], overwrite: true)

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import Foundation
 import ModelGraph
 import Running
@@ -24,7 +25,7 @@ struct FactoredNetworks {
   ///
   /// - Throws: `Failure` where a kernel cannot be read.
   static func sampled(
-    of checkpoint: Checkpoint, workers: Workers, progress: Progress
+    of checkpoint: Checkpoint, workers: Workers, progress: ProgressHandler
   ) throws -> FactoredNetworks {
     let layers = checkpoint.layers.filter { $0.refusal == nil && $0.convolution.parameterCount > 1 }
     let distinct = Array(Dictionary(layers.map { (Key($0), $0) }) { first, _ in first }).sorted {
@@ -35,14 +36,14 @@ struct FactoredNetworks {
       defer { progress("stages", counter.next(), of: distinct.count, layer.name) }
       return (key, try samples(layer, checkpoint))
     }
-    let samples = Dictionary(uniqueKeysWithValues: found)
+    let choices = Dictionary(uniqueKeysWithValues: found)
     let variants = Structures.all.flatMap { structure in
       ratios.map { ratio in
         let name = "\(structure.name) 1/\(Int(ratio))"
         var stages: [String: [Stage]] = [:]
         for (position, layer) in layers.enumerated() {
-          guard let choices = samples[Key(layer)]?[name], !choices.isEmpty else { continue }
-          stages[layer.name] = choices[position % choices.count]
+          guard let proposals = choices[Key(layer)]?[name], !proposals.isEmpty else { continue }
+          stages[layer.name] = proposals[position % proposals.count]
         }
         return (name: name, stages: stages)
       }

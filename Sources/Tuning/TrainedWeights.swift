@@ -1,7 +1,6 @@
 import Basics
 import Checkpoints
 import ModelGraph
-import Plans
 import TensorCore
 import Training
 

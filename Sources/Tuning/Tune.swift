@@ -1,7 +1,9 @@
 import Basics
 import Checkpoints
 import Compression
+import Formats
 import Foundation
+import Hashing
 import Running
 import Training
 
@@ -39,7 +41,7 @@ extension TuneRequest: Job {
   /// Trains a checkpoint's network on the outputs of its original, on labels or on both, and writes a checkpoint of the same form.
   ///
   /// - Throws: `Failure`; what an interrupted run had reached stays in a file beside the output.
-  package func run(workers: Workers, progress: Progress) throws -> TuneResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> TuneResult {
     let source = CheckpointSource(path: checkpoint, companions: companions)
     let checkpoint = try source.open()
     let record = try checkpoint.compressionRecord()
@@ -91,7 +93,7 @@ extension TuneRequest: Job {
     var options = options
     options["checkpoint"] = .string(checkpoint.sha256)
     options["original"] = .optional(original?.sha256, JSON.string)
-    options["data"] = .string(Checkpoint.hexadecimalSHA256(of: try InputFile.read(data)))
+    options["data"] = .string(SHA256.hexadecimal(of: try InputFile.read(data)))
     return RunStateFile(path: output + ".tuning", schema: TuneState.schema, options: options)
   }
 
@@ -117,7 +119,7 @@ extension Tuning {
   /// Trains until the last epoch, or until there is no more progress.
   ///
   /// - Returns: why it ended early; nil where it did not.
-  fileprivate func run(_ state: inout TuneState, _ file: RunStateFile, progress: Progress) throws -> String? {
+  fileprivate func run(_ state: inout TuneState, _ file: RunStateFile, progress: ProgressHandler) throws -> String? {
     if state.epochs.isEmpty {
       state.epochs.append(try judge.epoch(0, state.weights, trainingLoss: nil))
       try state.write(to: file)

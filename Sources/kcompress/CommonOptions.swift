@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Formats
 import Foundation
 import Plans
 import Running

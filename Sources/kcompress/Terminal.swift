@@ -59,7 +59,7 @@ struct Terminal: Sendable {
   func run<Work: Job>(_ job: Work, workers: Workers) throws -> Work.Result {
     guard let bar = progressBar() else { return try job.run(workers: workers, progress: .silent) }
     defer { bar.clear() }
-    return try job.run(workers: workers, progress: Running.Progress { bar.show($0) })
+    return try job.run(workers: workers, progress: ProgressHandler { bar.show($0) })
   }
 }
 
@@ -67,7 +67,7 @@ struct Terminal: Sendable {
 private final class ProgressBar: Sendable {
   private let lastDrawn = Mutex(ContinuousClock.now - .seconds(1))
 
-  func show(_ event: Running.Progress.Event) {
+  func show(_ event: ProgressHandler.Event) {
     let isDue = lastDrawn.withLock { last in
       let now = ContinuousClock.now
       guard now - last > .milliseconds(50) || event.done == event.total else { return false }

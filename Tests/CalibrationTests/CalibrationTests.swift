@@ -1,13 +1,17 @@
 import Basics
 import Checkpoints
+import Compression
 import Decompositions
+import Formats
 import Foundation
-import ModelGraph
+import Planning
+import Plans
+import Running
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Calibration
 
 @Suite struct CalibrationTests {
   private func outputs(_ elements: [Float]) -> [Tensor<Float>] { [Tensor(shape: [2, 3], elements: elements)] }

@@ -3,11 +3,14 @@ import Checkpoints
 import Decompositions
 import Foundation
 import ModelGraph
+import Planning
+import Plans
+import Running
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Calibration
 
 /// Whether what calibration measures holds for samples and plans that it has not seen.
 @Suite struct SensitivityTests {
@@ -120,7 +123,7 @@ import Testing
         cache: folder + "/cache")
       func text(_ request: PlanRequest, sweeps: Bool) throws -> String {
         let swept = Counter()
-        let progress = Progress { if $0.task == "sweep" { _ = swept.next() } }
+        let progress = ProgressHandler { if $0.task == "sweep" { _ = swept.next() } }
         guard case .plan(let plan) = try Planner(request, workers: Workers(count: 2), progress: progress).plan() else {
           Issue.record("no plan")
           return ""

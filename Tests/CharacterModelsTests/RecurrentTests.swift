@@ -1,13 +1,17 @@
 import Basics
 import Checkpoints
-import Decompositions
+import Compression
 import Foundation
+import Networks
+import Planning
+import Plans
 import Recurrent
+import Running
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import CharacterModels
 
 /// Seeded text of a few words, so that there is something to learn.
 private func text(words count: Int, seed: UInt64 = 3) -> String {

@@ -1,4 +1,3 @@
-import Basics
 import TensorCore
 
 @testable import Checkpoints

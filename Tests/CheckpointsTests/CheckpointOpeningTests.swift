@@ -1,7 +1,7 @@
 import Basics
 import Foundation
-import HDF5
-import TensorCore
+import Hashing
+import Safetensors
 import TestSupport
 import Testing
 
@@ -53,7 +53,7 @@ import Testing
     }
     // FIPS 180-2, appendix B.1.
     #expect(
-      Checkpoint.hexadecimalSHA256(of: Array("abc".utf8))
+      SHA256.hexadecimal(of: Array("abc".utf8))
         == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
   }
 

@@ -1,4 +1,5 @@
 import Basics
+import Safetensors
 import TensorCore
 import TestSupport
 import Testing

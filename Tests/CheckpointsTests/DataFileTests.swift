@@ -1,5 +1,6 @@
 import Basics
-import TensorCore
+import Formats
+import Safetensors
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import Basics
 import Decompositions
 import Inference
+import Keras
 import ModelGraph
 import TensorCore
 import Testing

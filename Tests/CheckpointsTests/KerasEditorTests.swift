@@ -1,6 +1,6 @@
 import Basics
+import Keras
 import ModelGraph
-import TensorCore
 import Testing
 
 @testable import Checkpoints

@@ -1,5 +1,6 @@
 import Basics
 import HDF5
+import Keras
 import TensorCore
 import TestSupport
 import Testing

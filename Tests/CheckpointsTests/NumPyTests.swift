@@ -1,6 +1,5 @@
-import Basics
 import Foundation
-import HDF5
+import NumPy
 import TensorCore
 import TestSupport
 import Testing

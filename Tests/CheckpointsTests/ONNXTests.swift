@@ -3,7 +3,6 @@ import Checkpoints
 import Foundation
 import Inference
 import ModelGraph
-import ONNXProto
 import SwiftProtobuf
 import TensorCore
 import TestSupport

@@ -1,6 +1,7 @@
 import Basics
 import Foundation
-import TensorCore
+import Hashing
+import Safetensors
 import TestSupport
 import Testing
 
@@ -46,7 +47,7 @@ import Testing
     let files = Self.shards.map { $0.fileBytes() }
     let whole = Array(Self.index().utf8) + files[0] + files[1]
     #expect(checkpoint.byteCount == whole.count)
-    #expect(checkpoint.sha256 == Checkpoint.hexadecimalSHA256(of: whole))
+    #expect(checkpoint.sha256 == SHA256.hexadecimal(of: whole))
   }
 
   @Test func aWrongTotalIsANotice() throws {

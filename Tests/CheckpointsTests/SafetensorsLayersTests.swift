@@ -1,4 +1,5 @@
 import ModelGraph
+import Safetensors
 import TensorCore
 import Testing
 

@@ -1,4 +1,6 @@
+import Basics
 import Foundation
+import Safetensors
 import TensorCore
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Basics
 import ModelGraph
+import Safetensors
 import TensorCore
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
-import HDF5
-import TensorCore
+import NumPy
 import Testing
+import ZIP
 
 @testable import Checkpoints
 

@@ -1,13 +1,10 @@
 import Basics
-import Inference
 import ModelGraph
-import Planning
-import TensorCore
 import TestSupport
 import Testing
 
 @testable import Checkpoints
-@testable import Pipeline
+@testable import Devices
 
 @Suite struct DeviceProfileTests {
   @Test func builtInProfilesHaveAllOperations() throws {

@@ -1,9 +1,10 @@
 import Checkpoints
-import ModelGraph
+import Plans
+import Running
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Planning
 
 /// What the networks of MLPerf Tiny need in RAM, derived by hand from their layers.
 @Suite struct DeviceMemoryTests {

@@ -1,8 +1,10 @@
 import Basics
+import Plans
+import Running
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Planning
 
 @Suite struct FileSizeTests {
   static let models =

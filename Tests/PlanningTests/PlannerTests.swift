@@ -1,11 +1,13 @@
 import Basics
 import Checkpoints
-import Decompositions
+import Compression
 import Foundation
+import Plans
+import Running
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Planning
 
 /// Plans keep what they promise, on files as apply writes them.
 @Suite struct PlannerTests {

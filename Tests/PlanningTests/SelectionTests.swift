@@ -1,8 +1,9 @@
 import Basics
-import Planning
+import Running
+import Solver
 import Testing
 
-@testable import Pipeline
+@testable import Planning
 
 @Suite struct SelectionTests {
   /// A file whose size is nearly, but not exactly, the sum of its parts.

@@ -2,7 +2,7 @@ import Basics
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Plans
 
 @Suite struct PlanDocumentTests {
   private static let plan = PlanDocument(

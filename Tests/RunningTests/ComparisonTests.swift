@@ -2,7 +2,7 @@ import Foundation
 import TensorCore
 import Testing
 
-@testable import Pipeline
+@testable import Running
 
 @Suite struct ComparisonTests {
   private func tensor(_ rows: [[Float]]) -> Tensor<Float> {

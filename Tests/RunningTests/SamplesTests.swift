@@ -1,11 +1,11 @@
 import Basics
-import Checkpoints
+import Formats
 import ModelGraph
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Pipeline
+@testable import Running
 
 @Suite struct SamplesTests {
   private func graph(_ shape: [Int?]) -> ModelGraph {

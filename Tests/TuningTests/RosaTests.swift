@@ -1,12 +1,12 @@
 import Basics
 import Checkpoints
 import Foundation
-import TensorCore
+import Running
 import TestSupport
 import Testing
 import Training
 
-@testable import Pipeline
+@testable import Tuning
 
 @Suite struct RosaTests {
   @Test(arguments: Draw.allCases, ["digits.h5", "digits.safetensors"])

@@ -1,10 +1,11 @@
 import Basics
 import Foundation
 import ModelGraph
+import Running
 import TensorCore
 import Testing
 
-@testable import Pipeline
+@testable import Tuning
 
 @Suite struct TrainingBatchesTests {
   private static let count = 12

@@ -1,14 +1,17 @@
 import Basics
 import Checkpoints
+import Compression
+import Formats
 import Foundation
 import Inference
-import ModelGraph
+import Planning
+import Running
 import TensorCore
 import TestSupport
 import Testing
 import Training
 
-@testable import Pipeline
+@testable import Tuning
 
 @Suite struct TuneTests {
   private static let calibration = TestPath.fixture("digits.calibration.npz")
@@ -191,7 +194,7 @@ import Training
       // The state that a step finds is that after the epochs before.
       let whole = try tune(
         request, workers: Workers(count: 2),
-        progress: Progress { event in
+        progress: ProgressHandler { event in
           // When the result is measured, the last epoch's state is still there.
           let copy = folder + "/state-\(event.task == "tune" ? event.done : Int.max)"
           try? FileManager.default.copyItem(atPath: state, toPath: copy)

@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import Running
 import TensorCore
@@ -72,7 +73,7 @@ extension RosaRequest {
   /// first and others drawn (ROSA: Hameed et al., 2024). What both make together stays the same to rounding.
   ///
   /// - Throws: `Failure`; nothing is left behind then.
-  package func run(workers: Workers, progress: Progress) throws -> RosaResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RosaResult {
     let checkpoint = try CheckpointSource(path: self.checkpoint).open()
     let known = try self.factors.map { try LowRankFile(path: $0).checked(against: checkpoint) }
     let output = self.output ?? CheckpointPath(self.checkpoint).frozen
@@ -133,7 +134,7 @@ package struct RosaMergeRequest: Job {
   /// Adds the products to the frozen parts: the checkpoint as it was before the split, or as training the factors made it.
   ///
   /// - Throws: `Failure`; nothing is left behind then.
-  package func run(workers: Workers, progress: Progress) throws -> RosaResult {
+  package func run(workers: Workers, progress: ProgressHandler) throws -> RosaResult {
     let checkpoint = try CheckpointSource(path: frozen).open()
     let file = try LowRankFile(path: factors).checked(against: checkpoint)
     let output = self.output ?? CheckpointPath(frozen).merged

@@ -1,5 +1,5 @@
 /// How long work tells of itself; the commands draw it, the jobs only report.
-package struct Progress: Sendable {
+package struct ProgressHandler: Sendable {
   /// One step of a task: `done` of `total` units are finished, the last of them being `item`.
   package struct Event: Sendable {
     package let task: String
@@ -14,7 +14,7 @@ package struct Progress: Sendable {
   package init(_ report: @escaping @Sendable (Event) -> Void) { self.report = report }
 
   /// Reports to nobody.
-  package static let silent = Progress { _ in }
+  package static let silent = ProgressHandler { _ in }
 
   /// Tells that `done` of `total` units are finished, the last of them `item`.
   package func callAsFunction(_ task: String, _ done: Int, of total: Int, _ item: String) {
