@@ -1,7 +1,8 @@
 import ArgumentParser
 import Basics
-import Checkpoints
 import Decompositions
+import Formats
+import Inference
 import LinearAlgebra
 import TensorCore
 

@@ -3,7 +3,6 @@ import Basics
 import Decompositions
 import Inference
 import ModelGraph
-import TensorCore
 
 /// How long layers take in the engine, dense and factored by each structure.
 struct LayersCommand: ParsableCommand {

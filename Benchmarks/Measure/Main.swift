@@ -1,4 +1,5 @@
 import ArgumentParser
+import Inference
 import LinearAlgebra
 
 /// What `Benchmarks/run.py` measures of the library itself, below the commands. Each subcommand prints one JSON document.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Decompositions
 import Devices
 import Foundation
 import Planning
@@ -27,7 +28,7 @@ struct PlanningCommand: ParsableCommand {
   func run() throws {
     func numbers(_ text: String) -> [Double] { text.split(separator: ",").compactMap { Double($0) } }
     var request = PlanRequest(
-      checkpoint: checkpoint, budget: .init(),
+      checkpoint: checkpoint, budget: [:],
       recipe: Recipe(structures: structures.split(separator: ",").map(String.init)),
       calibration: calibration.map {
         CalibrationSource(
@@ -37,20 +38,22 @@ struct PlanningCommand: ParsableCommand {
         )
       }, cache: CacheFolder.standard)
     request.device = try device.map { try DeviceProfile.named($0) }
-    let planner = try Planner(request, workers: Workers(count: threads))
+    let planner = try Planner.prepared(for: request, workers: Workers(count: threads), progress: .silent)
     let rows = try numbers(ratios).map { try row(planner, ratio: $0) }
     print(JSON.object(["checkpoint": .string(checkpoint), "rows": .array(rows)]).text(.indented))
   }
 
   private func row(_ planner: Planner, ratio: Double) throws -> JSON {
-    let parameters = try Inspection(path: checkpoint).checkpoint.parameterCount
+    let parameters = planner.checkpoint.parameterCount
     let budget = Int(Double(parameters * 4) / ratio) + room
     var (one, three): (PlanDocument?, PlanDocument?)
-    let oneTime = try seconds { one = try plan(planner, budgeted([.bytes: budget])) }
+    let oneTime = try seconds { one = try plan(planner, [.bytes: Double(budget)]) }
     // Three limits that all bind: each lies between what the plan for bytes alone needs and what the network needs now.
     var threeTime: Double?
-    if let one, let macs = one.predicted.macs, let latency = one.predicted.latency {
-      let limits = PlanDocument.Budget(bytes: budget, macs: macs * 19 / 20, latency: latency * 0.95)
+    if let one, let macs = one.predicted.amounts[.macs], let latency = one.predicted.amounts[.latency] {
+      let limits: Amounts = [
+        .bytes: Double(budget), .macs: (macs * 0.95).rounded(.down), .latency: latency * 0.95,
+      ]
       threeTime = try seconds { three = try plan(planner, limits) }
     }
     var row: JSONObject = [
@@ -66,7 +69,7 @@ struct PlanningCommand: ParsableCommand {
     return .object(row)
   }
 
-  private func plan(_ planner: Planner, _ limits: PlanDocument.Budget) throws -> PlanDocument? {
+  private func plan(_ planner: Planner, _ limits: Amounts) throws -> PlanDocument? {
     if case .plan(let plan) = try planner.plan(.leastLoss, within: limits) { plan } else { nil }
   }
 }

@@ -11,6 +11,8 @@ extension CostVector {
 
   /// The amounts in the lanes.
   var amounts: Amounts {
-    Amounts(Dictionary(uniqueKeysWithValues: Resource.sums.enumerated().map { ($1, Double?.some(self[$0])) }))
+    var amounts = Amounts()
+    for (lane, resource) in Resource.sums.enumerated() { amounts[resource] = self[lane] }
+    return amounts
   }
 }

@@ -21,10 +21,10 @@ struct NetworkCosts: Sendable {
     memory = try graph.flatMap { try ActivationMemory($0) }
     latency = try request.device.flatMap { device in try graph.flatMap { try Latency(of: $0, on: device) } }
     activationSize = max(1, (request.device?.dtype ?? .f32).bits / 8)
-    total = Amounts([
+    total = [
       .macs: checkpoint.macs.map(Double.init), .latency: latency?.total,
       .ram: memory.map { [activationSize] in Double($0.peak * activationSize) },
-    ])
+    ]
     if request.budget[.latency] != nil, request.device == nil {
       throw Failure(
         Resource.latency.option, "cannot be kept", "no device says how fast it is",

@@ -14,7 +14,7 @@ import Solver
 /// activations are normalised.
 package struct Planner: Sendable {
   let request: PlanRequest
-  let checkpoint: Checkpoint
+  package let checkpoint: Checkpoint
   let costs: NetworkCosts
   let sizes: FileSizeModel
   let layers: [LayerOptions]

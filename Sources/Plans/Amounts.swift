@@ -7,11 +7,6 @@ package struct Amounts: Sendable, Equatable {
   /// No amount is known.
   package init() {}
 
-  /// - Parameter amounts: a resource that is not among them, or nil, is not known.
-  package init(_ amounts: [Resource: Double?]) {
-    values = amounts.compactMapValues(\.self)
-  }
-
   package subscript(resource: Resource) -> Double? {
     get { values[resource] }
     set { values[resource] = newValue }
@@ -36,6 +31,13 @@ package struct Amounts: Sendable, Equatable {
   /// Every limit in words: `4000 bytes, 12.5 M multiply-accumulates`; `none` where there is none.
   package var text: String {
     known.isEmpty ? "none" : known.map { $0.resource.phrase($0.amount) }.joined(separator: ", ")
+  }
+}
+
+extension Amounts: ExpressibleByDictionaryLiteral {
+  /// A resource that is not among them, or nil, is not known.
+  package init(dictionaryLiteral elements: (Resource, Double?)...) {
+    for (resource, amount) in elements { values[resource] = amount }
   }
 }
 

@@ -1,10 +1,8 @@
 import Basics
 import Checkpoints
-import Compression
 import Decompositions
-import Formats
 import Foundation
-import Planning
+import Networks
 import Plans
 import Running
 import TensorCore
@@ -14,22 +12,6 @@ import Testing
 @testable import Calibration
 
 @Suite struct CalibrationTests {
-  private func outputs(_ elements: [Float]) -> [Tensor<Float>] { [Tensor(shape: [2, 3], elements: elements)] }
-
-  @Test func lossIsZeroOnlyWhereOutputsAgree() {
-    let logits = outputs([2, 0, -1, 0.5, 0.25, 3])
-    let loss = OutputLoss(logits)
-    #expect(loss.isOfClasses && loss(logits) <= 1e-6)
-    #expect(loss(outputs([2, 1, -1, 0.5, 0.25, 3])) > 1e-3)
-    // Logits may be shifted, and say the same.
-    #expect(loss(outputs([3, 1, 0, -0.5, -0.75, 2])) <= 1e-6)
-    #expect(loss(outputs([.nan, 0, -1, 0.5, 0.25, 3])) == .infinity)
-    #expect(loss.agreement(outputs([0, 2, -1, 0.5, 0.25, 3])) == 0.5)
-    let values = OutputLoss([Tensor(shape: [1, 2, 2], elements: [1, 2, 3, 4])])
-    #expect(!values.isOfClasses && values.agreement([]) == nil)
-    #expect(abs(values([Tensor(shape: [1, 2, 2], elements: [1, 2, 3, 5])]) - 1.0 / 30) <= 1e-9)
-  }
-
   @Test func sensitivityGoesThroughItsPoints() {
     let sensitivity = Sensitivity([(0.1, 0.001), (0.4, 0.05), (0.2, 0.01)])
     for (discrepancy, loss) in [(0.1, 0.001), (0.2, 0.01), (0.4, 0.05)] {
@@ -42,81 +24,13 @@ import Testing
     #expect(zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 })
   }
 
-  @Test func refusesSamplesThatTellNothing() throws {
-    try withTemporaryFolder { folder in
-      for samples in [[3], [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]] as [[Float]] {
-        let stored = StoredTensor(
-          name: "inputs",
-          Tensor<Float>(
-            shape: [samples.count, 8, 8, 1], elements: samples.flatMap { Array(repeating: $0, count: 64) }),
-          as: .f32)
-        let path = folder + "/\(samples.count).npz"
-        try DataFile.writeNumPyArchive([stored], to: path, overwrite: false)
-        let request = PlanRequest(
-          checkpoint: TestPath.fixture("digits.h5"), budget: .init(bytes: 76_000),
-          calibration: CalibrationSource(path: path))
-        #expect(throws: Failure.self) { try Planner(request, workers: Workers(count: 1)) }
-      }
-    }
-  }
-
-  @Test func refusesLabelsThatAreNoClasses() throws {
-    try withTemporaryFolder { folder in
-      let reference = try DataFile.read(TestPath.fixture("digits.reference.npz"))
-      let inputs = try #require(reference.first { $0.name == "inputs" })
-      let labels = Tensor<Float>(
-        shape: [inputs.shape[0]], elements: (0..<inputs.shape[0]).map { Float($0 == 2 ? 10 : 0) })
-      let path = folder + "/labels.npz"
-      try DataFile.writeNumPyArchive(
-        [inputs, StoredTensor(name: "labels", labels, as: .f32)], to: path, overwrite: false)
-      let failure = #expect(throws: Failure.self) {
-        try verify(
-          VerifyRequest(checkpoint: TestPath.fixture("digits.h5"), reference: path), workers: Workers(count: 1))
-      }
-      #expect(failure.map { "\($0)".contains("holds 10") } ?? false)
-    }
-  }
-
-  /// From the README's network: the calibrated file of the same size must agree with the original far more often.
-  @Test func calibrationKeepsWhatTheWeightsAloneLose() throws {
-    try withTemporaryFolder { folder in
-      try FileManager.default.copyItem(atPath: TestPath.fixture("digits.h5"), toPath: folder + "/digits.h5")
-      let reference = TestPath.fixture("digits.reference.npz")
-      let workers = Workers(count: 2)
-      func agreement(_ calibration: CalibrationSource?) throws -> (agreement: Double, outcome: CalibrationOutcome?) {
-        let request = PlanRequest(
-          checkpoint: folder + "/digits.h5", budget: .init(bytes: 76_000),
-          recipe: Recipe(structures: ["cp", "tucker"]), calibration: calibration)
-        guard case .plan(let plan) = try Planner(request, workers: workers).plan() else {
-          Issue.record("no plan")
-          return (0, nil)
-        }
-        let path = folder + "/digits.plan.json"
-        try Data(plan.json.text(.indented).utf8).write(to: URL(fileURLWithPath: path))
-        let result = try apply(ApplyRequest(plan: path, overwrite: true), workers: workers)
-        #expect(result.bytes <= 76_000)
-        let verdict = try verify(
-          VerifyRequest(checkpoint: result.output, reference: reference, maximumDiscrepancy: 100), workers: workers)
-        #expect(verdict.passed, "\(verdict.failures)")
-        return (verdict.outputs.first?.topOneAgreement ?? 0, result.calibration)
-      }
-      let plain = try agreement(nil)
-      let calibrated = try agreement(
-        CalibrationSource(path: reference, preparation: SamplePreparation(maximumCount: 120)))
-      let outcome = try #require(calibrated.outcome)
-      #expect(plain.outcome == nil && outcome.samples == 120 && outcome.heldOut == 36)
-      #expect(zip(outcome.losses, outcome.losses.dropFirst()).allSatisfy { $0 > $1 })
-      #expect(calibrated.agreement >= plain.agreement, "\(calibrated.agreement) after \(plain.agreement)")
-      #expect(calibrated.agreement >= 0.9)
-    }
-  }
-
   /// What is known of a layer whose patches are too wide is what whole patches say about their middle.
   @Test func channelsOfWidePatchesAreMeasuredAlone() throws {
     let checkpoint = try Checkpoint.open(TestPath.fixture("digits.h5"))
     let source = CalibrationSource(
       path: TestPath.fixture("digits.reference.npz"), preparation: SamplePreparation(maximumCount: 120))
-    var calibration = try #require(try source.read(for: checkpoint, workers: Workers(count: 2)).samples)
+    var calibration = try #require(
+      try GraphNetwork(checkpoint)?.calibrator(source, workers: Workers(count: 2)) as? GraphCalibration)
     let layers = checkpoint.layers.filter {
       $0.convolution.groups == 1 && $0.kernelShape.dropFirst(2).reduce(1, *) == 9 && $0.convolution.inputChannels > 1
     }
@@ -158,7 +72,8 @@ import Testing
       path: try #require(TestPath.shared("cifar10/calibration.npz")),
       preparation: SamplePreparation(
         scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225], maximumCount: 40))
-    let calibration = try #require(try source.read(for: checkpoint, workers: workers).samples)
+    let calibration = try #require(
+      try GraphNetwork(checkpoint)?.calibrator(source, workers: workers) as? GraphCalibration)
     let graph = calibration.graph
     let stem = try #require(checkpoint.layers.first { $0.name == "conv1" })
     let layer = try #require(checkpoint.layers.first { $0.name == "layer1.1.conv2" })

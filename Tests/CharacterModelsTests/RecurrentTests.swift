@@ -45,14 +45,15 @@ private struct Desk {
   ) -> RecurrentTrainingRequest {
     RecurrentTrainingRequest(
       text: training, start: .new(kind, hidden: hidden, rank: kind.hasRank ? 8 : 0), output: path(name),
-      schedule: RecurrentSchedule(epochs: epochs, steps: 20, batch: 16, rate: rate, carriesState: carry), seed: 4,
+      schedule: RecurrentSchedule(epochs: epochs, steps: 20, batchSize: 16, learningRate: rate, carriesState: carry),
+      seed: 4,
       resumes: resumes)
   }
 
   func bytes(_ name: String) throws -> [UInt8] { try InputFile.read(path(name)) }
 
   func bits(_ name: String, carry: Bool = false) throws -> Double {
-    try evaluateRecurrent(model: path(name), text: other, steps: 20, carriesState: carry, workers: workers)
+    try RecurrentEvaluationRequest(model: path(name), text: other, steps: 20, carriesState: carry).run()
       .bitsPerCharacter
   }
 }
@@ -62,14 +63,14 @@ private struct Desk {
   @Test(arguments: RecurrentShape.Kind.allCases)
   func trainingLowersTheLoss(kind: RecurrentShape.Kind) throws {
     try Desk.with { desk in
-      let result = try trainRecurrent(desk.request(kind, to: "a.safetensors", epochs: 6), workers: workers)
+      let result = try desk.request(kind, to: "a.safetensors", epochs: 6).run()
       #expect(result.epochs.count == 6)
       let first = try #require(result.epochs.first).training
-      #expect(result.bitsPerCharacter < 0.8 * first, "\(result.epochs)")
+      #expect(try #require(result.bitsPerCharacter) < 0.8 * first, "\(result.epochs)")
       let file = try RecurrentFile(path: result.output)
       #expect(file.model.shape.kind == kind)
       // The text ends in three characters that the model has not seen: ~ ! are unknown.
-      let evaluation = try evaluateRecurrent(model: result.output, text: desk.other, steps: 20, workers: workers)
+      let evaluation = try RecurrentEvaluationRequest(model: result.output, text: desk.other, steps: 20).run()
       #expect(evaluation.unknown == 2 && evaluation.notices.contains { $0.contains("2 of the") })
       #expect(evaluation.bitsPerCharacter < first)
     }
@@ -79,14 +80,12 @@ private struct Desk {
   @Test(arguments: [false, true])
   func resumedTrainingIsTheSame(carry: Bool) throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.cprnn, to: "whole.safetensors", epochs: 4, carry: carry), workers: workers)
-      _ = try trainRecurrent(desk.request(.cprnn, to: "parts.safetensors", epochs: 2, carry: carry), workers: workers)
+      _ = try desk.request(.cprnn, to: "whole.safetensors", epochs: 4, carry: carry).run()
+      _ = try desk.request(.cprnn, to: "parts.safetensors", epochs: 2, carry: carry).run()
       #expect(try desk.bytes("parts.safetensors") != desk.bytes("whole.safetensors"))
-      let resumed = try trainRecurrent(
-        desk.request(.cprnn, to: "parts.safetensors", epochs: 4, carry: carry, resumes: true), workers: workers)
+      let resumed = try desk.request(.cprnn, to: "parts.safetensors", epochs: 4, carry: carry, resumes: true).run()
       #expect(resumed.epochs.count == 4)
-      _ = try trainRecurrent(
-        desk.request(.cprnn, to: "single.safetensors", epochs: 4, carry: carry), workers: Workers(count: 1))
+      _ = try desk.request(.cprnn, to: "single.safetensors", epochs: 4, carry: carry).run(threads: 1)
       for name in ["parts", "single"] {
         #expect(try desk.bytes("\(name).safetensors") == desk.bytes("whole.safetensors"))
         #expect(try desk.bytes("\(name).training.safetensors") == desk.bytes("whole.training.safetensors"))
@@ -96,15 +95,13 @@ private struct Desk {
 
   @Test func aResumptionWithOtherOptionsIsRefused() throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.rnn, to: "a.safetensors", epochs: 1), workers: workers)
+      _ = try desk.request(.rnn, to: "a.safetensors", epochs: 1).run()
       let rate = #expect(throws: Failure.self) {
-        try trainRecurrent(
-          desk.request(.rnn, to: "a.safetensors", epochs: 2, rate: 2e-2, resumes: true), workers: workers)
+        try desk.request(.rnn, to: "a.safetensors", epochs: 2, rate: 2e-2, resumes: true).run()
       }
       #expect(rate?.description.contains("it was trained with the settings") == true)
       let shape = #expect(throws: Failure.self) {
-        try trainRecurrent(
-          desk.request(.rnn, hidden: 13, to: "a.safetensors", epochs: 2, resumes: true), workers: workers)
+        try desk.request(.rnn, hidden: 13, to: "a.safetensors", epochs: 2, resumes: true).run()
       }
       #expect(shape?.description.contains("of other dimensions") == true)
     }
@@ -113,19 +110,19 @@ private struct Desk {
   /// Steps that are too long make a trained model worse: it is kept, after as many epochs as are borne.
   @Test func aModelThatIsThereHasToBeBeaten() throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.rnn, to: "a.safetensors", epochs: 3), workers: workers)
+      _ = try desk.request(.rnn, to: "a.safetensors", epochs: 3).run()
       var request = desk.request(.rnn, to: "b.safetensors", epochs: 20, rate: 1)
       request.start = .file(desk.path("a.safetensors"))
       request.schedule.patience = 2
-      let result = try trainRecurrent(request, workers: workers)
+      let result = try request.run()
       let initial = try #require(result.initialBits)
       #expect(result.bestEpoch == 0 && result.epochs.count == 2 && result.bitsPerCharacter == initial)
       #expect(try desk.bytes("b.safetensors") == desk.bytes("a.safetensors"))
       // Another model of the same shape is not what was resumed.
       request.start = .file(desk.path("c.safetensors"))
       request.resumes = true
-      _ = try trainRecurrent(desk.request(.rnn, to: "c.safetensors", epochs: 1), workers: workers)
-      let refused = #expect(throws: Failure.self) { try trainRecurrent(request, workers: workers) }
+      _ = try desk.request(.rnn, to: "c.safetensors", epochs: 1).run()
+      let refused = #expect(throws: Failure.self) { try request.run() }
       #expect(refused?.description.contains("from another model") == true)
     }
   }
@@ -133,12 +130,12 @@ private struct Desk {
   /// A loss that is no number ends the training in a sentence; the best model stays.
   @Test func divergedTrainingLosesNothing() throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 1), workers: workers)
+      _ = try desk.request(.secondOrder, to: "a.safetensors", epochs: 1).run()
       var request = desk.request(.secondOrder, to: "b.safetensors", epochs: 9, rate: 1e30)
       request.start = .file(desk.path("a.safetensors"))
-      let failure = #expect(throws: Failure.self) { try trainRecurrent(request, workers: workers) }
-      #expect(failure?.description.contains("has diverged") == true, "\(failure?.description ?? "")")
-      #expect(try desk.bits("a.safetensors").isFinite)
+      let failed = try request.run()
+      #expect(failed.divergence?.contains("epoch 1") == true && failed.bestEpoch == nil && failed.bitsPerCharacter == nil)
+      #expect(try desk.bits("a.safetensors").isFinite && !FileManager.default.fileExists(atPath: failed.output))
     }
   }
 
@@ -158,28 +155,28 @@ private struct Desk {
   @Test(arguments: ["cp", "tucker", "tt", "sekron"])
   func secondOrderTensorsAreLayers(structure: String) throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 3), workers: workers)
+      _ = try desk.request(.secondOrder, to: "a.safetensors", epochs: 3).run()
       let original = try Checkpoint.open(desk.path("a.safetensors"))
       #expect(original.layers.map(\.name) == ["bilinear"])
       let budget = original.byteCount * 7 / 10
       let request = PlanRequest(
-        checkpoint: original.path, budget: .init(bytes: budget), recipe: Recipe(structures: [structure]),
+        checkpoint: original.path, budget: [.bytes: Double(budget)], recipe: Recipe(structures: [structure]),
         calibration: structure == "cp" ? CalibrationSource(path: desk.training) : nil)
-      guard case .plan(let plan) = try Planner(request, workers: workers).plan() else {
+      guard case .plan(let plan) = try Planner.prepared(for: request, workers: workers, progress: .silent).plan() else {
         Issue.record("no plan")
         return
       }
-      #expect(plan.layers[0].structure == structure)
+      #expect(plan.layers[0].form.structure == structure)
       let planPath = desk.path("a.plan.json")
       try OutputFile.write(plan.json.text().utf8, to: planPath, overwrite: false)
-      let result = try apply(ApplyRequest(plan: planPath), workers: workers)
+      let result = try ApplyRequest(plan: planPath).run()
       #expect(result.bytes <= budget && result.bytes == plan.predicted.bytes)
-      let discrepancy = try #require(result.network).relativeDiscrepancy
-      let verification = try verify(VerifyRequest(checkpoint: result.output, text: desk.other), workers: workers)
-      #expect(verification.passed, "\(verification.failures)")
-      #expect(abs((verification.outputs.first?.relativeDiscrepancy ?? .nan) - discrepancy) <= 1e-6)
-      let bits = try #require(verification.bitsPerCharacter)
-      let before = try #require(verification.originalBitsPerCharacter)
+      let discrepancy = try #require(result.network.comparison).worst.relativeDiscrepancy
+      let verification = try VerifyRequest(checkpoint: result.output, text: desk.other).run()
+      #expect(verification.verdict == .passed, "\(verification.failures)")
+      #expect(abs((verification.examination.outputs.first?.relativeDiscrepancy ?? .nan) - discrepancy) <= 1e-6)
+      let bits = try #require(verification.examination.bitsPerCharacter)
+      let before = try #require(verification.examination.originalBitsPerCharacter)
       #expect(bits < before + 1 && bits >= before - 0.5)
 
       let file = try RecurrentFile(path: result.output)
@@ -189,24 +186,25 @@ private struct Desk {
       #expect(!isCanonical || ["cp", "sekron"].contains(structure))
       #expect(file.notices.isEmpty == isCanonical)
       // Whatever form it runs in, it is the kernel that the file's weights compose to.
-      let record = try #require(try Checkpoint.open(result.output).record.map(Record.init))
+      let record = try #require(try Checkpoint.open(result.output).compressionRecord())
       let composed = try record.layers[0].composed(in: Checkpoint.open(result.output))
       #expect(file.model.bilinearTensor.relativeDiscrepancy(from: composed) <= 1e-6)
-      let tight = try verify(
-        VerifyRequest(checkpoint: result.output, maximumDiscrepancy: discrepancy / 2), workers: workers)
-      #expect(!tight.passed)
+      let tight = try VerifyRequest(
+        checkpoint: result.output, thresholds: Thresholds(maximumDiscrepancy: discrepancy / 2)
+      ).run()
+      #expect(tight.verdict == .failed)
     }
   }
 
   /// With a text, structures are compared by what they do to the state; the fit that does best there is further from the tensor itself.
   @Test func explainsWithAText() throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 5), workers: workers)
+      _ = try desk.request(.secondOrder, to: "a.safetensors", epochs: 5).run()
       var request = ExplainRequest(
         checkpoint: desk.path("a.safetensors"), layer: "bilinear", size: .ratio(4), structures: ["cp", "tucker"])
-      let plain = try explain(request, workers: workers)
+      let plain = try request.run()
       request.calibration = CalibrationSource(path: desk.training)
-      let fitted = try explain(request, workers: workers)
+      let fitted = try request.run()
       #expect(!plain.isCalibrated && fitted.isCalibrated)
       let outputs = fitted.candidates.map(\.outputDiscrepancy)
       #expect(outputs.count == 2 && outputs == outputs.sorted() && outputs.allSatisfy { $0 > 0 && $0 < 1 })
@@ -220,11 +218,11 @@ private struct Desk {
   /// A fit in the norm of the states and characters keeps more of what the model says than one in the norm of the weights.
   @Test func conversionsFitTheTextBetter() throws {
     try Desk.with { desk in
-      _ = try trainRecurrent(desk.request(.secondOrder, to: "a.safetensors", epochs: 5), workers: workers)
+      _ = try desk.request(.secondOrder, to: "a.safetensors", epochs: 5).run()
       func convert(rank: Int, calibration: String?, to name: String) throws -> RecurrentConversion {
-        try convertRecurrent(
-          model: desk.path("a.safetensors"), to: .cprnn, rank: rank, calibration: calibration, output: desk.path(name),
-          workers: workers)
+        try RecurrentConversionRequest(
+          model: desk.path("a.safetensors"), to: .cprnn, rank: rank, calibration: calibration, output: desk.path(name)
+        ).run()
       }
       let plain = try convert(rank: 6, calibration: nil, to: "plain.safetensors")
       let fitted = try convert(rank: 6, calibration: desk.training, to: "fitted.safetensors")
@@ -237,11 +235,11 @@ private struct Desk {
       let (model, same) = (
         try RecurrentFile(path: desk.path("a.safetensors")).model, try RecurrentFile(path: full.output).model
       )
-      let sequences = Sequences(seed: 1, symbols: model.shape.inputs)
-      #expect(sequences.compare(same, model).relativeDiscrepancy <= 1e-6)
+      #expect(same.bilinearTensor.relativeDiscrepancy(from: model.bilinearTensor) <= 1e-6)
       let refused = #expect(throws: Failure.self) {
-        try convertRecurrent(
-          model: full.output, to: .mirnn, output: desk.path("no.safetensors"), workers: workers)
+        try RecurrentConversionRequest(
+          model: full.output, to: .mirnn, output: desk.path("no.safetensors")
+        ).run()
       }
       #expect(refused?.description.contains("a cprnn has no such form") == true)
     }
@@ -263,19 +261,19 @@ private struct Desk {
     try Desk.with { desk in
       let request = RecurrentContestRequest(
         budgets: [1500, 3000], text: desk.training, test: desk.other, seeds: 2,
-        schedule: RecurrentSchedule(epochs: 1, steps: 20, batch: 16),
+        schedule: RecurrentSchedule(epochs: 1, steps: 20, batchSize: 16),
         report: desk.path("r.html"))
-      let contest = try contestRecurrent(request, workers: workers)
+      let contest = try request.run()
       #expect(contest.entries.map(\.shape.kind) == RecurrentContestRequest.kinds + RecurrentContestRequest.kinds)
       #expect(contest.entries.allSatisfy { $0.bits.count == 2 && $0.mean.isFinite && $0.spread > 0 })
       let html = String(decoding: try desk.bytes("r.html"), as: UTF8.self)
       #expect(html.components(separatedBy: "<polyline").count == 5)
       #expect(html.components(separatedBy: "<circle").count == 9)
-      let single = try contestRecurrent(
-        RecurrentContestRequest(
-          budgets: [1500], text: desk.training, test: desk.other, seeds: 2,
-          schedule: RecurrentSchedule(epochs: 1, steps: 20, batch: 16),
-          report: desk.path("s.html")), workers: Workers(count: 1))
+      let single = try RecurrentContestRequest(
+        budgets: [1500], text: desk.training, test: desk.other, seeds: 2,
+        schedule: RecurrentSchedule(epochs: 1, steps: 20, batchSize: 16),
+        report: desk.path("s.html")
+      ).run(threads: 1)
       #expect(single.entries.map(\.bits) == Array(contest.entries.map(\.bits).prefix(4)))
     }
   }

@@ -1,6 +1,5 @@
+import Devices
 import ModelGraph
-import Planning
-import TensorCore
 import Testing
 
 @Suite struct DeviceTests {

@@ -1,7 +1,6 @@
 import Basics
+import Devices
 import ModelGraph
-import Planning
-import TensorCore
 import Testing
 
 @Suite struct RooflineTests {

@@ -26,11 +26,14 @@ import Testing
     let graph = try #require(checkpoint.graph)
     let peak = try graph.peakActivationCount()
     // The estimate of a plan that compresses nothing is the same, in bytes of single precision.
-    let planner = try Planner(
-      PlanRequest(checkpoint: checkpoint.path, budget: .init(bytes: 1 << 40), recipe: Recipe(structures: ["svd"])),
-      workers: Workers(count: 2))
+    let planner = try Planner.prepared(
+      for: PlanRequest(
+        checkpoint: checkpoint.path, budget: [.bytes: Double(1 << 40)], recipe: Recipe(structures: ["svd"])),
+      workers: Workers(count: 2), progress: .silent)
     if case .plan(let plan) = try planner.plan() {
-      #expect(plan.predicted.ram == plan.original.ram && plan.original.ram == peak.map { 4 * $0 })
+      #expect(
+        plan.predicted.amounts[.ram] == plan.original.amounts[.ram]
+          && plan.original.amounts[count: .ram] == peak.map { 4 * $0 })
     } else {
       Issue.record("everything fits")
     }

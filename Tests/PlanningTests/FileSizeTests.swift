@@ -19,9 +19,9 @@ import Testing
   /// The bound on plans stands on this: the layers' growths, each measured alone, add up to the file's but for the slack.
   @Test(arguments: models)
   func growthsAddUp(_ path: String) throws {
-    let planner = try Planner(
-      PlanRequest(checkpoint: path, budget: .init(), recipe: Recipe(structures: ["svd", "gkpd"])),
-      workers: Workers(count: 2))
+    let planner = try Planner.prepared(
+      for: PlanRequest(checkpoint: path, budget: [:], recipe: Recipe(structures: ["svd", "gkpd"])),
+      workers: Workers(count: 2), progress: .silent)
     let layers = planner.layers
     let slack = planner.sizes.slack
     var generator = SplitMix64(seed: 50)

@@ -1,5 +1,5 @@
 import Basics
-import Planning
+@testable import Solver
 import Testing
 
 @Suite struct FrontierTests {

@@ -1,4 +1,5 @@
 import Basics
+@testable import Solver
 import Testing
 
 @testable import Planning

@@ -15,17 +15,17 @@ import Training
       let suffix = (fixture as NSString).pathExtension
       let path = TestPath.fixture(fixture)
       let workers = Workers(count: 2)
-      let first = try split(
-        RosaRequest(checkpoint: path, ranks: [RankRule(amount: 2)], draw: draw, output: folder + "/frozen." + suffix),
-        workers: workers)
-      let second = try split(
-        RosaRequest(
-          checkpoint: first.output, factors: first.factors, ranks: [], draw: draw, seed: 9,
-          output: folder + "/again." + suffix), workers: workers)
+      let first = try RosaRequest(
+        checkpoint: path, ranks: [RankRule(amount: 2)], draw: draw, output: folder + "/frozen." + suffix
+      ).run()
+      let second = try RosaRequest(
+        checkpoint: first.output, factors: first.factors, ranks: [], draw: draw, seed: 9,
+        output: folder + "/again." + suffix
+      ).run()
       #expect(first.layers.map(\.rank) == second.layers.map(\.rank))
-      let merged = try merge(
-        frozen: second.output, factors: try #require(second.factors), output: folder + "/merged." + suffix,
-        overwrite: false)
+      let merged = try RosaMergeRequest(
+        frozen: second.output, factors: try #require(second.factors), output: folder + "/merged." + suffix
+      ).run()
       let (before, after) = (try Checkpoint.open(path), try Checkpoint.open(merged.output))
       let frozen = try Checkpoint.open(first.output)
       for layer in before.layers where layer.refusal == nil {
@@ -40,16 +40,16 @@ import Training
 
   @Test func factorsOfAnotherCheckpointAreRefused() throws {
     try withTemporaryFolder { folder in
-      let result = try split(
-        RosaRequest(
-          checkpoint: TestPath.fixture("digits.h5"), ranks: [RankRule(amount: 1)], draw: .top,
-          output: folder + "/frozen.h5"), workers: Workers(count: 1))
+      let result = try RosaRequest(
+        checkpoint: TestPath.fixture("digits.h5"), ranks: [RankRule(amount: 1)], draw: .top,
+        output: folder + "/frozen.h5"
+      ).run(threads: 1)
       let factors = try #require(result.factors)
       #expect {
-        try merge(frozen: TestPath.fixture("digits.h5"), factors: factors, output: folder + "/m.h5", overwrite: false)
+        try RosaMergeRequest(frozen: TestPath.fixture("digits.h5"), factors: factors, output: folder + "/m.h5").run()
       } throws: { "\($0)".contains("does not belong") }
       #expect(throws: Failure.self) {
-        try merge(frozen: result.output, factors: result.output, output: folder + "/m.h5", overwrite: false)
+        try RosaMergeRequest(frozen: result.output, factors: result.output, output: folder + "/m.h5").run()
       }
     }
   }

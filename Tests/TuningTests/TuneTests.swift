@@ -20,22 +20,17 @@ import Training
   private static func compressed(in folder: String) throws -> String {
     let checkpoint = folder + "/digits.h5"
     try FileManager.default.copyItem(atPath: TestPath.fixture("digits.h5"), toPath: checkpoint)
-    let workers = Workers(count: 2)
-    guard
-      case .plan(let plan) = try Planner(
-        PlanRequest(checkpoint: checkpoint, budget: .init(bytes: 60_000)), workers: workers
-      ).plan()
-    else { throw Failure("digits.h5", "has no plan", "60 kB are too few") }
     let path = folder + "/digits.plan.json"
-    try OutputFile.write(plan.json.text().utf8, to: path, overwrite: true)
-    return try apply(ApplyRequest(plan: path), workers: workers).output
+    let result = try PlanRequest(checkpoint: checkpoint, budget: [.bytes: 60_000], output: path).run()
+    guard result.isPositive else { throw Failure("digits.h5", "has no plan", "60 kB are too few") }
+    return try ApplyRequest(plan: path).run().output
   }
 
   private static func request(_ checkpoint: String, epochs: Int = 3) -> TuneRequest {
     var request = TuneRequest(checkpoint: checkpoint, data: calibration)
     request.epochs = epochs
-    request.batch = 40
-    request.rate = 1e-3
+    request.batchSize = 40
+    request.learningRate = 1e-3
     request.overwrite = true
     return request
   }
@@ -47,11 +42,11 @@ import Training
       var request = Self.request(compressed, epochs: 6)
       request.method = method
       request.ranks = [RankRule(amount: 2)]
-      let result = try tune(request, workers: Workers(count: 2))
+      let result = try request.run()
       let (first, best) = (result.epochs[0], result.epochs[try #require(result.bestEpoch)])
       #expect(best.heldOutLoss < 0.9 * first.heldOutLoss, "\(method): \(first.heldOutLoss) became \(best.heldOutLoss)")
-      let verdict = try verify(VerifyRequest(checkpoint: result.output), workers: Workers(count: 2))
-      #expect(verdict.passed, "\(verdict.failures)")
+      let verdict = try VerifyRequest(checkpoint: result.output).run()
+      #expect(verdict.verdict == .passed, "\(verdict.failures)")
       let (before, after) = (try Checkpoint.open(compressed), try Checkpoint.open(result.output))
       #expect(before.tensors.map(\.name) == after.tensors.map(\.name))
       #expect(before.tensors.map(\.shape) == after.tensors.map(\.shape))
@@ -75,7 +70,7 @@ import Training
       let errors = try [0, 100.0].map { factor in
         var request = Self.request(compressed, epochs: 6)
         request.features = factor
-        let found = try inside(try Checkpoint.open(try tune(request, workers: Workers(count: 2)).output))
+        let found = try inside(try Checkpoint.open(try request.run().output))
         return zip(found, wanted).reduce(0) { $0 + $1.0.subtracting($1.1).squaredNorm / $1.1.squaredNorm }
       }
       #expect(errors[1] < 0.9 * errors[0], "\(errors)")
@@ -88,15 +83,15 @@ import Training
       let compressed = try Self.compressed(in: folder)
       var request = Self.request(compressed, epochs: 3)
       request.augmentations = [.crop, .flip]
-      let always = try tune(request, workers: Workers(count: 2))
+      let always = try request.run()
       request.views = 3
-      let once = try tune(request, workers: Workers(count: 2))
+      let once = try request.run()
       for (a, b) in zip(always.epochs, once.epochs) {
         #expect(abs(a.heldOutLoss - b.heldOutLoss) <= 1e-3 * a.heldOutLoss)
       }
       #expect(once.memory.items.contains { $0.name == "original outputs" && $0.bytes > 0 })
       request.views = 1
-      let same = try tune(request, workers: Workers(count: 2))
+      let same = try request.run()
       #expect(same.epochs[1].loss == once.epochs[1].loss && same.epochs[2].loss != once.epochs[2].loss)
     }
   }
@@ -107,9 +102,9 @@ import Training
       var hashes: [String?] = []
       for count in [1, 2] {
         var request = Self.request(compressed, epochs: 2)
-        request.batch = 80
+        request.batchSize = 80
         request.augmentations = [.crop, .mix]
-        hashes.append(try tune(request, workers: Workers(count: count)).sha256)
+        hashes.append(try request.run(threads: count).sha256)
       }
       #expect(hashes[0] != nil && hashes[0] == hashes[1])
     }
@@ -127,7 +122,7 @@ import Training
       let checkpoint = try Checkpoint.open(compressed)
       let original = try Checkpoint.open(folder + "/digits.h5")
       let weights = try TrainedWeights(
-        checkpoint, try #require(checkpoint.graph), try checkpoint.record.map(Record.init), request)
+        checkpoint, try #require(checkpoint.graph), try checkpoint.compressionRecord(), request)
       let tuning = try Tuning(request, checkpoint, original, weights, workers: Workers(count: 2))
       func begin() -> TuneState {
         TuneState(
@@ -144,10 +139,10 @@ import Training
       try run(0..<4, &whole)
       var part = begin()
       try run(0..<2, &part)
-      let file = TuneStateFile(output: folder + "/out.h5", options: request.options)
-      try file.write(part)
+      let file = RunStateFile(path: folder + "/out.h5.tuning", schema: TuneState.schema, options: request.options)
+      try part.write(to: file)
       var resumed = begin()
-      try file.read(into: &resumed)
+      try resumed.resume(from: file)
       try run(2..<4, &resumed)
       #expect(resumed.weights.parameters == whole.weights.parameters)
       #expect(resumed.weights.frozen == whole.weights.frozen)
@@ -170,12 +165,12 @@ import Training
         TuneEpoch(
           number: 0, seconds: 0, loss: nil, heldOutLoss: 1, agreement: nil, heldOutAccuracy: nil, testAccuracy: nil)
       ]
-      try TuneStateFile(output: output, options: options).write(state)
-      #expect { try tune(request, workers: Workers(count: 1)) } throws: { "\($0)".contains("--resume") }
+      try state.write(to: RunStateFile(path: output + ".tuning", schema: TuneState.schema, options: options))
+      #expect { try request.run(threads: 1) } throws: { "\($0)".contains("--resume") }
       request.resumes = true
-      request.rate = 0.5
-      #expect { try tune(request, workers: Workers(count: 1)) } throws: {
-        "\($0)".contains("rate was 0.001 and is 0.5")
+      request.learningRate = 0.5
+      #expect { try request.run(threads: 1) } throws: {
+        "\($0)".contains("learning_rate was 0.001 and is 0.5")
       }
     }
   }
@@ -186,14 +181,14 @@ import Training
     try withTemporaryFolder { folder in
       let compressed = try Self.compressed(in: folder)
       var request = Self.request(compressed, epochs: 40)
-      request.rate = 0.02
+      request.learningRate = 0.02
       request.schedule = schedule
       request.patience = 2
       request.statistics = schedule == .constant ? .batch : .stored
       let state = CheckpointPath(compressed).tuned + ".tuning"
       // The state that a step finds is that after the epochs before.
-      let whole = try tune(
-        request, workers: Workers(count: 2),
+      let whole = try request.run(
+        workers: Workers(count: 2),
         progress: ProgressHandler { event in
           // When the result is measured, the last epoch's state is still there.
           let copy = folder + "/state-\(event.task == "tune" ? event.done : Int.max)"
@@ -207,7 +202,7 @@ import Training
       request.resumes = true
       for step in [steps[0], steps[steps.count / 2], steps[steps.count - 1]] {
         try FileManager.default.copyItem(atPath: folder + "/state-\(step)", toPath: state)
-        let resumed = try tune(request, workers: Workers(count: 2))
+        let resumed = try request.run()
         #expect(resumed.sha256 == whole.sha256 && resumed.epochs.count == whole.epochs.count, "from step \(step)")
       }
     }
@@ -218,11 +213,11 @@ import Training
       let compressed = try Self.compressed(in: folder)
       var request = Self.request(compressed, epochs: 30)
       request.optimizer = .descent(momentum: 0, nesterov: false)
-      request.rate = 1e20
+      request.learningRate = 1e20
       request.schedule = .constant
       request.clip = nil
-      let result = try tune(request, workers: Workers(count: 2))
-      #expect(result.diverged && result.ending?.contains("--rate") == true)
+      let result = try request.run()
+      #expect(result.diverged && result.ending?.contains("--learning-rate") == true)
       let best = try #require(result.bestEpoch)
       #expect(result.epochs[best].heldOutLoss <= result.epochs[0].heldOutLoss)
       #expect(try Checkpoint.open(result.output).tensors.allSatisfy { try $0.decoded(as: Float.self).isFinite })
@@ -236,7 +231,7 @@ import Training
       func refusal(_ change: (inout TuneRequest) -> Void) -> String {
         var request = Self.request(compressed)
         change(&request)
-        let failure = #expect(throws: Failure.self) { try tune(request, workers: Workers(count: 1)) }
+        let failure = #expect(throws: Failure.self) { try request.run(threads: 1) }
         return failure?.description ?? ""
       }
       #expect(refusal { $0.output = folder + "/digits.h5" }.contains("the original"))
@@ -279,21 +274,27 @@ import Training
       var request = TuneRequest(checkpoint: TestPath.fixture("digits.h5"), data: data)
       request.output = folder + "/out.h5"
       request.epochs = 1
-      #expect(throws: Failure.self) { try tune(request, workers: Workers(count: 2)) }
+      #expect(throws: Failure.self) { try request.run() }
       request.usesLabels = true
-      #expect(try tune(request, workers: Workers(count: 2)).epochs.last?.heldOutAccuracy != nil)
+      #expect(try request.run().epochs.last?.heldOutAccuracy != nil)
     }
+  }
+
+  private func dry(_ request: TuneRequest) throws -> TuneResult {
+    var request = request
+    request.isDry = true
+    return try request.run()
   }
 
   @Test func countsItsMemoryWithoutTraining() throws {
     try withTemporaryFolder { folder in
       let compressed = try Self.compressed(in: folder)
       var request = Self.request(compressed)
-      let full = try tune(request, isDry: true, workers: Workers(count: 2))
+      let full = try dry(request)
       #expect(full.epochs.isEmpty && !FileManager.default.fileExists(atPath: full.output))
       request.method = .rosa
       request.ranks = [RankRule(amount: 1)]
-      let rosa = try tune(request, isDry: true, workers: Workers(count: 2))
+      let rosa = try dry(request)
       func bytes(_ result: TuneResult, _ name: String) -> Int {
         result.memory.items.first { $0.name == name }?.bytes ?? 0
       }

@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import Inference
 import TestSupport
 import Testing
 

@@ -1,4 +1,4 @@
-import Basics
+import Inference
 import TestSupport
 import Testing
 

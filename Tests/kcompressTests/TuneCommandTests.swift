@@ -1,5 +1,5 @@
-import Basics
 import Foundation
+import Inference
 import TestSupport
 import Testing
 
