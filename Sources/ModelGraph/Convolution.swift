@@ -102,6 +102,12 @@ public struct Convolution: Sendable, Equatable {
   public var outputChannels: Int { batch * kernelShape[0] }
   public var parameterCount: Int { kernelShape.reduce(1, *) }
 
+  /// Where this convolution keeps its channels. A linear layer keeps them on the last axis, whatever the layout of its graph.
+  public func channelLayout(_ layout: ChannelLayout) -> ChannelLayout { spatialOrder > 0 ? layout : .channelsLast }
+
+  /// The axis of the channels in an input or output with `rank` axes, the batch included.
+  public func channelAxis(_ layout: ChannelLayout, rank: Int) -> Int { channelLayout(layout).channelAxis(rank: rank) }
+
   /// Multiply-accumulates for one output position: every copy of the weight is used once.
   public var macsPerPosition: Int { batch * parameterCount }
 }

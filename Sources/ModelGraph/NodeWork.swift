@@ -22,8 +22,10 @@ public enum OperationKind: String, Sendable, CaseIterable {
   /// Whether it multiplies and accumulates.
   public var hasProducts: Bool {
     switch self {
+    case .convolution, .pointwiseConvolution, .depthwiseConvolution, .groupedConvolution, .stridedConvolution,
+      .dilatedConvolution, .transposedConvolution, .linear:
+      true
     case .permutation, .copy, .pooling, .elementwise: false
-    default: true
     }
   }
 

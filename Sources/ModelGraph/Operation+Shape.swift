@@ -1,4 +1,5 @@
 import Basics
+import TensorCore
 
 /// The shape that an operation gives to its output, with nil for an extent that the model leaves open.
 ///
@@ -93,11 +94,13 @@ extension [Int?] {
   }
 
   /// The axis counted from the front; a negative one counts from the end.
+  ///
+  /// - Throws: `Failure` with an empty subject where the axis does not exist.
   func axis(_ axis: Int) throws -> Int {
     guard (-count..<count).contains(axis) else {
       throw misfit("axis \(axis) does not exist", "its input has \(count) axes")
     }
-    return axis < 0 ? axis + count : axis
+    return axis.normalizedAxis(rank: count)
   }
 
   func check(channels: Int, _ layout: ChannelLayout) throws {

@@ -44,13 +44,14 @@ extension Window {
 }
 
 extension Convolution {
-  /// The output's shape. Without spatial axes the last axis is the channel axis, whatever the layout.
+  /// The output's shape. A linear layer has any number of axes before that of its channels.
+  ///
+  /// - Throws: `Failure` with an empty subject when the convolution does not fit the input.
   func outputShape(of input: [Int?], _ layout: ChannelLayout) throws -> [Int?] {
+    try input.check(channels: inputChannels, channelLayout(layout))
     guard spatialOrder > 0 else {
-      try input.check(channels: inputChannels, .channelsLast)
-      return input.replacing(input.count - 1, outputChannels)
+      return input.replacing(channelAxis(layout, rank: input.count), outputChannels)
     }
-    try input.check(channels: inputChannels, layout)
     return try window.outputShape(of: input, kernel: spatialExtents, channels: outputChannels, layout)
   }
 }

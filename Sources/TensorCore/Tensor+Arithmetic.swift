@@ -22,7 +22,7 @@ extension Tensor {
   @inlinable public func combined(
     with values: [Scalar], along axis: Int, _ combine: (Scalar, Scalar) -> Scalar
   ) -> Tensor {
-    let axis = axis < 0 ? axis + order : axis
+    let axis = axis.normalizedAxis(rank: order)
     precondition(values.count == shape[axis], "\(values.count) values for the channels of \(shape)")
     let inner = shape[(axis + 1)...].reduce(1, *)
     var result = elements

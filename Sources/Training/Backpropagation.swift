@@ -101,8 +101,7 @@ public struct Backpropagation: Sendable {
     if step.usesBatchStatistics, let normalization = step.adjoint as? BatchNormalizationAdjoint,
       let input = operands.first
     {
-      let axis = normalization.axis < 0 ? normalization.axis + input.order : normalization.axis
-      let found = BatchStatistics(input, axis: axis)
+      let found = BatchStatistics(input, axis: normalization.axis.normalizedAxis(rank: input.order))
       statistics[step.node.name] = found
       values[step.output] = try normalization.run(input, found, weight: weight)
       return

@@ -118,15 +118,3 @@ struct GradientPlan: Sendable {
     inputs = Dictionary(uniqueKeysWithValues: graph.inputs.map { ($0.name, numbers[$0.name] ?? 0) })
   }
 }
-
-extension Operation {
-  /// The tensors of the checkpoint that the operation reads.
-  public var references: [TensorReference] {
-    var result: [TensorReference] = []
-    _ = replacingReferences { reference in
-      result.append(reference)
-      return reference
-    }
-    return result
-  }
-}

@@ -121,14 +121,7 @@ struct Calibration: Sendable {
 
   /// The positions of the nodes that refer to a tensor of the checkpoint.
   func nodes(using tensor: TensorReference) -> [Int] {
-    graph.nodes.indices.filter { index in
-      var isUsed = false
-      _ = graph.nodes[index].operation.replacingReferences { reference in
-        isUsed = isUsed || reference.name == tensor.name
-        return reference
-      }
-      return isUsed
-    }
+    graph.nodes.indices.filter { index in graph.nodes[index].operation.references.contains { $0.name == tensor.name } }
   }
 
   /// Whether the layer's fits can be in a norm of its inputs.

@@ -13,11 +13,8 @@ struct NetworkWeights: Sendable {
   /// - Throws: `Failure` where the checkpoint lacks one of its graph's tensors.
   init(_ checkpoint: Checkpoint, _ graph: ModelGraph) throws {
     var tensors: [TensorReference: Tensor<Float>] = [:]
-    for node in graph.nodes {
-      _ = try node.operation.replacingReferences { reference in
-        if tensors[reference] == nil { tensors[reference] = try checkpoint.parameter(reference) }
-        return reference
-      }
+    for reference in graph.nodes.flatMap(\.operation.references) where tensors[reference] == nil {
+      tensors[reference] = try checkpoint.parameter(reference)
     }
     self.tensors = tensors
   }

@@ -50,7 +50,9 @@ extension Elementwise {
     switch self {
     // The remainder moves with the dividend and jumps with the divisor.
     case .modulo, .remainder: nil
-    default: FlatAdjoint()
+    case .add, .subtract, .multiply, .divide, .integerDivide, .power, .minimum, .maximum, .mean, .equal, .less, .greater,
+      .lessOrEqual, .greaterOrEqual, .and, .or, .xor, .select, .parametricReLU:
+      FlatAdjoint()
     }
   }
 }
@@ -64,7 +66,7 @@ struct ArithmeticAdjoint: Adjoint {
   func reads(isTrained: (TensorReference) -> Bool) -> AdjointReads {
     switch arithmetic {
     case .sum, .difference, .mean: []
-    default: .operands
+    case .product, .quotient, .power, .maximum, .minimum, .selection, .parametricReLU: .operands
     }
   }
 

@@ -62,12 +62,12 @@ struct BatchNormalizationAdjoint: Adjoint {
     let scales = statistics.scale(epsilon)
     let factors = scales.indices.map { scales[$0] * (gains?[$0] ?? 1) }
     let offsets = scales.indices.map { (shifts?[$0] ?? 0) - Float(statistics.mean[$0]) * factors[$0] }
-    return input.scaled(factors, plus: offsets, along: axis < 0 ? axis + input.order : axis)
+    return input.scaled(factors, plus: offsets, along: axis.normalizedAxis(rank: input.order))
   }
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {
     let gradient = pass.gradient
-    let axis = axis < 0 ? axis + gradient.order : axis
+    let axis = axis.normalizedAxis(rank: gradient.order)
     let gains = try gamma.map { try pass.weight($0).elements }
     let means: [Float]
     let scales: [Float]
