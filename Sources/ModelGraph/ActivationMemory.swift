@@ -98,10 +98,3 @@ public struct ActivationMemory: Sendable {
     return peak
   }
 }
-
-extension ModelGraph {
-  /// The most elements that are alive at once while one sample runs; nil where extents are open. See `ActivationMemory`.
-  ///
-  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
-  public func peakActivationCount() throws -> Int? { try ActivationMemory(self)?.peak }
-}

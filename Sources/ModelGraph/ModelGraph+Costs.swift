@@ -51,6 +51,8 @@ extension ArrayOperation {
 
 extension ModelGraph {
   /// Multiply-accumulates of the whole network for one sample; nil where extents are open.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public func macs() throws -> Int? {
     let shapes = try shapes(batch: 1)
     return nodes.reduce(0 as Int?) { total, node in
@@ -59,12 +61,9 @@ extension ModelGraph {
       return total + macs
     }
   }
-}
 
-extension [Int?] {
-  /// The product of the extents of all other axes, or nil where one is open or the product overflows.
-  func count(without axes: Set<Int>) -> Int? {
-    let extents = indices.filter { !axes.contains($0) }.compactMap { self[$0] }
-    return extents.count == count - axes.count ? extents.productIfExact : nil
-  }
+  /// The most elements that are alive at once while one sample runs; nil where extents are open. See `ActivationMemory`.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
+  public func peakActivationCount() throws -> Int? { try ActivationMemory(self)?.peak }
 }

@@ -73,7 +73,9 @@ extension Pooling {
 }
 
 extension TransposedConvolution {
+  /// The taps along each spatial axis.
   public var spatialExtents: [Int] { Array(kernelShape.dropFirst(2)) }
+  /// The channels that the layer makes, over all groups.
   public var outputChannels: Int { kernelShape[1] * groups }
 
   func outputShape(of input: [Int?]) throws -> [Int?] {
@@ -164,13 +166,4 @@ extension Merge {
       return x ?? y
     }
   }
-}
-
-extension Int? {
-  fileprivate func agrees(with other: Int?) -> Bool { self == nil || other == nil || self == other }
-}
-
-extension [Int?] {
-  /// `[?, 32, 32, 3]`, for messages.
-  public var text: String { "[" + map { $0.map(String.init) ?? "?" }.joined(separator: ", ") + "]" }
 }

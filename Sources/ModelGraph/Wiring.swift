@@ -42,7 +42,7 @@ public struct Wiring: Sendable {
     isOutput(value) || lastReader(of: value).map { $0 >= index } ?? false
   }
 
-  /// For every node, the values whose last reader it is, without repetition and sorted by name. Outputs are never released.
+  /// The values that no later node reads, for every node that is their last reader: without repetition and sorted by name. Outputs are never released.
   public var released: [[String]] {
     var released = Array(repeating: [String](), count: nodeCount)
     for (value, readers) in readers where !isOutput(value) {

@@ -2,11 +2,17 @@ import Basics
 
 /// A tensor as a file holds it: name, element type, shape and little-endian row-major bytes.
 public struct StoredTensor: Sendable, Equatable {
+  /// The name in the file.
   public let name: String
+  /// The type of the stored elements.
   public let dtype: DType
+  /// The extents of the axes; empty for a single number.
   public let shape: [Int]
+  /// The elements, little-endian and row-major.
   public let bytes: [UInt8]
 
+  /// A tensor of these bytes, which are kept as they are.
+  ///
   /// - Precondition: `bytes` has the count that `dtype` and `shape` give.
   public init(name: String, dtype: DType, shape: [Int], bytes: [UInt8]) {
     precondition(

@@ -1,3 +1,4 @@
+import Basics
 import ModelGraph
 
 /// Which way gradients take through a network: what has to be kept while it runs, and what is reached on the way back.
@@ -38,6 +39,7 @@ struct GradientPlan: Sendable {
     for input in graph.inputs { numbers[input.name] = numbers.count }
     let isTrained = { (reference: TensorReference) in trained.contains(reference.name) }
     var steps: [Step] = []
+    // Of a graph whose values do not all exist only the engine says so: there is nothing to plan for them.
     for node in graph.nodes {
       let operands = node.inputs.compactMap { numbers[$0] }
       let output = numbers.count
@@ -115,6 +117,7 @@ struct GradientPlan: Sendable {
       }
     }
     self.steps = steps
-    inputs = Dictionary(uniqueKeysWithValues: graph.inputs.map { ($0.name, numbers[$0.name] ?? 0) })
+    inputs = Dictionary(
+      uniqueKeysWithValues: graph.inputs.map { ($0.name, numbers[$0.name].required("every input has a number")) })
   }
 }

@@ -47,6 +47,8 @@ public struct FitObjective: Sendable {
     }
   }
 
+  /// A kernel to come close to, in a norm.
+  ///
   /// - Parameters:
   ///   - kernel: (out, in, spatial...).
   ///   - norm: nil for the norm of the weights.
@@ -156,9 +158,4 @@ public struct FitObjective: Sendable {
         .permuted(order + order.map { $0 + digits.count }).reshaped(extents + extents)
     }
   }
-}
-
-extension Failure {
-  static let kernelNotFinite = Failure(
-    "kernel", "cannot be decomposed", "it holds NaN or infinity", remedy: "expected finite weights")
 }

@@ -64,7 +64,10 @@ struct Slicing: Computation {
     for i in inputs[3].elements.indices {
       let axis = Int(inputs[3].elements[i])
       let place = axis.normalizedAxis(rank: data.shape.count)
-      func bound(_ operand: Int) -> Int { Int(clampingTruncated: Double(inputs[operand].elements[i])) ?? 0 }
+      func bound(_ operand: Int) -> Int {
+        Int(clampingTruncated: Double(inputs[operand].elements[i])).required(
+          "the output's shape follows from the bounds")
+      }
       let bounds = SliceBounds(start: bound(1), end: bound(2), step: bound(4), extent: data.shape[place])
       places[place] = (0..<bounds.count).map { bounds.first + $0 * bound(4) }
     }
