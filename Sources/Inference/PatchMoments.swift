@@ -12,9 +12,9 @@ public struct PatchMoments: Sendable {
   private let layout: ChannelLayout
   /// Every so manieth tile of positions counts, where there are more than enough.
   private let stride: Int
-  /// Of the patches, in the order in which they are filled.
+  /// The sums of the patches, in the order in which they are filled.
   private var own: MomentSums
-  /// Of the outputs with the patches.
+  /// The sums of the outputs with the patches.
   private var cross: MomentSums
   /// Output positions so far.
   public var count: Int { own.count }

@@ -14,7 +14,7 @@ struct GradientPlan: Sendable {
     var isActive = false
     /// Whether the batch's statistics take the place of the stored ones.
     var usesBatchStatistics = false
-    /// Of the operands, those whose gradients are made.
+    /// Whether the gradient of each operand is made.
     var isWanted: [Bool]
     /// Operands that nobody reads after it, on the way there or back.
     var released: [Int] = []

@@ -174,7 +174,13 @@ public struct RecurrentLayer: Sendable, Equatable {
     case lstm, gru, rnn
 
     /// Rows of blocks in the weights: i, o, f, c for an LSTM; z, r, h for a GRU.
-    public var gateCount: Int { self == .lstm ? 4 : self == .gru ? 3 : 1 }
+    public var gateCount: Int {
+      switch self {
+      case .lstm: 4
+      case .gru: 3
+      case .rnn: 1
+      }
+    }
   }
   /// Which of its values the layer gives: all hidden states, the last hidden state, or the last cell.
   public enum Result: Sendable { case sequence, hidden, cell }

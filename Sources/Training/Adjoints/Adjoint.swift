@@ -21,7 +21,7 @@ struct AdjointReads: OptionSet, Sendable {
 /// One node on the way back.
 struct AdjointPass {
   let node: Node
-  /// Of the output, in its shape.
+  /// The gradient of the output, in its shape.
   let gradient: Tensor<Float>
   /// Empty where the adjoint does not read them.
   let operands: [Tensor<Float>]

@@ -39,7 +39,7 @@ struct ReductionAdjoint: Adjoint {
 }
 
 extension Tensor where Scalar == Float {
-  /// Of the ones over some axes only the first.
+  /// The first of the ones over some axes alone; the others become 0.
   fileprivate func firstsOnly(_ axes: [Int]) -> Tensor {
     let order = shape.indices.filter { !axes.contains($0) } + axes.sorted()
     let turned = permuted(order)
