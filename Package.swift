@@ -20,7 +20,11 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 
 let package = Package(
   name: "kcompress",
-  products: [.executable(name: "kcompress", targets: ["kcompress"])],
+  products: [
+    .executable(name: "kcompress", targets: ["kcompress"]),
+    // Structures and fits for other packages; see docs/library.md.
+    .library(name: "Decompositions", targets: ["Decompositions", "ModelGraph", "LinearAlgebra", "TensorCore", "Basics"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),

@@ -1,37 +1,11 @@
 import Basics
 import Decompositions
 import Inference
+import LinearAlgebra
 import ModelGraph
 import Running
 import TensorCore
 import Training
-
-/// E[x] and E[x x^T] of input patches or channels over so many positions.
-private struct InputMoments {
-  let mean: [Double]
-  let second: Tensor<Double>
-  let count: Int
-
-  init(mean: [Double], second: Tensor<Double>, count: Int) {
-    self.mean = mean
-    self.second = second
-    self.count = count
-  }
-
-  init(_ moments: PatchMoments) {
-    self.init(mean: moments.inputMean, second: moments.second, count: moments.count)
-  }
-
-  /// Of both sets of positions.
-  func joined(with other: InputMoments) -> InputMoments {
-    let (own, others) = (Double(count) / Double(count + other.count), Double(other.count) / Double(count + other.count))
-    func mixed(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { own * $0 + others * $1 } }
-    return InputMoments(
-      mean: mixed(mean, other.mean),
-      second: Tensor(shape: second.shape, elements: mixed(second.elements, other.second.elements)),
-      count: count + other.count)
-  }
-}
 
 extension GraphCalibration {
   /// The multiply-accumulates for one layer's moment; more positions tell nothing new.
@@ -45,7 +19,7 @@ extension GraphCalibration {
   /// What the inputs of every measurable layer say, by the layer's name.
   package func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics] {
     let outputs = try outputNorms(progress: progress)
-    var moments: [String: InputMoments] = [:]
+    var moments: [String: Moments] = [:]
     var state = try NetworkState(graph, fitted, workers: workers)
     let places = layers.filter(isMeasurable).flatMap { layer in uses(of: layer).map { ($0, layer) } }
       .sorted { $0.0 < $1.0 }
@@ -54,7 +28,7 @@ extension GraphCalibration {
       let input = try state.value(graph.nodes[node].inputs[0], weights)
       let own =
         try hasWholePatches(layer)
-        ? InputMoments(self.moments(of: node, input: input)) : channelMoments(of: node, input: input)
+        ? self.moments(of: node, input: input).moments : channelMoments(of: node, input: input)
       moments[layer.name] = moments[layer.name]?.joined(with: own) ?? own
       progress("calibrate", number + 1, of: places.count, layer.name)
     }
@@ -80,22 +54,18 @@ extension GraphCalibration {
   }
 
   /// Of the input channels at all positions.
-  private func channelMoments(of node: Int, input: Tensor<Float>) throws -> InputMoments {
+  private func channelMoments(of node: Int, input: Tensor<Float>) throws -> Moments {
     let operation = graph.nodes[node].operation
     let parts = try workers.mapPieces(of: input.shape[0], size: Self.channelPiece) { range in
       let rows = input.samples(range).channelRows(of: operation)
       return (rows.shape[0], rows.channelSums(1), rows.gram(ofColumns: true).converted(to: Double.self))
     }
-    let positions = Double(max(1, parts.reduce(0) { $0 + $1.0 }))
-    var (mean, second) = (parts[0].1, parts[0].2.elements)
-    for part in parts.dropFirst() {
-      for i in mean.indices { mean[i] += part.1[i] }
-      for i in second.indices { second[i] += part.2.elements[i] }
+    var sums = MomentSums(rows: parts[0].1.count, columns: parts[0].1.count)
+    for (count, channels, products) in parts {
+      sums.add(sums: channels, count: count)
+      sums.add(products: products.elements)
     }
-    return InputMoments(
-      mean: mean.map { $0 / positions },
-      second: Tensor(shape: parts[0].2.shape, elements: second.map { $0 / positions }),
-      count: Int(positions))
+    return sums.moments
   }
 
   /// - Parameter outputs: what the layer should give for these inputs.

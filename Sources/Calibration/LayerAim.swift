@@ -49,7 +49,7 @@ extension GraphCalibration {
       preconditionFailure("only convolutions are refitted")
     }
     var wanted = try original.value(graph.nodes[node].name, weights)
-    let axis = convolution.spatialOrder == 0 ? wanted.order - 1 : layout.channelAxis(rank: wanted.order)
+    let axis = convolution.channelAxis(layout, rank: wanted.order)
     if let bias { wanted = wanted.combined(with: try weights[bias].elements, along: axis) { $0 - $1 } }
     guard let junction = try junction(behind: node, channels: convolution.outputChannels, axis: axis, of: wanted.order)
     else {
@@ -75,24 +75,23 @@ extension GraphCalibration {
 
   private func junction(behind node: Int, channels: Int, axis: Int, of order: Int) throws -> Junction? {
     var (name, scale) = (graph.nodes[node].name, [Float](repeating: 1, count: channels))
+    let wiring = Wiring(graph)
     while true {
-      let readers = graph.nodes.filter { $0.inputs.contains(name) }
-      guard readers.count == 1, !graph.outputs.contains(where: { $0.value == name }) else { return nil }
-      let reader = readers[0]
-      switch reader.operation {
-      case .batchNormalization(let place, _, _, _, _, _):
-        guard (place + order) % order == axis,
+      guard let reader = wiring.onlyReader(of: name).map({ graph.nodes[$0] }) else { return nil }
+      switch reader.operation.channelEffect(rank: order) {
+      case .scaled(let place):
+        guard place == axis,
           let own = try reader.operation.normalizationScale({ try weights[$0] }), own.count == channels
         else { return nil }
         for i in scale.indices { scale[i] *= own[i] }
-      case .identity, .bias, .activation(.linear): break
-      case .merge(.add), .array(.elementwise(.add)):
+      case .kept: break
+      case .added:
         let others = reader.inputs.filter { $0 != name }
         guard others.count == reader.inputs.count - 1 else { return nil }
         let least = Self.leastScale * (scale.map(abs).max() ?? 0)
         guard least > 0 else { return nil }
         return Junction(others: others, scale: scale.map { abs($0) < least ? ($0 < 0 ? -least : least) : $0 })
-      default: return nil
+      case .other: return nil
       }
       name = reader.name
     }

@@ -49,17 +49,15 @@ extension GraphCalibration {
     let uses = uses(of: layer)
     guard uses.count == 1, case .convolution(let convolution, let layout, _, let bias) = graph.nodes[uses[0]].operation
     else { return nil }
-    let name = graph.nodes[uses[0]].name
-    let readers = graph.nodes.filter { $0.inputs.contains(name) }
+    let reader = Wiring(graph).onlyReader(of: graph.nodes[uses[0]].name)
     var offset: LayerOffset?
     if let bias {
       offset = LayerOffset(tensor: bias, isMean: false)
-    } else if readers.count == 1, !graph.outputs.contains(where: { $0.value == name }),
-      case .batchNormalization(let axis, _, _, _, let mean, _) = readers[0].operation
-    {
+    } else if let reader, case .batchNormalization(let axis, _, _, _, let mean, _) = graph.nodes[reader].operation {
       let rank = convolution.spatialOrder + 2
-      let channels = layout == .channelsFirst && convolution.spatialOrder > 0 ? 1 : rank - 1
-      if (axis + rank) % rank == channels { offset = LayerOffset(tensor: mean, isMean: true) }
+      if axis.normalizedAxis(rank: rank) == convolution.channelAxis(layout, rank: rank) {
+        offset = LayerOffset(tensor: mean, isMean: true)
+      }
     }
     guard let offset, nodes(using: offset.tensor).count == 1,
       try weights[offset.tensor].count == convolution.outputChannels

@@ -14,10 +14,8 @@ struct NetworkWeights: Sendable {
   /// - Throws: `Failure` where the checkpoint lacks one of its graph's tensors.
   init(_ checkpoint: Checkpoint, _ graph: ModelGraph) throws {
     var tensors: [TensorReference: Tensor<Float>] = [:]
-    for node in graph.nodes {
-      for reference in node.operation.references where tensors[reference] == nil {
-        tensors[reference] = try checkpoint.parameter(reference)
-      }
+    for reference in graph.nodes.flatMap(\.operation.references) where tensors[reference] == nil {
+      tensors[reference] = try checkpoint.parameter(reference)
     }
     self.tensors = tensors
   }

@@ -12,8 +12,11 @@ struct AxisActivation: Computation {
     case .softmax(let axis): value.transform(axis) { softmax(&$0) }
     case .logSoftmax(let axis): value.transform(axis) { logSoftmax(&$0) }
     case .sparsemax(let axis): value.transform(axis) { sparsemax(&$0) }
-    case .glu(let axis): return gate(value, axis: axis < 0 ? axis + rank : axis, outputShape)
-    default: preconditionFailure("\(activation) works element by element")
+    case .glu(let axis): return gate(value, axis: axis.normalizedAxis(rank: rank), outputShape)
+    case .linear, .relu, .sigmoid, .tanh, .softplus, .softsign, .exponential, .silu, .mish, .logSigmoid,
+      .hardSigmoidKeras2, .hardSigmoid, .hardSilu, .hardTanh, .tanhShrink, .sparsePlus, .sparseSigmoid, .squareplus,
+      .elu, .celu, .selu, .gelu, .softShrink, .hardShrink, .threshold:
+      preconditionFailure("\(activation) works element by element")
     }
     return value
   }
@@ -22,7 +25,7 @@ struct AxisActivation: Computation {
 extension Value {
   /// Applies `body` to every line along an axis; a line that is not contiguous goes through a buffer.
   fileprivate mutating func transform(_ axis: Int, _ body: (inout MutableSpan<Float>) -> Void) {
-    let axis = axis < 0 ? axis + shape.count : axis
+    let axis = axis.normalizedAxis(rank: shape.count)
     let length = shape[axis]
     let inner = shape[(axis + 1)...].reduce(1, *)
     guard !elements.isEmpty else { return }

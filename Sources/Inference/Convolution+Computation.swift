@@ -18,16 +18,18 @@ func convolutionComputation(
   }
   let finish = Finish(bias.map { ChannelAffine(scale: nil, offset: $0.elements) })
   let isDepthwise = convolution.kernelShape[1] == 1 && convolution.groups > 1
-  if convolution.spatialOrder == 0 || layout == .channelsLast {
+  switch convolution.channelLayout(layout) {
+  case .channelsLast:
     if isDepthwise { return DepthwiseConvolution(convolution, kernel: kernel, finish: finish) }
     return RowwiseConvolution.suits(convolution)
       ? RowwiseConvolution(convolution, kernel: kernel, finish: finish)
       : ChannelsLastConvolution(convolution, kernel: kernel, finish: finish)
+  case .channelsFirst:
+    if isDepthwise { return PlanewiseConvolution(convolution, kernel: kernel, finish: finish) }
+    return RowwiseConvolution.suits(convolution)
+      ? ChannelsFirstRowwiseConvolution(convolution, kernel: kernel, finish: finish)
+      : ChannelsFirstConvolution(convolution, kernel: kernel, finish: finish)
   }
-  if isDepthwise { return PlanewiseConvolution(convolution, kernel: kernel, finish: finish) }
-  return RowwiseConvolution.suits(convolution)
-    ? ChannelsFirstRowwiseConvolution(convolution, kernel: kernel, finish: finish)
-    : ChannelsFirstConvolution(convolution, kernel: kernel, finish: finish)
 }
 
 /// A tile of patches should leave half of a small second-level cache to the weights and the output.

@@ -10,6 +10,8 @@ public struct ConvolutionGradients: Sendable {
   private let convolution: Convolution
   private let layout: ChannelLayout
 
+  /// The gradients of one convolution.
+  ///
   /// - Parameter layout: of inputs and outputs; without meaning where there are no spatial axes.
   public init(_ convolution: Convolution, _ layout: ChannelLayout) {
     self.convolution = convolution

@@ -7,6 +7,7 @@ import TensorCore
 ///
 /// The engine expects OpenBLAS to use one thread: whoever wants more splits the batch.
 public struct Engine: Sendable {
+  /// The network that runs.
   public let graph: ModelGraph
   private let program: Program
 
@@ -27,7 +28,7 @@ public struct Engine: Sendable {
   public func run(_ inputs: [String: Tensor<Float>]) throws -> [Tensor<Float>] {
     var outputs: [String: Tensor<Float>] = [:]
     try run(inputs, observing: Set(graph.outputs.map(\.value))) { outputs[$0] = $1 }
-    return graph.outputs.compactMap { outputs[$0.value] }
+    return graph.outputs.map { outputs[$0.value].required("every output is computed") }
   }
 
   /// Runs a batch and shows some values as soon as they exist: calibration takes the inputs of layers from here.
@@ -38,6 +39,7 @@ public struct Engine: Sendable {
   /// - Parameters:
   ///   - values: The names of the values to show; what only later nodes would need for others is not computed.
   ///   - observe: Called once for each of them, in the order in which they are computed.
+  /// - Throws: `Failure` that names the input or the layer where a shape does not fit; what `observe` throws.
   /// - Precondition: Every value exists by itself (`computes`).
   public func run(
     _ inputs: [String: Tensor<Float>], observing values: Set<String>,

@@ -13,8 +13,8 @@ struct ChannelAffine: Sendable {
     epsilon: Double, gamma: Tensor<Float>?, beta: Tensor<Float>?, mean: Tensor<Float>, variance: Tensor<Float>
   ) throws -> ChannelAffine {
     let count = mean.count
-    for parameter in [gamma, beta, variance] where parameter != nil && parameter?.count != count {
-      throw misfit("\(count) means and \(parameter?.count ?? 0) other values", "expected equal counts")
+    for case let parameter? in [gamma, beta, variance] where parameter.count != count {
+      throw misfit("\(count) means and \(parameter.count) other values", "expected equal counts")
     }
     let scale = (0..<count).map { channel in
       Double(gamma?.elements[channel] ?? 1) / (Double(variance.elements[channel]) + epsilon).squareRoot()
@@ -49,9 +49,12 @@ struct Finish: Sendable {
   /// The channels that the affine function counts; nil without one.
   var channelCount: Int? { affine?.offset.count }
 
-  /// Takes a later affine function in, where it can.
+  /// Takes a later affine function in.
+  ///
+  /// - Returns: False where its channels are not as many.
+  /// - Precondition: There is no activation yet.
   mutating func append(_ next: ChannelAffine) -> Bool {
-    guard activation == nil else { return false }
+    precondition(activation == nil, "an affine function behind an activation is a pass of its own")
     guard let affine else {
       self.affine = next
       return true
@@ -61,10 +64,12 @@ struct Finish: Sendable {
     return true
   }
 
-  mutating func append(_ next: Activation) -> Bool {
-    guard next.isElementwise, activation == nil || next == .linear else { return false }
+  /// Takes a later activation in.
+  ///
+  /// - Precondition: The activation is element-wise and the first that is not linear.
+  mutating func append(_ next: Activation) {
+    precondition(next.isElementwise && (activation == nil || next == .linear), "\(next) is a pass of its own")
     if next != .linear { activation = next }
-    return true
   }
 
   /// Finishes a block of whole rows, each with all channels.
@@ -128,23 +133,11 @@ struct ChannelwiseComputation: FinishingComputation {
   let axis: Int
   var finish: Finish
 
-  func channelAxis(rank: Int) -> Int { axis < 0 ? axis + rank : axis }
+  func channelAxis(rank: Int) -> Int { axis.normalizedAxis(rank: rank) }
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     var value = inputs.removeFirst()
     try finish.apply(to: &value, axis: channelAxis(rank: outputShape.count))
     return value
-  }
-}
-
-extension Operation {
-  /// What a batch normalisation multiplies every channel by; nil for other operations.
-  ///
-  /// - Throws: `Failure` where its parameters differ in count.
-  public func normalizationScale(_ parameter: (TensorReference) throws -> Tensor<Float>) throws -> [Float]? {
-    guard case .batchNormalization(_, let epsilon, let gamma, _, let mean, let variance) = self else { return nil }
-    return try ChannelAffine.normalization(
-      epsilon: epsilon, gamma: gamma.map(parameter), beta: nil, mean: parameter(mean), variance: parameter(variance)
-    ).scale
   }
 }

@@ -50,7 +50,7 @@ struct Concatenation: Computation {
   let axis: Int
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
-    let axis = axis < 0 ? axis + outputShape.count : axis
+    let axis = axis.normalizedAxis(rank: outputShape.count)
     let outer = outputShape[..<axis].reduce(1, *)
     let block = outputShape[axis...].reduce(1, *)
     let sources = inputs
@@ -93,7 +93,7 @@ struct DotProduct: Computation {
 
   private func contractedLast(_ value: Value, _ axis: Int) -> Value {
     let rank = value.shape.count
-    let axis = axis < 0 ? axis + rank : axis
+    let axis = axis.normalizedAxis(rank: rank)
     var result = value.permuted(value.shape.indices.filter { $0 != axis } + [axis])
     let depth = value.shape[axis]
     guard normalizes, depth > 0 else { return result }

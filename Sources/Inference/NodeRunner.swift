@@ -19,6 +19,8 @@ public struct NodeRunner: Sendable {
     }
   }
 
+  /// Runs the operation once.
+  ///
   /// - Parameters:
   ///   - inputs: of the node, in order; elements that nobody else holds may be overwritten.
   ///   - outputShape: as `ModelGraph.shapes(inputs:)` gives it.
@@ -32,11 +34,4 @@ public struct NodeRunner: Sendable {
       throw failure.within("layer '\(layer)'")
     }
   }
-}
-
-extension Tensor where Scalar == Float {
-  /// Axes of extent 1 stretched so that the tensor has `target`'s shape.
-  ///
-  /// - Precondition: as many axes, each of the same extent or 1.
-  public func stretched(to target: [Int]) -> Tensor { Value(self).stretched(to: target).tensor }
 }

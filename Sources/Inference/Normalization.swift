@@ -11,7 +11,7 @@ struct LayerNormalization: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let rank = outputShape.count
-    let normalized = axes.map { $0 < 0 ? $0 + rank : $0 }.sorted()
+    let normalized = axes.map { $0.normalizedAxis(rank: rank) }.sorted()
     let others = outputShape.indices.filter { !normalized.contains($0) }
     let order = others + normalized
     var value = inputs.removeFirst()
@@ -19,12 +19,12 @@ struct LayerNormalization: Computation {
     let isSorted = order == Array(outputShape.indices)
     if !isSorted { value = value.permuted(order) }
     let count = normalized.reduce(1) { $0 * outputShape[$1] }
-    for parameter in [gamma, beta] where parameter != nil && parameter?.count != count {
-      throw misfit("\(parameter?.count ?? 0) values for axes of \(count)", "expected one for each entry")
+    for case let parameter? in [gamma, beta] where parameter.count != count {
+      throw misfit("\(parameter.count) values for axes of \(count)", "expected one for each entry")
     }
     normalize(&value, rows: count)
     guard !isSorted else { return value }
-    return value.permuted(outputShape.indices.map { axis in order.firstIndex(of: axis) ?? axis })
+    return value.permuted(order.inversePermutation)
   }
 
   private func normalize(_ value: inout Value, rows count: Int) {
@@ -72,7 +72,7 @@ struct AxesNormalization: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let rank = outputShape.count
-    let kept = Set(axes.map { $0 < 0 ? $0 + rank : $0 })
+    let kept = Set(axes.map { $0.normalizedAxis(rank: rank) })
     let shape = outputShape.indices.map { kept.contains($0) ? outputShape[$0] : 1 }
     let count = shape.reduce(1, *)
     guard mean.count == count, variance.count == count else {

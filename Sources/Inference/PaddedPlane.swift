@@ -1,3 +1,5 @@
+import Basics
+
 /// A plane of an image with its border, line after line, and the outputs' places on the same grid: each tap of a kernel then sees one line
 /// of numbers, which sixteen at a time go through without a branch.
 struct PaddedPlane {
@@ -34,7 +36,9 @@ struct PaddedPlane {
   }
 
   /// Zeros for a plane; behind its end there is room for whole sixteens.
-  var empty: [Float] { Array(repeating: 0, count: max(depth * height * width, (shifts.last ?? 0) + reach)) }
+  var empty: [Float] {
+    Array(repeating: 0, count: max(depth * height * width, shifts.last.required("a kernel has a tap") + reach))
+  }
 
   /// Zeros for the outputs on the grid.
   var emptyOutputs: [Float] { Array(repeating: 0, count: reach) }

@@ -26,9 +26,7 @@ struct Program: Sendable {
     for input in inputs { addSlot(input) }
     try Self.refuseUnsupported(graph)
     let shapes = try graph.shapes()
-    var readers: [String: Int] = [:]
-    for node in graph.nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
-    for output in graph.outputs { readers[output.value, default: 0] += 1 }
+    let fused = graph.fusedNodes(shapes: shapes, by: .engine)
     var makers: [String: Int] = [:]
     for node in graph.nodes {
       do {
@@ -39,8 +37,8 @@ struct Program: Sendable {
           }
           return slot
         }
-        if node.inputs.count == 1, readers[node.inputs[0]] == 1, let maker = makers[node.inputs[0]],
-          let shape = shapes[node.name], let merged = steps[maker].computation.taking(computation, shape)
+        if fused.contains(node.name), let maker = makers[node.inputs[0]], let shape = shapes[node.name],
+          let merged = steps[maker].computation.taking(computation, shape)
         {
           steps[maker].computation = merged
           steps[maker].name = node.name
@@ -122,20 +120,18 @@ struct Program: Sendable {
 }
 
 extension Computation {
-  /// This computation with `next` as part of its finish, or nil where `next` is something else.
+  /// This computation with `next`, which the graph fuses with it, as part of its finish. Nil where the values of `next` do not fit the
+  /// channels: then it says so when it runs.
   fileprivate func taking(_ next: any Computation, _ shape: [Int?]) -> (any Computation)? {
     guard var merged = self as? any FinishingComputation, let next = next as? ChannelwiseComputation else {
-      return nil
+      preconditionFailure("\(type(of: next)) does not run as the end of \(type(of: self))")
     }
     if let affine = next.finish.affine {
       let axis = merged.channelAxis(rank: shape.count)
-      guard next.channelAxis(rank: shape.count) == axis, shape[axis] == affine.offset.count,
-        !(merged is ArithmeticMerge), merged.finish.append(affine)
-      else { return nil }
+      precondition(next.channelAxis(rank: shape.count) == axis, "what is fused has its channels on another axis")
+      guard shape[axis] == affine.offset.count, merged.finish.append(affine) else { return nil }
     }
-    if let activation = next.finish.activation {
-      guard merged.finish.append(activation) else { return nil }
-    }
+    if let activation = next.finish.activation { merged.finish.append(activation) }
     return merged
   }
 }

@@ -5,6 +5,7 @@ import TensorCore
 /// The Cholesky factor of a symmetric positive definite n x n matrix A.
 public struct Cholesky: Sendable {
   private let factor: [Double]
+  /// The rows of the matrix.
   public let count: Int
 
   /// Factors A + ridge I; reads the upper triangle of A only.

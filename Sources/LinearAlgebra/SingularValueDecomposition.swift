@@ -12,6 +12,8 @@ public struct SingularValueDecomposition: Sendable {
   /// k x n, orthonormal rows.
   public let vt: Tensor<Double>
 
+  /// Decomposes a matrix.
+  ///
   /// - Throws: `Failure` when the matrix holds NaN or infinity, is too large for LAPACK, or dgesdd does not converge.
   /// - Precondition: `matrix` has order 2.
   public init(_ matrix: Tensor<Double>) throws {

@@ -29,6 +29,8 @@ public struct SymmetricEigendecomposition: Sendable {
   }
 
   /// The eigenvalues alone, descending; several times faster than with the vectors.
+  ///
+  /// - Throws: `Failure` when the matrix holds NaN or infinity, or LAPACK does not converge.
   public static func values(of matrix: Tensor<Double>) throws -> [Double] {
     try solve(matrix, job: "N").values.reversed()
   }

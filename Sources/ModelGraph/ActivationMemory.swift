@@ -18,7 +18,7 @@ public struct ActivationMemory: Sendable {
 
   private struct Use {
     let layout: ChannelLayout
-    let input: [Int?]
+    let input: [Int]
     /// Alive beside the node's own values.
     let others: Int
     /// Whether nobody reads the input later.
@@ -30,13 +30,16 @@ public struct ActivationMemory: Sendable {
   private let inputs: Int
 
   /// Nil where the model leaves extents open.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public init?(_ graph: ModelGraph) throws {
-    var shapes = try graph.shapes(batch: 1)
-    for node in graph.nodes where node.operation.isConstant { shapes[node.name] = [0] }
+    let shapes = try graph.shapes(batch: 1)
     var counts: [String: Int] = [:]
     // What no machine holds counts as open, so that sums cannot overflow.
     for (name, shape) in shapes { counts[name] = shape.count(without: []).flatMap { $0 < 1 << 50 ? $0 : nil } }
-    let lifetimes = Lifetimes(graph)
+    // Constants are weights.
+    for node in graph.nodes where node.operation.isConstant { counts[node.name] = 0 }
+    let released = Wiring(graph).released
     var alive = 0
     for input in graph.inputs {
       guard let count = counts[input.name] else { return nil }
@@ -46,21 +49,23 @@ public struct ActivationMemory: Sendable {
     var steps: [Step] = []
     for (index, node) in graph.nodes.enumerated() {
       guard let count = counts[node.name] else { return nil }
-      let ends = lifetimes.released[index]
-      let reuses = node.operation.isElementwise && ends.contains { counts[$0] == count }
+      let ends = released[index].map { name in
+        guard let count = counts[name] else { preconditionFailure("'\(node.name)' has a shape, '\(name)' has none") }
+        return (name: name, count: count)
+      }
+      let reuses = node.operation.isElementwise && ends.contains { $0.count == count }
       var use: Use?
       if case .convolution(_, let layout, _, _) = node.operation, let input = node.inputs.first,
-        let shape = shapes[input]
+        let shape = shapes[input]?.known
       {
-        let isReleased = ends.contains(input)
-        use = Use(
-          layout: layout, input: shape, others: alive - (isReleased ? counts[input] ?? 0 : 0), releasesInput: isReleased
-        )
+        let end = ends.first { $0.name == input }
+        // What does not end here is one of the others.
+        use = Use(layout: layout, input: shape, others: alive - (end?.count ?? 0), releasesInput: end != nil)
       }
-      let released = ends.reduce(0) { $0 + (counts[$1] ?? 0) }
-      let peak = max(alive + (reuses ? 0 : count), alive + count - released)
+      let freed = ends.reduce(0) { $0 + $1.count }
+      let peak = max(alive + (reuses ? 0 : count), alive + count - freed)
       steps.append(Step(layer: node.layer, peak: peak, use: use))
-      alive += count - released
+      alive += count - freed
     }
     self.steps = steps
     peak = steps.reduce(inputs) { max($0, $1.peak) }
@@ -81,88 +86,15 @@ public struct ActivationMemory: Sendable {
   }
 
   private func peak(of stages: [Stage], at use: Use) -> Int {
-    let any = TensorReference("")
-    let nodes = stages.nodes(
-      name: "", layer: "", input: "", layout: use.layout, factors: stages.convolutions.map { _ in any },
-      bias: stages.hasBias ? any : nil)
-    var shape = use.input
-    var alive = use.others + (use.releasesInput ? shape.count(without: []) ?? 0 : 0)
+    var alive = use.others + (use.releasesInput ? use.input.reduce(1, *) : 0)
     var peak = alive
-    for (index, node) in nodes.enumerated() {
-      guard let output = try? node.operation.outputShape(of: [shape]), let count = output.count(without: []) else {
-        preconditionFailure("\(node.operation) does not take \(shape)")
-      }
+    for (index, step) in stages.steps(on: use.input, layout: use.layout).enumerated() {
+      let count = step.output.reduce(1, *)
       let isFree = index > 0 || use.releasesInput
-      let reuses = isFree && node.operation.isElementwise && shape.count(without: []) == count
+      let reuses = isFree && step.operation.isElementwise && step.input.reduce(1, *) == count
       peak = max(peak, alive + (reuses ? 0 : count))
       alive = use.others + count
-      shape = output
     }
     return peak
-  }
-}
-
-extension [Stage] {
-  /// Whether the stages add a bias.
-  public var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
-}
-
-extension ModelGraph {
-  /// The most elements that are alive at once while one sample runs; nil where extents are open. See `ActivationMemory`.
-  public func peakActivationCount() throws -> Int? { try ActivationMemory(self)?.peak }
-}
-
-/// Which values no later node reads.
-public struct Lifetimes: Sendable {
-  /// For every node, the values whose last reader it is, without repetition.
-  public let released: [[String]]
-
-  public init(_ graph: ModelGraph) {
-    let kept = Set(graph.outputs.map(\.value))
-    var lastReader: [String: Int] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      for input in node.inputs { lastReader[input] = index }
-    }
-    var released = Array(repeating: [String](), count: graph.nodes.count)
-    for (value, reader) in lastReader where !kept.contains(value) { released[reader].append(value) }
-    self.released = released.map { $0.sorted() }
-  }
-}
-
-extension Operation {
-  /// Whether every output element depends on the input elements at its own place (or order) only.
-  public var isElementwise: Bool {
-    switch self {
-    case .batchNormalization, .parametricReLU, .reshape, .scaling, .normalization, .bias, .identity: true
-    case .activation(let activation): activation.isElementwise
-    case .merge(.concatenate), .merge(.dot): false
-    case .merge: true
-    case .array(let operation):
-      switch operation {
-      case .elementwise, .function, .reshape, .flatten, .squeeze, .unsqueeze: true
-      default: false
-      }
-    default: false
-    }
-  }
-}
-
-extension Activation {
-  /// Whether the function needs no neighbour.
-  public var isElementwise: Bool {
-    switch self {
-    case .softmax, .logSoftmax, .sparsemax, .glu: false
-    default: true
-    }
-  }
-}
-
-extension Operation {
-  /// Whether the value is part of the model and no activation.
-  fileprivate var isConstant: Bool {
-    switch self {
-    case .array(.constant), .array(.parameter): true
-    default: false
-    }
   }
 }

@@ -45,10 +45,16 @@ public enum Padding: Sendable, Equatable {
 
 /// How a window moves over the spatial axes. Every array has one entry for each spatial axis.
 public struct Window: Sendable, Equatable {
+  /// The steps between neighbouring outputs.
   public var stride: [Int]
+  /// The steps between neighbouring taps of the window.
   public var dilation: [Int]
+  /// The border that is added to the input.
   public var padding: Padding
 
+  /// A window with these settings, one entry of each for every spatial axis.
+  ///
+  /// - Precondition: There are as many strides as dilations.
   public init(stride: [Int], dilation: [Int], padding: Padding) {
     precondition(stride.count == dilation.count, "strides and dilations differ in count")
     self.stride = stride
@@ -85,8 +91,12 @@ public struct Convolution: Sendable, Equatable {
   /// The outermost part of the channel axis that shares the weight: channels are seen as (batch, in) and become
   /// (batch, out). 1 for an ordinary convolution; factored layers use it for the channels of the other factor.
   public var batch: Int
+  /// How the kernel moves over the spatial axes.
   public var window: Window
 
+  /// A convolution with these settings; see the properties.
+  ///
+  /// - Precondition: The kernel has the order of its window, and the groups divide the output channels.
   public init(kernelShape: [Int], groups: Int = 1, batch: Int = 1, window: Window) {
     precondition(kernelShape.count == window.stride.count + 2, "\(kernelShape) has another order than its window")
     precondition(groups >= 1 && kernelShape[0] % groups == 0, "\(groups) groups do not divide \(kernelShape)")
@@ -96,11 +106,22 @@ public struct Convolution: Sendable, Equatable {
     self.window = window
   }
 
+  /// The count of spatial axes; 0 for a linear layer.
   public var spatialOrder: Int { kernelShape.count - 2 }
+  /// The taps along each spatial axis.
   public var spatialExtents: [Int] { Array(kernelShape.dropFirst(2)) }
+  /// The channels that the convolution reads, over all groups and copies of the weight.
   public var inputChannels: Int { batch * groups * kernelShape[1] }
+  /// The channels that the convolution makes, over all copies of the weight.
   public var outputChannels: Int { batch * kernelShape[0] }
+  /// The elements of the weight, each copy counted once.
   public var parameterCount: Int { kernelShape.reduce(1, *) }
+
+  /// Where this convolution keeps its channels. A linear layer keeps them on the last axis, whatever the layout of its graph.
+  public func channelLayout(_ layout: ChannelLayout) -> ChannelLayout { spatialOrder > 0 ? layout : .channelsLast }
+
+  /// The axis of the channels in an input or output with `rank` axes, the batch included.
+  public func channelAxis(_ layout: ChannelLayout, rank: Int) -> Int { channelLayout(layout).channelAxis(rank: rank) }
 
   /// Multiply-accumulates for one output position: every copy of the weight is used once.
   public var macsPerPosition: Int { batch * parameterCount }

@@ -9,6 +9,7 @@ public struct TensorReference: Sendable, Equatable, Hashable {
   /// Applied after the permutation; nil keeps the permuted shape.
   public let shape: [Int]?
 
+  /// A tensor under its name, read as it is stored unless a permutation or a shape is given.
   public init(_ name: String, permutation: [Int]? = nil, shape: [Int]? = nil) {
     self.name = name
     self.permutation = permutation
@@ -24,6 +25,7 @@ public struct TensorReference: Sendable, Equatable, Hashable {
 
 /// A layer of the checkpoint with a kernel that a structure could replace, graph or no graph.
 public struct Layer: Sendable, Equatable {
+  /// What the layer computes with its kernel.
   public enum Kind: String, Sendable {
     case convolution
     case depthwiseConvolution = "depthwise_convolution"
@@ -33,9 +35,13 @@ public struct Layer: Sendable, Equatable {
 
   /// The layer's name in its framework, unique in the checkpoint (nested models give `outer/inner`).
   public let name: String
+  /// What the layer computes with its kernel.
   public let kind: Kind
+  /// The kernel in the checkpoint.
   public let kernel: TensorReference
+  /// The bias in the checkpoint; nil where the layer has none.
   public let bias: TensorReference?
+  /// The element type of the stored kernel.
   public let dtype: DType
   /// The kernel's shape (out, in / groups, spatial...), its groups and, where the checkpoint has a graph, its window. Without
   /// a graph the window is the unit window and says nothing.
@@ -45,6 +51,7 @@ public struct Layer: Sendable, Equatable {
   /// Why no structure may replace the kernel, where that is known from the checkpoint alone.
   public let refusal: String?
 
+  /// A layer as a checkpoint finds it; see the properties.
   public init(
     name: String, kind: Kind, kernel: TensorReference, bias: TensorReference?, dtype: DType,
     convolution: Convolution, inputExtents: [[Int]?] = [], refusal: String? = nil
@@ -59,6 +66,7 @@ public struct Layer: Sendable, Equatable {
     self.refusal = refusal
   }
 
+  /// The kernel's shape (out, in / groups, spatial...).
   public var kernelShape: [Int] { convolution.kernelShape }
 
   /// Multiply-accumulates of all uses for one sample when the layer is computed by `stages`; nil where extents are unknown.

@@ -6,17 +6,23 @@ extension Node {
     guard let output = try? operation.outputShape(of: inputs), let input = inputs.first else { return nil }
     switch operation {
     case .convolution(let convolution, let layout, _, _):
-      let channelAxis =
-        convolution.spatialOrder == 0 ? output.count - 1 : layout.channelAxis(rank: output.count)
+      let channelAxis = convolution.channelAxis(layout, rank: output.count)
       return output.count(without: [channelAxis]).map { $0 * convolution.macsPerPosition }
     case .transposedConvolution(let convolution):
       let channelAxis = convolution.layout.channelAxis(rank: input.count)
       return input.count(without: [channelAxis]).map { $0 * convolution.kernelShape.reduce(1, *) }
-    case .merge(.dot(let axes, _)):
-      guard let axis = axes.first.flatMap({ try? input.axis($0) }), let depth = input[axis] else { return nil }
-      return output.count(without: []).map { $0 * depth }
-    default:
+    case .merge(let merge):
+      switch merge {
+      case .dot(let axes, _):
+        guard let axis = axes.first.flatMap({ try? input.axis($0) }), let depth = input[axis] else { return nil }
+        return output.count(without: []).map { $0 * depth }
+      case .add, .subtract, .multiply, .average, .maximum, .minimum, .concatenate: return 0
+      }
+    case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .pooling, .globalPooling, .padding,
+      .cropping, .upsampling, .reshape, .permutation, .scaling, .normalization, .repetition, .channelPermutation,
+      .bias, .identity:
       return 0
+    case .array, .unsupported: preconditionFailure("operations of arrays and unknown ones are met before")
     }
   }
 }
@@ -35,13 +41,18 @@ extension ArrayOperation {
       return [
         steps, batch, layer.directions.count, layer.kind.gateCount, layer.hiddenCount, features + layer.hiddenCount,
       ].productIfExact
-    default: return 0
+    case .constant, .parameter, .elementwise, .function, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze,
+      .transpose, .expand, .tile, .filled, .range, .slice, .gather, .concatenate, .part, .pad, .depthToSpace,
+      .spaceToDepth, .reduce, .extremum, .resize, .trailingSoftmax:
+      return 0
     }
   }
 }
 
 extension ModelGraph {
   /// Multiply-accumulates of the whole network for one sample; nil where extents are open.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public func macs() throws -> Int? {
     let shapes = try shapes(batch: 1)
     return nodes.reduce(0 as Int?) { total, node in
@@ -50,12 +61,9 @@ extension ModelGraph {
       return total + macs
     }
   }
-}
 
-extension [Int?] {
-  /// The product of the extents of all other axes, or nil where one is open or the product overflows.
-  func count(without axes: Set<Int>) -> Int? {
-    let extents = indices.filter { !axes.contains($0) }.compactMap { self[$0] }
-    return extents.count == count - axes.count ? extents.productIfExact : nil
-  }
+  /// The most elements that are alive at once while one sample runs; nil where extents are open. See `ActivationMemory`.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
+  public func peakActivationCount() throws -> Int? { try ActivationMemory(self)?.peak }
 }

@@ -1,16 +1,19 @@
 extension ModelGraph {
   /// The values that are made before node `index` and read there or behind: where a network stands between two of its nodes.
   /// Constants are left out; whoever reads them makes them anew.
-  public func values(crossing index: Int) -> [String] {
-    let behind = Set(nodes[index...].flatMap(\.inputs) + outputs.map(\.value))
+  public func values(crossing index: Int) -> [String] { values(crossing: index, Wiring(self)) }
+
+  /// The same with the network's wiring, for whoever asks about many places.
+  public func values(crossing index: Int, _ wiring: Wiring) -> [String] {
     let before = inputs.map(\.name) + nodes[..<index].filter { !$0.inputs.isEmpty }.map(\.name)
-    return before.filter(behind.contains)
+    return before.filter { wiring.isRead($0, from: index) }
   }
 
   /// The part of the network between two places, as a network of its own: from the values that cross the first to those that cross the
   /// second, or to the outputs where the second is the end.
   ///
   /// - Parameter shapes: of the values, as `shapes()` gives them.
+  /// - Precondition: The values that cross the first place have a shape.
   public func segment(_ range: Range<Int>, shapes: [String: [Int?]]) -> ModelGraph {
     let isLast = range.upperBound == nodes.count
     let results =
@@ -18,18 +21,24 @@ extension ModelGraph {
     let needed = Set(nodes[range].flatMap(\.inputs) + results.map(\.value))
     let constants = nodes[..<range.lowerBound].filter { $0.inputs.isEmpty && needed.contains($0.name) }
     return ModelGraph(
-      inputs: values(crossing: range.lowerBound).map { Input(name: $0, shape: shapes[$0] ?? []) },
+      inputs: values(crossing: range.lowerBound).map { name in
+        guard let shape = shapes[name] else { preconditionFailure("'\(name)' crosses a place, but has no shape") }
+        return Input(name: name, shape: shape)
+      },
       nodes: constants + nodes[range], outputs: results)
   }
 
-  /// The places at which every value that crosses has one part for each sample, so that batches can be cut there; in order, the
-  /// beginning first.
+  /// The places at which every value that crosses has a known rank and one part for each sample, so that batches can be cut there;
+  /// in order, the beginning first.
   public func placesBetweenSamples() -> [Int] {
-    guard let two = try? shapes(batch: 2), let three = try? shapes(batch: 3) else { return [0] }
+    guard let two = try? shapes(batch: 2), let three = try? shapes(batch: 3), let open = try? shapes() else {
+      return [0]
+    }
+    let wiring = Wiring(self)
     return nodes.indices.filter { index in
       index == 0
-        || values(crossing: index).allSatisfy { value in
-          two[value]?.first == 2 && three[value]?.first == 3
+        || values(crossing: index, wiring).allSatisfy { value in
+          open[value] != nil && two[value]?.first == 2 && three[value]?.first == 3
         }
     }
   }

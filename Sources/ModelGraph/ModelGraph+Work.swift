@@ -16,11 +16,3 @@ extension ModelGraph {
     return result
   }
 }
-
-extension [Int?] {
-  /// Nil where an extent is open.
-  public var known: [Int]? {
-    let known = compactMap(\.self)
-    return known.count == count ? known : nil
-  }
-}

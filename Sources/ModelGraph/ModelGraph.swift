@@ -8,29 +8,35 @@ public struct ModelGraph: Sendable, Equatable {
     /// The shape with the batch first; nil where the model leaves an extent open.
     public let shape: [Int?]
 
+    /// An input under its name, with its shape.
     public init(name: String, shape: [Int?]) {
       self.name = name
       self.shape = shape
     }
   }
 
+  /// An output of the network.
   public struct Output: Sendable, Equatable {
     /// The name that the user sees.
     public let name: String
     /// The value that it shows.
     public let value: String
 
+    /// A value that the network shows under a name.
     public init(name: String, value: String) {
       self.name = name
       self.value = value
     }
   }
 
+  /// The inputs of the network, in the order of the model.
   public let inputs: [Input]
   /// Every node comes after the nodes that produce its inputs.
   public let nodes: [Node]
+  /// The outputs of the network, in the order of the model.
   public let outputs: [Output]
 
+  /// A network of these nodes. `shapes()` checks whether they fit together.
   public init(inputs: [Input], nodes: [Node], outputs: [Output]) {
     self.inputs = inputs
     self.nodes = nodes
@@ -45,10 +51,12 @@ public struct Node: Sendable, Equatable {
   /// The layer of the checkpoint that the node belongs to, for messages and for swapping a layer's kernel; a shared layer
   /// has several nodes.
   public let layer: String
+  /// What the node computes.
   public let operation: Operation
   /// The names of the input values: graph inputs or nodes.
   public let inputs: [String]
 
+  /// An operation on named values.
   public init(name: String, layer: String, operation: Operation, inputs: [String]) {
     self.name = name
     self.layer = layer

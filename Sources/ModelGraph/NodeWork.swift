@@ -22,18 +22,22 @@ public enum OperationKind: String, Sendable, CaseIterable {
   /// Whether it multiplies and accumulates.
   public var hasProducts: Bool {
     switch self {
+    case .convolution, .pointwiseConvolution, .depthwiseConvolution, .groupedConvolution, .stridedConvolution,
+      .dilatedConvolution, .transposedConvolution, .linear:
+      true
     case .permutation, .copy, .pooling, .elementwise: false
-    default: true
     }
   }
 
-  /// For messages.
+  /// The kind in plain words, for messages.
   public var words: String { rawValue.split(separator: "_").joined(separator: " ") }
 }
 
 /// What a node does for one sample, as far as the time that it takes follows from it. Counts of elements.
 public struct NodeWork: Sendable, Equatable {
+  /// The kind of kernel that a runtime runs the node with.
   public var kind: OperationKind
+  /// The multiply-accumulates.
   public var macs: Int
   /// The elements of the weights, every copy once.
   public var weights: Int
@@ -47,6 +51,7 @@ public struct NodeWork: Sendable, Equatable {
   /// The inputs of one output, channels and taps. 1 where there is no product.
   public var depth: Int
 
+  /// The work of one node; see the properties.
   public init(
     _ kind: OperationKind, macs: Int = 0, weights: Int = 0, read: Int, written: Int, width: Int = 1,
     depth: Int = 1

@@ -1,5 +1,5 @@
 extension Operation {
-  /// The operation with other tensors of the checkpoint.
+  /// The operation with other tensors of the checkpoint in the places of its own. `references` lists them.
   public func replacingReferences(_ change: (TensorReference) throws -> TensorReference) rethrows -> Operation {
     switch self {
     case .convolution(let convolution, let layout, let kernel, let bias):
@@ -18,14 +18,29 @@ extension Operation {
     case .normalization(let axes, let mean, let variance):
       return .normalization(axes: axes, mean: try change(mean), variance: try change(variance))
     case .bias(let bias, let layout): return .bias(try change(bias), layout: layout)
-    case .array(.parameter(let reference, let shape)): return .array(.parameter(try change(reference), shape: shape))
-    case .array(.recurrent(var layer)):
+    case .array(let operation): return .array(try operation.replacingReferences(change))
+    case .activation, .pooling, .globalPooling, .padding, .cropping, .upsampling, .merge, .reshape, .permutation,
+      .scaling, .repetition, .channelPermutation, .identity, .unsupported:
+      return self
+    }
+  }
+}
+
+extension ArrayOperation {
+  /// See `Operation.replacingReferences`.
+  fileprivate func replacingReferences(
+    _ change: (TensorReference) throws -> TensorReference
+  ) rethrows -> ArrayOperation {
+    switch self {
+    case .parameter(let reference, let shape): return .parameter(try change(reference), shape: shape)
+    case .recurrent(var layer):
       layer.inputWeights = try change(layer.inputWeights)
       layer.hiddenWeights = try change(layer.hiddenWeights)
       layer.bias = try layer.bias.map(change)
-      return .array(.recurrent(layer))
-    case .activation, .pooling, .globalPooling, .padding, .cropping, .upsampling, .merge, .reshape, .permutation,
-      .scaling, .repetition, .channelPermutation, .identity, .array, .unsupported:
+      return .recurrent(layer)
+    case .constant, .elementwise, .function, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .transpose,
+      .expand, .tile, .filled, .range, .slice, .gather, .concatenate, .part, .pad, .depthToSpace, .spaceToDepth,
+      .reduce, .extremum, .resize, .matrixProduct, .trailingSoftmax:
       return self
     }
   }

@@ -1,4 +1,5 @@
 import Basics
+import TensorCore
 
 /// The shape that an operation gives to its output, with nil for an extent that the model leaves open.
 ///
@@ -70,49 +71,12 @@ extension Operation {
   }
 }
 
+/// The failure of an operation that does not fit; whoever knows the layer adds its name.
 func misfit(_ reason: String, _ remedy: String?) -> Failure {
   Failure("", "does not fit its input", reason, remedy: remedy)
 }
 
-extension [Int] {
-  /// The product, or nil where it overflows or an extent is negative.
-  public var productIfExact: Int? {
-    reduce(1 as Int?) { product, extent in
-      guard let product, extent >= 0 else { return nil }
-      let (result, overflow) = product.multipliedReportingOverflow(by: extent)
-      return overflow ? nil : result
-    }
-  }
-}
-
 extension [Int?] {
-  func replacing(_ axis: Int, _ extent: Int?) -> [Int?] {
-    var result = self
-    result[axis] = extent
-    return result
-  }
-
-  /// The axis counted from the front; a negative one counts from the end.
-  func axis(_ axis: Int) throws -> Int {
-    guard (-count..<count).contains(axis) else {
-      throw misfit("axis \(axis) does not exist", "its input has \(count) axes")
-    }
-    return axis < 0 ? axis + count : axis
-  }
-
-  func check(channels: Int, _ layout: ChannelLayout) throws {
-    guard count >= 2 else { throw misfit("it has no channel axis", nil) }
-    guard let given = self[layout.channelAxis(rank: count)], given != channels else { return }
-    throw misfit("it has \(given) channels", "expected \(channels)")
-  }
-
-  func checkRank(_ spatialOrder: Int) throws {
-    guard count == spatialOrder + 2 else {
-      throw misfit(
-        "it has \(count) axes", "expected \(spatialOrder + 2): batch, channels and \(spatialOrder) spatial axes")
-    }
-  }
-
   fileprivate func withBorder(_ before: [Int], _ after: [Int], sign: Int) throws -> [Int?] {
     guard before.count == count, after.count == count,
       (before + after).allSatisfy({ (0...Int(Int32.max)).contains($0) })

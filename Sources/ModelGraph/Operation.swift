@@ -44,18 +44,25 @@ public indirect enum Operation: Sendable, Equatable {
   case unsupported(type: String, reason: String)
 }
 
+/// The gradient of a convolution, as a layer.
 public struct TransposedConvolution: Sendable, Equatable {
   /// Kernel (in, out / groups, spatial...) in the program's order.
   public var kernelShape: [Int]
+  /// Input and output channels split into this many blocks; block g of the output sees block g of the input.
   public var groups: Int
+  /// How the window of the convolution whose gradient this is moves over the output.
   public var window: Window
   /// Nil takes what makes the output input * stride (same) or all that the kernel and the stride reach (valid). Otherwise
   /// the output is (input - 1) * stride + this + the kernel's reach, of which `same` keeps only the parity (Keras).
   public var outputPadding: [Int]?
+  /// Where input and output keep their channels.
   public var layout: ChannelLayout
+  /// The kernel in the checkpoint.
   public var kernel: TensorReference
+  /// The bias in the checkpoint, one number for each output channel; nil where there is none.
   public var bias: TensorReference?
 
+  /// A transposed convolution; see the properties.
   public init(
     kernelShape: [Int], groups: Int = 1, window: Window, outputPadding: [Int]? = nil,
     layout: ChannelLayout, kernel: TensorReference, bias: TensorReference?
@@ -70,18 +77,25 @@ public struct TransposedConvolution: Sendable, Equatable {
   }
 }
 
+/// The maximum or the mean of every window.
 public struct Pooling: Sendable, Equatable {
+  /// What becomes of the cells of a window.
   public enum Kind: String, Sendable { case maximum, average }
 
+  /// What becomes of the cells of a window.
   public var kind: Kind
+  /// The cells of a window along each spatial axis.
   public var extents: [Int]
+  /// How the window moves over the spatial axes.
   public var window: Window
+  /// Where input and output keep their channels.
   public var layout: ChannelLayout
   /// Whether an average divides by the cells outside the input too; Keras does not.
   public var countsPadding: Bool
   /// Whether a last window that reaches over the end of the input and its padding counts, if it begins before (ONNX's ceil_mode).
   public var roundsUp: Bool
 
+  /// A pooling; see the properties.
   public init(
     kind: Kind, extents: [Int], window: Window, layout: ChannelLayout, countsPadding: Bool = false,
     roundsUp: Bool = false
@@ -95,8 +109,10 @@ public struct Pooling: Sendable, Equatable {
   }
 }
 
+/// How the values between the input's places are made.
 public enum Interpolation: String, Sendable { case nearest, bilinear }
 
+/// How several values become one. Keras aligns them at the batch and, after it, from the right.
 public enum Merge: Sendable, Equatable {
   case add, subtract, multiply, average, maximum, minimum
   case concatenate(axis: Int)

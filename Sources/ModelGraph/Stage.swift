@@ -24,10 +24,15 @@ extension Stage {
 }
 
 extension [Stage] {
+  /// The convolutions among the stages, in their order.
   public var convolutions: [Convolution] {
     compactMap { if case .convolution(let convolution) = $0 { convolution } else { nil } }
   }
 
+  /// Whether the stages add a bias.
+  public var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
+
+  /// The weights that the stages store, the bias included.
   public var parameterCount: Int { reduce(0) { $0 + $1.parameterCount } }
 
   /// Multiply-accumulates for one sample with these spatial input extents.

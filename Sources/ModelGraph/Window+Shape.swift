@@ -44,13 +44,14 @@ extension Window {
 }
 
 extension Convolution {
-  /// The output's shape. Without spatial axes the last axis is the channel axis, whatever the layout.
+  /// The output's shape. A linear layer has any number of axes before that of its channels.
+  ///
+  /// - Throws: `Failure` with an empty subject when the convolution does not fit the input.
   func outputShape(of input: [Int?], _ layout: ChannelLayout) throws -> [Int?] {
+    try input.check(channels: inputChannels, channelLayout(layout))
     guard spatialOrder > 0 else {
-      try input.check(channels: inputChannels, .channelsLast)
-      return input.replacing(input.count - 1, outputChannels)
+      return input.replacing(channelAxis(layout, rank: input.count), outputChannels)
     }
-    try input.check(channels: inputChannels, layout)
     return try window.outputShape(of: input, kernel: spatialExtents, channels: outputChannels, layout)
   }
 }
@@ -72,7 +73,9 @@ extension Pooling {
 }
 
 extension TransposedConvolution {
+  /// The taps along each spatial axis.
   public var spatialExtents: [Int] { Array(kernelShape.dropFirst(2)) }
+  /// The channels that the layer makes, over all groups.
   public var outputChannels: Int { kernelShape[1] * groups }
 
   func outputShape(of input: [Int?]) throws -> [Int?] {
@@ -163,13 +166,4 @@ extension Merge {
       return x ?? y
     }
   }
-}
-
-extension Int? {
-  fileprivate func agrees(with other: Int?) -> Bool { self == nil || other == nil || self == other }
-}
-
-extension [Int?] {
-  /// `[?, 32, 32, 3]`, for messages.
-  public var text: String { "[" + map { $0.map(String.init) ?? "?" }.joined(separator: ", ") + "]" }
 }

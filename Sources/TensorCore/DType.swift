@@ -39,7 +39,9 @@ public enum DType: String, Sendable, CaseIterable {
   public var isCompressible: Bool {
     switch self {
     case .f16, .bf16, .f32, .f64: true
-    default: false
+    case .bool, .f4, .f6e2m3, .f6e3m2, .u8, .i8, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .i16, .u16, .i32,
+      .u32, .c64, .i64, .u64:
+      false
     }
   }
 

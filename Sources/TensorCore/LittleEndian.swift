@@ -1,4 +1,5 @@
 extension Array where Element == UInt8 {
+  /// Appends the bytes of an integer, the lowest first.
   public mutating func appendLittleEndian<Raw: FixedWidthInteger>(_ value: Raw) {
     var rest = value
     for _ in 0..<Raw.bitWidth / 8 {

@@ -2,11 +2,17 @@ import Basics
 
 /// A tensor as a file holds it: name, element type, shape and little-endian row-major bytes.
 public struct StoredTensor: Sendable, Equatable {
+  /// The name in the file.
   public let name: String
+  /// The type of the stored elements.
   public let dtype: DType
+  /// The extents of the axes; empty for a single number.
   public let shape: [Int]
+  /// The elements, little-endian and row-major.
   public let bytes: [UInt8]
 
+  /// A tensor of these bytes, which are kept as they are.
+  ///
   /// - Precondition: `bytes` has the count that `dtype` and `shape` give.
   public init(name: String, dtype: DType, shape: [Int], bytes: [UInt8]) {
     precondition(
@@ -29,13 +35,15 @@ public struct StoredTensor: Sendable, Equatable {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public init<Scalar>(name: String, _ tensor: Tensor<Scalar>, as dtype: DType) {
-    precondition(dtype.isCompressible, "tensors are written as F16, BF16, F32 or F64 only")
-    let bytes =
+    let bytes: [UInt8] =
       switch dtype {
       case .f64: tensor.elements.map { Double($0) }.rawBytes
       case .f32: tensor.elements.map { Float($0) }.rawBytes
       case .f16: tensor.elements.map { Float16($0) }.rawBytes
-      default: tensor.elements.map { BFloat16.bitPattern(Double($0)) }.rawBytes
+      case .bf16: tensor.elements.map { BFloat16.bitPattern(Double($0)) }.rawBytes
+      case .bool, .f4, .f6e2m3, .f6e3m2, .u8, .i8, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .i16, .u16,
+        .i32, .u32, .c64, .i64, .u64:
+        preconditionFailure("tensors are written as F16, BF16, F32 or F64 only, not as \(dtype.rawValue)")
       }
     self.init(name: name, dtype: dtype, shape: tensor.shape, bytes: bytes)
   }

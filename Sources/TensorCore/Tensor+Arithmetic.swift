@@ -1,10 +1,22 @@
 extension Tensor {
-  /// - Precondition: the other tensor has the same shape, here and below.
+  /// The sum, element by element.
+  ///
+  /// - Precondition: The other tensor has the same shape.
   @inlinable public func adding(_ other: Tensor) -> Tensor { combined(with: other) { $0 + $1 } }
+
+  /// The difference, element by element.
+  ///
+  /// - Precondition: The other tensor has the same shape.
   @inlinable public func subtracting(_ other: Tensor) -> Tensor { combined(with: other) { $0 - $1 } }
+
+  /// The product, element by element.
+  ///
+  /// - Precondition: The other tensor has the same shape.
   @inlinable public func multiplied(by other: Tensor) -> Tensor { combined(with: other) { $0 * $1 } }
 
-  /// Every element with the one at its place.
+  /// Every element combined with the one at its place.
+  ///
+  /// - Precondition: The other tensor has the same shape.
   @inlinable public func combined(with other: Tensor, _ combine: (Scalar, Scalar) -> Scalar) -> Tensor {
     precondition(shape == other.shape, "\(shape) and \(other.shape) differ")
     var result = elements
@@ -14,7 +26,7 @@ extension Tensor {
     return Tensor(shape: shape, elements: result)
   }
 
-  /// Every element with the value of its channel.
+  /// Every element combined with the value of its channel.
   ///
   /// - Parameters:
   ///   - values: one for each channel.
@@ -22,7 +34,7 @@ extension Tensor {
   @inlinable public func combined(
     with values: [Scalar], along axis: Int, _ combine: (Scalar, Scalar) -> Scalar
   ) -> Tensor {
-    let axis = axis < 0 ? axis + order : axis
+    let axis = axis.normalizedAxis(rank: order)
     precondition(values.count == shape[axis], "\(values.count) values for the channels of \(shape)")
     let inner = shape[(axis + 1)...].reduce(1, *)
     var result = elements

@@ -1,3 +1,5 @@
+import Basics
+
 extension Tensor {
   /// The tensor with its modes in another order: mode `n` of the result is mode `order[n]` of `self`.
   ///
@@ -64,7 +66,7 @@ extension Tensor {
   private func copyTiles(extents: [Int], strides: [Int], into result: inout [Scalar]) {
     let tile = 16
     let last = extents.count - 1
-    let fast = strides.indices.min { strides[$0] < strides[$1] } ?? last
+    let fast = strides.indices.min { strides[$0] < strides[$1] }.required("there are modes to copy")
     let targetStrides = Self.strides(of: extents)
     let outer = extents.indices.filter { $0 != last && $0 != fast }
     let (rows, rowSource, rowTarget) = (extents[fast], strides[fast], targetStrides[fast])
@@ -121,7 +123,9 @@ extension Tensor {
 }
 
 extension [Int] {
-  /// For a permutation: where every value stands.
+  /// The permutation that undoes this one: where every value stands.
+  ///
+  /// - Precondition: The array is a permutation of its indices.
   public var inversePermutation: [Int] {
     var inverse = self
     for (position, value) in enumerated() { inverse[value] = position }

@@ -14,9 +14,13 @@ public struct Tensor<Scalar: TensorScalar>: Sendable, Equatable {
     didSet { precondition(elements.count == oldValue.count, "a tensor keeps its element count") }
   }
 
+  /// The count of modes.
   @inlinable public var order: Int { shape.count }
+  /// The count of elements.
   @inlinable public var count: Int { elements.count }
 
+  /// A tensor of this shape with these elements, row-major.
+  ///
   /// - Precondition: `elements.count` equals the product of `shape`.
   public init(shape: [Int], elements: [Scalar]) {
     precondition(
@@ -26,6 +30,7 @@ public struct Tensor<Scalar: TensorScalar>: Sendable, Equatable {
     self.elements = elements
   }
 
+  /// A tensor of zeros.
   public init(zeros shape: [Int]) {
     self.init(shape: shape, elements: Array(repeating: 0, count: shape.reduce(1, *)))
   }
@@ -42,10 +47,12 @@ public struct Tensor<Scalar: TensorScalar>: Sendable, Equatable {
     Tensor(shape: shape, elements: elements)
   }
 
+  /// The same elements in another scalar type, rounded to nearest.
   public func converted<Other: TensorScalar>(to _: Other.Type) -> Tensor<Other> {
     Tensor<Other>(shape: shape, elements: elements.map { Other($0) })
   }
 
+  /// A function of every element.
   @inlinable public func map(_ transform: (Scalar) -> Scalar) -> Tensor {
     Tensor(shape: shape, elements: elements.map(transform))
   }

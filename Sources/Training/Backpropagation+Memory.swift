@@ -10,6 +10,7 @@ extension Backpropagation {
   public func peakCount(_ shapes: [String: [Int]]) throws -> Int {
     let all = try graph.shapes(inputs: shapes)
     var counts = [Int](repeating: 0, count: plan.valueCount)
+    // A run ends at the first value whose shape is not known; such values count nothing.
     for (name, number) in plan.inputs { counts[number] = all[name]?.reduce(1, *) ?? 0 }
     for step in plan.steps { counts[step.output] = all[step.node.name]?.reduce(1, *) ?? 0 }
 

@@ -18,11 +18,14 @@ public struct Backpropagation: Sendable {
     case batch
   }
 
+  /// The network whose gradients are made.
   public let graph: ModelGraph
   let plan: GradientPlan
   private let trained: Set<String>
   private let wanted: Set<String>
 
+  /// Plans the way forwards and back.
+  ///
   /// - Parameters:
   ///   - trained: the names of the checkpoint's tensors whose gradients are made.
   ///   - wanted: the values whose gradients are observed.
@@ -61,7 +64,7 @@ public struct Backpropagation: Sendable {
     for step in plan.steps { try run(step, shapes, &values, &statistics, weight) }
 
     var gradients = [Tensor<Float>?](repeating: nil, count: plan.valueCount)
-    let outputs = plan.outputs.compactMap { values[$0] }
+    let outputs = plan.outputs.map { values[$0].required("every output is computed") }
     for (number, gradient) in zip(plan.outputs, try outputGradients(outputs)) { gradients.add(gradient, to: number) }
     for (number, isKept) in zip(values.indices, plan.isKept) where !isKept { values[number] = nil }
     for step in plan.steps.reversed() {
@@ -74,7 +77,7 @@ public struct Backpropagation: Sendable {
       let result = try adjoint.gradients(
         AdjointPass(
           node: step.node, gradient: gradient, operands: readsOperands ? step.operands.compactMap { values[$0] } : [],
-          operandShapes: step.node.inputs.map { shapes[$0] ?? inputs[$0]?.shape ?? [] },
+          operandShapes: step.node.inputs.map { shapes[$0].required("what is read has a shape") },
           output: step.reads.contains(.output) ? values[step.output] : nil, isWanted: step.isWanted,
           statistics: statistics[step.node.name], weight: weight,
           isTrained: { trained.contains($0.name) }))
@@ -101,8 +104,7 @@ public struct Backpropagation: Sendable {
     if step.usesBatchStatistics, let normalization = step.adjoint as? BatchNormalizationAdjoint,
       let input = operands.first
     {
-      let axis = normalization.axis < 0 ? normalization.axis + input.order : normalization.axis
-      let found = BatchStatistics(input, axis: axis)
+      let found = BatchStatistics(input, axis: normalization.axis.normalizedAxis(rank: input.order))
       statistics[step.node.name] = found
       values[step.output] = try normalization.run(input, found, weight: weight)
       return

@@ -1,3 +1,4 @@
+import Basics
 import ModelGraph
 
 /// Which way gradients take through a network: what has to be kept while it runs, and what is reached on the way back.
@@ -13,7 +14,7 @@ struct GradientPlan: Sendable {
     var isActive = false
     /// Whether the batch's statistics take the place of the stored ones.
     var usesBatchStatistics = false
-    /// Of the operands, those whose gradients are made.
+    /// Whether the gradient of each operand is made.
     var isWanted: [Bool]
     /// Operands that nobody reads after it, on the way there or back.
     var released: [Int] = []
@@ -38,6 +39,7 @@ struct GradientPlan: Sendable {
     for input in graph.inputs { numbers[input.name] = numbers.count }
     let isTrained = { (reference: TensorReference) in trained.contains(reference.name) }
     var steps: [Step] = []
+    // Of a graph whose values do not all exist only the engine says so: there is nothing to plan for them.
     for node in graph.nodes {
       let operands = node.inputs.compactMap { numbers[$0] }
       let output = numbers.count
@@ -115,18 +117,7 @@ struct GradientPlan: Sendable {
       }
     }
     self.steps = steps
-    inputs = Dictionary(uniqueKeysWithValues: graph.inputs.map { ($0.name, numbers[$0.name] ?? 0) })
-  }
-}
-
-extension Operation {
-  /// The tensors of the checkpoint that the operation reads.
-  public var references: [TensorReference] {
-    var result: [TensorReference] = []
-    _ = replacingReferences { reference in
-      result.append(reference)
-      return reference
-    }
-    return result
+    inputs = Dictionary(
+      uniqueKeysWithValues: graph.inputs.map { ($0.name, numbers[$0.name].required("every input has a number")) })
   }
 }

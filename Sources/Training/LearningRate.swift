@@ -38,9 +38,12 @@ public struct PlateauHalving: Sendable, Equatable {
   public let patience: Int
   /// What the rate is multiplied by.
   public private(set) var factor = 1.0
+  /// The least loss so far.
   public private(set) var best = Double.infinity
+  /// The observations since the last progress.
   public private(set) var waited = 0
 
+  /// Begins with the full rate.
   public init(patience: Int) { self.patience = patience }
 
   /// Goes on where another one was.
@@ -48,6 +51,7 @@ public struct PlateauHalving: Sendable, Equatable {
     (self.patience, self.factor, self.best, self.waited) = (patience, factor, best, waited)
   }
 
+  /// Takes note of a loss; the factor halves where too many in a row made no progress.
   public mutating func observe(_ loss: Double) {
     if loss < best {
       (best, waited) = (loss, 0)

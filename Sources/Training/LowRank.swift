@@ -28,9 +28,13 @@ public enum Draw: String, Sendable, CaseIterable {
 
 /// A (out x R) and B (R x in * taps), whose product is added to a weight's unfolding (ROSA: Hameed et al., 2024).
 public struct LowRankFactors: Sendable, Equatable {
+  /// The left factor: (out x R).
   public var a: Tensor<Float>
+  /// The right factor: (R x in * taps).
   public var b: Tensor<Float>
 
+  /// Two factors whose product is defined.
+  ///
   /// - Precondition: the inner extents agree.
   public init(a: Tensor<Float>, b: Tensor<Float>) {
     precondition(a.order == 2 && b.order == 2 && a.shape[1] == b.shape[0], "\(a.shape) and \(b.shape) have no product")
@@ -44,7 +48,9 @@ public struct LowRankFactors: Sendable, Equatable {
     self.init(a: Tensor(zeros: [rows, rank]), b: Tensor(gaussian: [rank, columns], using: &generator))
   }
 
+  /// The inner extent R.
   public var rank: Int { a.shape[1] }
+  /// The elements of both factors.
   public var parameterCount: Int { a.count + b.count }
 
   /// The first axis against all others; a weight with one axis is a column.

@@ -6,6 +6,7 @@ import TensorCore
 /// What it remembers of a parameter begins at that parameter's first gradient. Equal calls give equal parameters, whatever the order of
 /// the dictionaries.
 public struct Optimizer: Sendable, Equatable {
+  /// How a gradient becomes a step.
   public enum Rule: Sendable, Equatable {
     /// v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead, else p - rate v (Sutskever et al., 2013).
     case descent(momentum: Float, nesterov: Bool)
@@ -14,6 +15,7 @@ public struct Optimizer: Sendable, Equatable {
 
     /// Nesterov momentum as it is used most.
     public static let nesterov = Rule.descent(momentum: 0.9, nesterov: true)
+    /// AdamW with the numbers of its paper.
     public static let adamW = Rule.adaptive(first: 0.9, second: 0.999, epsilon: 1e-8)
 
     /// Numbers that are remembered for each number of a parameter.
@@ -32,6 +34,7 @@ public struct Optimizer: Sendable, Equatable {
     var moments: [[Float]]
   }
 
+  /// How a gradient becomes a step.
   public let rule: Rule
   /// Added to the gradient as a part of the parameter; with AdamW the parameter shrinks by it times the rate instead.
   public let decay: Float
@@ -39,6 +42,7 @@ public struct Optimizer: Sendable, Equatable {
   public let undecayed: Set<String>
   var memories: [String: Memory] = [:]
 
+  /// An optimiser that remembers nothing yet.
   public init(_ rule: Rule, decay: Float = 0, undecayed: Set<String> = []) {
     self.rule = rule
     self.decay = decay
@@ -124,25 +128,5 @@ public struct Optimizer: Sendable, Equatable {
       rest >>= 1
     }
     return Float(result)
-  }
-}
-
-extension [String: Tensor<Float>] {
-  /// The Euclidean norm of all arrays together; the same whatever the order of the dictionary.
-  public var jointNorm: Double {
-    keys.sorted().reduce(0.0) { $0 + (self[$1]?.squaredNorm ?? 0) }.squareRoot()
-  }
-
-  /// The same direction with a joint norm of at most `limit`.
-  public func clipped(to limit: Double) -> [String: Tensor<Float>] {
-    let norm = jointNorm
-    guard norm > limit else { return self }
-    let part = Float(limit / norm)
-    return mapValues { $0.map { $0 * part } }
-  }
-
-  /// Adds arrays that have the same names and shapes.
-  public mutating func add(_ others: [String: Tensor<Float>]) {
-    for (name, other) in others { self[name] = removeValue(forKey: name)?.adding(other) ?? other }
   }
 }

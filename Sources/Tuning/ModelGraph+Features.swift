@@ -19,16 +19,15 @@ extension ModelGraph {
 
   /// Values that cross a place between nodes alone and are read by a kernel or more than once.
   private var narrowPlaces: Set<String> {
-    var readers: [String: [Node]] = [:]
-    for node in nodes { for input in node.inputs { readers[input, default: []].append(node) } }
+    let wiring = Wiring(self)
     let names = nodes.indices.compactMap { index -> String? in
-      let crossing = values(crossing: index)
+      let crossing = values(crossing: index, wiring)
       return crossing.count == 1 ? crossing[0] : nil
     }
     return Set(
       names.filter { name in
-        guard let readers = readers[name] else { return false }
-        return readers.count > 1 || readers.contains { $0.operation.roles.contains { $0.1 == .kernel } }
+        let readers = wiring.readers(of: name)
+        return readers.count > 1 || readers.contains { nodes[$0].operation.roles.contains { $0.1 == .kernel } }
       }
     ).subtracting(inputs.map(\.name))
   }

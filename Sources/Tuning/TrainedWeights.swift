@@ -53,7 +53,7 @@ struct TrainedWeights: Sendable {
     for (name, (reference, role)) in roles {
       guard let tensor = fixed[reference] else { continue }
       switch (request.method, role) {
-      case (_, .statistic):
+      case (_, .statistic), (_, .fixed):
         if request.statistics == .batch, role.isOfBatch { running[name] = tensor }
         continue
       case (.factors, .kernel): guard factors.contains(name) else { continue }

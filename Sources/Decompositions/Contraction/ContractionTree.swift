@@ -1,3 +1,4 @@
+import Basics
 import LinearAlgebra
 import TensorCore
 
@@ -56,8 +57,8 @@ final class ContractionTree<Scalar: BLASScalar> {
     var plan = Plan()
     schedule(set, &plan)
     let result = value(set, plan)
-    let own = labels[set] ?? []
-    return result.permuted(operands[k + 1].map { own.firstIndex(of: $0) ?? 0 })
+    let own = labels[set].required("a part that is contracted has labels")
+    return result.permuted(operands[k + 1].map { own.firstIndex(of: $0).required("no label of a factor is lost") })
   }
 
   /// For every subset looked at, its least cost and the part that is contracted with the rest.
@@ -103,8 +104,9 @@ final class ContractionTree<Scalar: BLASScalar> {
       kept(left), kept(right), keeping: kept(left | right), extents: extents)
     // The kernel with one factor serves other contractions too, with a product of factors only this one.
     let isShared = left != 1 || isLeaf(right)
-    costs[pair] = isShared ? cost : 1.5 * cost
-    return costs[pair] ?? cost
+    let weighted = isShared ? cost : 1.5 * cost
+    costs[pair] = weighted
+    return weighted
   }
 
   private func value(_ set: Int, _ plan: Plan) -> Tensor<Scalar> {
@@ -113,14 +115,17 @@ final class ContractionTree<Scalar: BLASScalar> {
       return value
     }
     if let value = known[set] { return value }
-    let left = plan.part[set] ?? set & -set
+    let left = plan.part[set].required("a part of several operands has been split")
     let right = set ^ left
     let (a, b) = (value(left, plan), value(right, plan))
     let prepared = prepare(Pair(left: left, right: right))
     let result = prepared.contraction(left == 1 ? prepared.settled ?? a : a, b)
     let own = labels[set] ?? prepared.contraction.resultLabels
     labels[set] = own
-    let ordered = result.permuted(own.map { prepared.contraction.resultLabels.firstIndex(of: $0) ?? 0 })
+    let ordered = result.permuted(
+      own.map {
+        prepared.contraction.resultLabels.firstIndex(of: $0).required("equal parts have equal labels")
+      })
     known[set] = ordered
     return ordered
   }
@@ -129,7 +134,8 @@ final class ContractionTree<Scalar: BLASScalar> {
     if let prepared = pairs[pair] { return prepared }
     var prepared = Prepared(
       contraction: PairContraction(
-        labels[pair.left] ?? [], labels[pair.right] ?? [], keeping: kept(pair.left | pair.right),
+        labels[pair.left].required("the left part has labels"),
+        labels[pair.right].required("the right part has labels"), keeping: kept(pair.left | pair.right),
         extents: extents))
     if let kernel = values[0] {
       if pair.left == 1 { prepared.settled = prepared.contraction.settleLeft(kernel) }

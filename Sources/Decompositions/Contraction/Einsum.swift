@@ -1,3 +1,4 @@
+import Basics
 import LinearAlgebra
 import TensorCore
 
@@ -34,8 +35,8 @@ struct Einsum {
       steps.append(Step(left: left, right: right, pair: pair))
     }
     let last = labels[labels.count - 1]
-    resultOrder = output.map { label in last.firstIndex(of: label) ?? 0 }
     precondition(Set(last) == Set(output), "\(operands) cannot give \(output)")
+    resultOrder = output.map { last.firstIndex(of: $0).required("the result has every label") }
   }
 
   /// Fixes an operand for all later calls, in the layout in which the einsum reads it.

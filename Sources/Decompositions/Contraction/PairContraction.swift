@@ -1,3 +1,4 @@
+import Basics
 import LinearAlgebra
 import TensorCore
 
@@ -146,7 +147,9 @@ private struct OperandLayout {
       layout.filter { extents[$0] > 1 } == operand.filter { extents[$0] > 1 }
     }
     let layout = layouts.first(where: isSame) ?? layouts[0]
-    order = isSame(layout) ? Array(operand.indices) : layout.map { operand.firstIndex(of: $0) ?? 0 }
+    order =
+      isSame(layout)
+      ? Array(operand.indices) : layout.map { operand.firstIndex(of: $0).required("layouts have the operand's labels") }
     func stride(_ labels: [Int]) -> Int {
       guard let last = labels.last, let place = layout.lastIndex(of: last) else { return 0 }
       return extent(Array(layout[(place + 1)...]))

@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// The one lowering of all structures.
@@ -31,9 +32,11 @@ extension Lowering {
       }
     }
     extend(LoweringState(pattern, groups: groups), pattern.shapes.indices.reversed())
-    self.init(pattern: pattern, groups: groups, steps: best?.steps ?? [])
+    self.init(pattern: pattern, groups: groups, steps: best.required("one order of the factors is the cheapest").steps)
   }
 
+  /// The steps of a pattern whose factors run in this order.
+  ///
   /// - Parameter order: the factors in the order in which they run.
   public init(_ pattern: FactorPattern, groups: Int = 1, order: [Int]) {
     precondition(order.sorted() == Array(pattern.shapes.indices), "\(order) does not run every factor once")
@@ -161,12 +164,12 @@ private struct LoweringState {
         blocks.append([axis])
       }
     }
-    let sources = blocks.sorted {
-      (current.firstIndex(of: $0[0]) ?? 0) < (current.firstIndex(of: $1[0]) ?? 0)
-    }
+    func place(_ block: [Axis]) -> Int { current.firstIndex(of: block[0]).required("no axis appears or goes away") }
+    let sources = blocks.sorted { place($0) < place($1) }
     effort += 8 * extent(wanted)
     steps.append(
       .permutation(
-        axes: sources.map(extent), order: blocks.map { block in sources.firstIndex(of: block) ?? 0 }))
+        axes: sources.map(extent),
+        order: blocks.map { sources.firstIndex(of: $0).required("the blocks are those of the sources") }))
   }
 }

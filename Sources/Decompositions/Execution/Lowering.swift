@@ -3,7 +3,9 @@ import TensorCore
 
 /// The steps in which a layer computes with its factors, before the layer's window is laid over them.
 public struct Lowering: Sendable, Equatable {
+  /// One step: a convolution with a factor, or another order of the channels.
   public enum Step: Sendable, Equatable {
+    /// A convolution whose kernel is a factor.
     case convolution(FactorConvolution)
     /// See `Stage.permutation`.
     case permutation(axes: [Int], order: [Int])
@@ -15,7 +17,9 @@ public struct Lowering: Sendable, Equatable {
     public let factor: Int
     /// See `Convolution`.
     public let kernelShape: [Int]
+    /// See `Convolution.groups`.
     public let groups: Int
+    /// See `Convolution.batch`.
     public let batch: Int
     /// The factor's axes (digits, ranks) in the order in which the kernel has them.
     let order: [Int]
@@ -23,9 +27,11 @@ public struct Lowering: Sendable, Equatable {
     let significance: [Int]
   }
 
+  /// The factors whose product the layer computes with.
   public let pattern: FactorPattern
   /// The layer's own groups, each with factors of its own.
   public let groups: Int
+  /// The steps, in the order in which they run.
   public let steps: [Step]
 
   init(pattern: FactorPattern, groups: Int, steps: [Step]) {
@@ -34,6 +40,7 @@ public struct Lowering: Sendable, Equatable {
     self.steps = steps
   }
 
+  /// The convolutions among the steps, in their order.
   public var convolutions: [FactorConvolution] {
     steps.compactMap { if case .convolution(let convolution) = $0 { convolution } else { nil } }
   }

@@ -7,11 +7,13 @@ import TensorCore
 /// rank axes; a rank that several factors share is summed over. CP, Tucker, TT, TR, SeKron, GKPD and the low rank differ
 /// in nothing but `shapes` and `rankAxes`.
 public struct FactorForm: Sendable, Hashable {
-  /// For each factor, its digit's extent in every kernel mode (out, in, spatial...).
+  /// The digits: for each factor its extent in every kernel mode (out, in, spatial...).
   public let shapes: [[Int]]
-  /// For each factor, the ranks that are its axes, behind the digits.
+  /// The ranks: for each factor those that are its axes, behind the digits.
   public let rankAxes: [[Int]]
 
+  /// A form with these digits and ranks.
+  ///
   /// - Precondition: every factor has a digit for every mode, and every rank occurs in at least two factors.
   public init(shapes: [[Int]], rankAxes: [[Int]]) {
     precondition(shapes.count == rankAxes.count, "\(shapes) and \(rankAxes) differ in count")
@@ -24,7 +26,9 @@ public struct FactorForm: Sendable, Hashable {
     self.rankAxes = rankAxes
   }
 
+  /// The count of factors.
   public var factorCount: Int { shapes.count }
+  /// The count of ranks.
   public var rankCount: Int { (rankAxes.joined().max() ?? -1) + 1 }
 
   /// The kernel's shape: in every mode the product of the digits.

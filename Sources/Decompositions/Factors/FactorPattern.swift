@@ -1,9 +1,14 @@
+import Basics
+
 /// A form with the extents of its ranks: everything about a factorization but the values.
 public struct FactorPattern: Sendable, Hashable {
+  /// The factors' digits and which ranks they have.
   public let form: FactorForm
   /// The extent of every rank.
   public let ranks: [Int]
 
+  /// A form with the extents of its ranks.
+  ///
   /// - Precondition: one positive extent for each rank of the form.
   public init(_ form: FactorForm, ranks: [Int]) {
     precondition(
@@ -12,14 +17,22 @@ public struct FactorPattern: Sendable, Hashable {
     self.ranks = ranks
   }
 
+  /// The pattern of a form that is given by its digits and rank axes.
+  ///
+  /// - Precondition: As for the form, with one positive extent for each rank.
   public init(shapes: [[Int]], ranks: [Int], rankAxes: [[Int]]) {
     self.init(FactorForm(shapes: shapes, rankAxes: rankAxes), ranks: ranks)
   }
 
+  /// The digits: for each factor its extent in every kernel mode.
   public var shapes: [[Int]] { form.shapes }
+  /// The ranks: for each factor those that are its axes.
   public var rankAxes: [[Int]] { form.rankAxes }
+  /// The count of factors.
   public var factorCount: Int { form.factorCount }
+  /// The shape of the kernel: the product of the digits, mode by mode.
   public var kernelShape: [Int] { form.kernelShape }
+  /// The digits of factor k: the product of its extents in the kernel's modes.
   public func modeCount(_ k: Int) -> Int { form.modeCount(k) }
 
   /// The extents of factor k's rank axes.
@@ -82,7 +95,8 @@ public struct FactorPattern: Sendable, Hashable {
 
   private func fullRank(_ rank: Int, among ranks: [Int]) -> Int {
     let members = form.members(ofRank: rank)
-    let cut = kernelShape.reduce(1, *) / max(1, form.shapes.indices.map(modeCount).max() ?? 1)
+    let cut =
+      kernelShape.reduce(1, *) / max(1, form.shapes.indices.map(modeCount).max().required("a form has a factor"))
     guard members.count == 2 else { return max(1, cut) }
     let (a, b) = (members[0], members[1])
     func own(_ k: Int, beside other: Int) -> Int {

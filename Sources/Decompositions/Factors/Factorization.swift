@@ -5,10 +5,13 @@ import TensorCore
 /// The factors of a kernel under a pattern. The approximation is their product over all ranks, one einsum whatever the
 /// structure.
 public struct Factorization: Sendable, Equatable {
+  /// The shapes and ranks of the factors.
   public let pattern: FactorPattern
   /// Factor k has the shape `pattern.factorShape(k)`.
   public internal(set) var factors: [Tensor<Double>]
 
+  /// Factors of a pattern.
+  ///
   /// - Precondition: the factors have the pattern's shapes.
   public init(_ pattern: FactorPattern, factors: [Tensor<Double>]) {
     precondition(
@@ -18,6 +21,7 @@ public struct Factorization: Sendable, Equatable {
     self.factors = factors
   }
 
+  /// The elements of all factors.
   public var parameterCount: Int { factors.reduce(0) { $0 + $1.count } }
 
   /// The kernel that the factors stand for, in the shape `pattern.kernelShape`.
@@ -137,7 +141,8 @@ public struct Factorization: Sendable, Equatable {
 
   /// The extents around the axis of `rank` in factor k.
   private func layout(_ k: Int, _ rank: Int) -> (outer: Int, extent: Int, inner: Int) {
-    let axis = pattern.shapes[k].count + (pattern.rankAxes[k].firstIndex(of: rank) ?? 0)
+    let place = pattern.rankAxes[k].firstIndex(of: rank).required("factor \(k) has the rank \(rank)")
+    let axis = pattern.shapes[k].count + place
     let shape = factors[k].shape
     return (shape[..<axis].reduce(1, *), shape[axis], shape[(axis + 1)...].reduce(1, *))
   }

@@ -21,17 +21,21 @@ public struct AlternatingLeastSquares: Sendable {
   /// The weight of the factors' squared norms, as a part of the loss.
   public var ridge: Double
 
+  /// A solver with the numbers that fits of trained kernels take.
   public init(sweepLimit: Int = 20, progress: Double = 1e-4, ridge: Double = 1e-3) {
     self.sweepLimit = sweepLimit
     self.progress = progress
     self.ridge = ridge
   }
 
+  /// The outcome of one fit.
   public struct Result: Sendable {
+    /// The factors after the last good sweep.
     public internal(set) var factorization: Factorization
     /// ||W - What||^2 / ||W||^2 at the start and after every sweep, from the normal equations: good to about 1e-15, so
     /// a report takes the discrepancy of the reconstruction instead.
     public let losses: [Double]
+    /// Whether sweeps no longer lowered the loss, or the decomposition is exact.
     public let converged: Bool
   }
 
@@ -42,6 +46,8 @@ public struct AlternatingLeastSquares: Sendable {
   /// The sweeps over which progress is averaged: an extrapolation that fails makes a single one look idle.
   private static let patience = 4
 
+  /// Improves factors until sweeps no longer lower the loss, or the sweeps are used up.
+  ///
   /// - Parameter start: factors of a pattern whose kernel shape is the objective's.
   public func fit(_ objective: FitObjective, from start: Factorization) -> Result {
     let norm = objective.norm
@@ -77,7 +83,7 @@ public struct AlternatingLeastSquares: Sendable {
       equations.set(best.factorization)
       losses.append(best.loss)
       let window = losses.suffix(Self.patience + 1)
-      let before = window.first ?? 0
+      let before = window.first.required("the start has a loss")
       let isIdle = window.count > Self.patience && before - best.loss <= progress * before * Double(Self.patience)
       converged = isIdle || best.loss <= Self.exactLoss
     }

@@ -2,27 +2,6 @@ import Basics
 import LinearAlgebra
 import TensorCore
 
-/// The norm of a layer's errors on the samples that it saw.
-public struct FitNorm: Sendable {
-  /// E[x x^T] of the input patches, (patch x patch) over (in, spatial...), symmetric, positive semidefinite, at any scale; nil where
-  /// patches are too wide for it.
-  public var secondMoment: Tensor<Double>?
-  /// What the input channels count, where nothing is known of whole patches; nil where all count alike.
-  public var input: ModeNorm?
-  /// What errors of the output channels count; nil where all count alike.
-  public var output: ModeNorm?
-
-  public init(secondMoment: Tensor<Double>, output: ModeNorm? = nil) {
-    self.secondMoment = secondMoment
-    self.output = output
-  }
-
-  public init(input: ModeNorm, output: ModeNorm? = nil) {
-    self.input = input
-    self.output = output
-  }
-}
-
 /// What a fit brings close: a kernel, in the norm of its weights or in that of the layer's inputs.
 ///
 /// With the second moment S = E[x x^T] of the layer's input patches x, ||(W - What) S^(1/2)||^2 is the expected squared error
@@ -32,16 +11,44 @@ public struct FitNorm: Sendable {
 public struct FitObjective: Sendable {
   /// (out, in, spatial...).
   public let kernel: Tensor<Double>
-  /// Symmetric, positive semidefinite, (patch x patch) over (in, spatial...), with a mean diagonal of 1; nil for the identity.
-  public let metric: Tensor<Double>?
-  /// What errors of the layer's input and output channels count; nil where all count alike.
-  public let inputNorm: ModeNorm?
+  /// What the inputs count.
+  private let inputs: Inputs
+  /// What errors of the layer's output channels count; nil where all count alike.
   public let outputNorm: ModeNorm?
   /// W S, in the kernel's shape.
   let weighted: Tensor<Double>
   /// ||G^(1/2) W S^(1/2)||.
   public let norm: Double
 
+  /// S, the second moment of the input patches.
+  private enum Inputs {
+    /// The identity.
+    case alike
+    /// The whole of it, with a mean diagonal of 1.
+    case patches(Tensor<Double>)
+    /// That of the channels, times the identity.
+    case channels(ModeNorm)
+  }
+
+  /// S where all of it is known: symmetric, positive semidefinite, (patch x patch) over (in, spatial...), with a mean diagonal of 1. Nil
+  /// where the inputs count alike or channel by channel.
+  public var metric: Tensor<Double>? {
+    switch inputs {
+    case .patches(let metric): metric
+    case .alike, .channels: nil
+    }
+  }
+
+  /// What errors of the layer's input channels count; nil where all count alike, and where the metric of whole patches says it.
+  public var inputNorm: ModeNorm? {
+    switch inputs {
+    case .channels(let norm): norm
+    case .alike, .patches: nil
+    }
+  }
+
+  /// A kernel to come close to, in a norm.
+  ///
   /// - Parameters:
   ///   - kernel: (out, in, spatial...).
   ///   - norm: nil for the norm of the weights.
@@ -49,20 +56,21 @@ public struct FitObjective: Sendable {
   /// - Precondition: the norm fits the kernel.
   public init(_ kernel: Tensor<Double>, norm: FitNorm? = nil) throws {
     guard kernel.isFinite else { throw Failure.kernelNotFinite }
-    guard let secondMoment = norm?.secondMoment else {
-      self.init(kernel, metric: nil, inputNorm: norm?.input, outputNorm: norm?.output)
-      return
+    switch norm?.inputs {
+    case nil: self.init(kernel, inputs: .alike, outputNorm: nil)
+    case .channels(let channels): self.init(kernel, inputs: .channels(channels), outputNorm: norm?.output)
+    case .patches(let secondMoment):
+      let patch = kernel.shape.dropFirst().reduce(1, *)
+      precondition(secondMoment.shape == [patch, patch], "\(secondMoment.shape) is no metric for \(kernel.shape)")
+      let trace = secondMoment.trace
+      guard secondMoment.isFinite, trace > 0, trace.isFinite else {
+        throw Failure(
+          "second moment", "gives no norm", "it is zero or holds NaN or infinity",
+          remedy: "expected inputs that are finite and not all zero")
+      }
+      self.init(
+        kernel, inputs: .patches(secondMoment.map { $0 * Double(patch) / trace }), outputNorm: norm?.output)
     }
-    let patch = kernel.shape.dropFirst().reduce(1, *)
-    precondition(secondMoment.shape == [patch, patch], "\(secondMoment.shape) is no metric for \(kernel.shape)")
-    let trace = secondMoment.trace
-    guard secondMoment.isFinite, trace > 0, trace.isFinite else {
-      throw Failure(
-        "second moment", "gives no norm", "it is zero or holds NaN or infinity",
-        remedy: "expected inputs that are finite and not all zero")
-    }
-    self.init(
-      kernel, metric: secondMoment.map { $0 * Double(patch) / trace }, inputNorm: nil, outputNorm: norm?.output)
   }
 
   /// What a layer has to do when its inputs are no longer those that it was made for: E||t - What y||^2, with y the inputs that
@@ -81,18 +89,26 @@ public struct FitObjective: Sendable {
     try self.init(target.reshaped(kernelShape), norm: FitNorm(secondMoment: secondMoment, output: output))
   }
 
-  private init(_ kernel: Tensor<Double>, metric: Tensor<Double>?, inputNorm: ModeNorm?, outputNorm: ModeNorm?) {
+  private init(_ kernel: Tensor<Double>, inputs: Inputs, outputNorm: ModeNorm?) {
     self.kernel = kernel
-    self.metric = metric
-    self.inputNorm = inputNorm
+    self.inputs = inputs
     self.outputNorm = outputNorm
-    let rows = kernel.reshaped([kernel.shape[0], kernel.shape.dropFirst().reduce(1, *)])
-    weighted = metric.map { rows.times($0).reshaped(kernel.shape) } ?? kernel
-    norm = Self.norm(of: kernel, metric, inputNorm, outputNorm)
+    switch inputs {
+    case .patches(let metric):
+      let rows = kernel.reshaped([kernel.shape[0], kernel.shape.dropFirst().reduce(1, *)])
+      weighted = rows.times(metric).reshaped(kernel.shape)
+    case .alike, .channels: weighted = kernel
+    }
+    norm = Self.norm(of: kernel, inputs, outputNorm)
   }
 
   /// Whether it is the norm of the weights.
-  var isPlain: Bool { metric == nil && inputNorm == nil && outputNorm == nil }
+  var isPlain: Bool {
+    switch inputs {
+    case .alike: outputNorm == nil
+    case .patches, .channels: false
+    }
+  }
 
   /// The roots of the norms of channels that belong to the factors of a pattern; none where such norms do not count.
   ///
@@ -106,24 +122,29 @@ public struct FitObjective: Sendable {
   /// The same fit without norms of channels, for factors of one pattern: G^(1/2) W in place of W, and each factor's channels scaled by
   /// its own part of the root.
   func scaled(by roots: [ModeNorm.Roots]) -> FitObjective {
-    FitObjective(roots.reduce(kernel) { $1.applied(to: $0) }, metric: metric, inputNorm: nil, outputNorm: nil)
+    let scaled = roots.reduce(kernel) { $1.applied(to: $0) }
+    return switch inputs {
+    case .patches: FitObjective(scaled, inputs: inputs, outputNorm: nil)
+    case .alike, .channels: FitObjective(scaled, inputs: .alike, outputNorm: nil)
+    }
   }
 
   /// ||G^(1/2) (W - What) S^(1/2)|| / ||G^(1/2) W S^(1/2)||; 0 where both are zero.
   public func discrepancy(of approximation: Tensor<Double>) -> Double {
     guard !isPlain else { return approximation.relativeDiscrepancy(from: kernel) }
-    let distance = Self.norm(of: kernel.subtracting(approximation), metric, inputNorm, outputNorm)
+    let distance = Self.norm(of: kernel.subtracting(approximation), inputs, outputNorm)
     return norm > 0 ? distance / norm : (distance == 0 ? 0 : .infinity)
   }
 
-  private static func norm(
-    of kernel: Tensor<Double>, _ metric: Tensor<Double>?, _ inputNorm: ModeNorm?, _ outputNorm: ModeNorm?
-  ) -> Double {
-    var rooted = outputNorm.map { $0.applied(to: kernel, mode: 0) } ?? kernel
-    if let inputNorm { rooted = inputNorm.applied(to: rooted, mode: 1) }
-    guard let metric else { return rooted.norm }
-    let rows = rooted.reshaped([kernel.shape[0], metric.shape[0]])
-    return max(0, zip(rows.elements, rows.times(metric).elements).reduce(0) { $0 + $1.0 * $1.1 }).squareRoot()
+  private static func norm(of kernel: Tensor<Double>, _ inputs: Inputs, _ outputNorm: ModeNorm?) -> Double {
+    let rooted = outputNorm.map { $0.applied(to: kernel, mode: 0) } ?? kernel
+    switch inputs {
+    case .alike: return rooted.norm
+    case .channels(let norm): return norm.applied(to: rooted, mode: 1).norm
+    case .patches(let metric):
+      let rows = rooted.reshaped([kernel.shape[0], metric.shape[0]])
+      return max(0, zip(rows.elements, rows.times(metric).elements).reduce(0) { $0 + $1.0 * $1.1 }).squareRoot()
+    }
   }
 
   /// The metric with its axes rearranged to (patch of factor 0, patch of factor 1, ..., the same again).
@@ -137,9 +158,4 @@ public struct FitObjective: Sendable {
         .permuted(order + order.map { $0 + digits.count }).reshaped(extents + extents)
     }
   }
-}
-
-extension Failure {
-  static let kernelNotFinite = Failure(
-    "kernel", "cannot be decomposed", "it holds NaN or infinity", remedy: "expected finite weights")
 }

@@ -3,11 +3,13 @@ import TensorCore
 
 /// The outcome of a fit.
 public struct Fit: Sendable {
+  /// The factors.
   public let factorization: Factorization
   /// The discrepancy in the objective's norm, from the reconstruction.
   public let discrepancy: Double
   /// The same in the norm of the weights.
   public let kernelDiscrepancy: Double
+  /// Whether more sweeps would hardly lower the discrepancy.
   public let converged: Bool
   /// Passes over all factors, 0 for a decomposition that is optimal at once.
   public let sweeps: Int
@@ -38,6 +40,7 @@ public enum FitEffort: Sendable {
 
 /// Fits patterns of a structure to one objective.
 public struct Fitting {
+  /// What the fits bring close, and in which norm.
   public let objective: FitObjective
   private let seed: UInt64
 
@@ -56,12 +59,16 @@ public struct Fitting {
   /// Fits climb from the smallest pattern with this ratio between the parameter counts.
   static let step = 1.259921
 
+  /// Fits to one objective.
+  ///
   /// - Parameter seed: of everything random in the fits.
   public init(_ objective: FitObjective, seed: UInt64 = 0) {
     self.objective = objective
     self.seed = seed
   }
 
+  /// Fits one pattern, as hard as the effort says.
+  ///
   /// - Throws: `Failure` where LAPACK does not converge.
   public func fit(_ pattern: FactorPattern, of structure: any Structure, effort: FitEffort) throws -> Fit {
     // Between two factors the structure's own start is the best approximation, whatever else the structure needs.
@@ -79,11 +86,13 @@ public struct Fitting {
       let first = swept(pattern, from: start)
       let fits = [first] + (start == nil ? restarted(pattern).map { [$0] } ?? [] : [])
       let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: finalSweeps, work: Self.finalWork) }
-      return finished.min { $0.discrepancy < $1.discrepancy } ?? first
+      return finished.min { $0.discrepancy < $1.discrepancy }.required("there is a first fit")
     }
   }
 
   /// A fit of so many sweeps, whatever work they are, from the structure's own start or from a random one.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func fit(_ pattern: FactorPattern, of structure: any Structure, sweeps: Int) throws -> Fit {
     let own = structure.needsTrials ? nil : try structure.start(objective.kernel, pattern)
     return improved(own ?? gaussian(pattern), sweeps: sweeps, work: .infinity)
@@ -99,8 +108,7 @@ public struct Fitting {
 
   /// The fit that a sweep makes: from the structure's own start, else from below.
   private func swept(_ pattern: FactorPattern, from start: Factorization?) -> Fit {
-    start.map { improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last
-      ?? improved(gaussian(pattern), sweeps: sweepLimit)
+    start.map { improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last.required("a climb ends at its pattern")
   }
 
   /// The best of a few random starts after a trial; nil where a fit is so much work that the climb has to do.
@@ -174,6 +182,6 @@ public struct Fitting {
     let ranks = pattern.shapes.indices.map { pattern.rankExtents($0).reduce(1.0) { $0 * Double($1) } }
     let count = Double(pattern.kernelShape.reduce(1, *))
     let products = objective.metric.map { 8 * count * Double($0.shape[0]) } ?? 0
-    return 2 * count * (ranks.min() ?? 1) + products
+    return 2 * count * ranks.min().required("a pattern has a factor") + products
   }
 }

@@ -13,9 +13,9 @@ struct MetricProblem {
   /// S over (patch of factor 0, patch of factor 1, ...).
   private let metric: Tensor<Double>
   private let singleMetric: Tensor<Float>
-  /// Of the factor's own digits in the input, with the trace over all others taken.
+  /// The metric of the factor's own digits in the input, with the trace over all others taken.
   private let marginal: Tensor<Double>
-  /// In the norm of the weights.
+  /// The same problem in the norm of the weights.
   private let plain: FactorProblem
   private let expand: Einsum
   private let contract: Einsum

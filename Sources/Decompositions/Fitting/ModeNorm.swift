@@ -18,6 +18,8 @@ public struct ModeNorm: Sendable {
   /// What is added to the diagonal, as a part of its mean: channels that no sample shows still count a little.
   private static let ridge = 0.01
 
+  /// The norm of channels whose errors have this second moment.
+  ///
   /// - Parameter moment: (channels x channels), symmetric, positive semidefinite, at any scale.
   /// - Throws: `Failure` where it is zero or holds NaN or infinity.
   public init(_ moment: Tensor<Double>) throws {
@@ -98,7 +100,7 @@ extension Tensor where Scalar == Double {
   /// A power of a positive definite matrix.
   fileprivate func power(_ exponent: Double) throws -> Tensor {
     let eigen = try SymmetricEigendecomposition(self)
-    let largest = eigen.values.max() ?? 0
+    let largest = eigen.values.max().required("a positive trace has an eigenvalue")
     let count = shape[0]
     // The vectors, each times its value to half the exponent, and their transpose.
     var scaled = eigen.vectors.elements

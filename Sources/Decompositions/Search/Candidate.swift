@@ -6,7 +6,7 @@ import TensorCore
 public struct Candidate: Sendable, Equatable {
   /// The structure's name.
   public let structure: String
-  /// Of each of the layer's groups.
+  /// The shapes and ranks of the factors of each of the layer's groups.
   public let pattern: FactorPattern
   /// The relative discrepancy ||W - What|| / ||W|| that the fit reaches or passes.
   public let discrepancy: Double
@@ -20,8 +20,9 @@ public struct Candidate: Sendable, Equatable {
   public let stages: [Stage]
   private let lowering: Lowering
 
-  /// For each factor, its digit's extent in every kernel mode (out, in, spatial...).
+  /// The digits: for each factor its extent in every kernel mode (out, in, spatial...).
   public var shapes: [[Int]] { pattern.shapes }
+  /// The extents of the ranks.
   public var ranks: [Int] { pattern.ranks }
   /// The elements of all factors, without the bias.
   public var parameterCount: Int { pattern.parameterCount * lowering.groups }
@@ -113,7 +114,7 @@ public struct Candidate: Sendable, Equatable {
   private func fitted(_ fits: [Fit], discrepancy: Double) -> FittedLayer {
     FittedLayer(
       weights: lowering.weights(of: fits.map(\.factorization)), discrepancy: discrepancy,
-      converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max() ?? 0,
+      converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max().required("a layer has a group"),
       factorizations: fits.map(\.factorization))
   }
 
@@ -138,6 +139,7 @@ public struct FittedLayer: Sendable {
   public let weights: [Tensor<Double>]
   /// ||W - What|| / ||W||, computed from the reconstruction.
   public let discrepancy: Double
+  /// Whether more sweeps would hardly lower the discrepancy.
   public let converged: Bool
   /// Passes over all factors.
   public let sweeps: Int
@@ -147,42 +149,5 @@ public struct FittedLayer: Sendable {
   /// The kernel (out, in / groups, spatial...) that the factors stand for.
   public func reconstruct() -> Tensor<Double> {
     Tensor(groupBlocks: factorizations.map { $0.reconstruct() })
-  }
-}
-
-extension Convolution {
-  /// The kernel's shape in one of the groups: (out / groups, in / groups, spatial...).
-  var kernelShapePerGroup: [Int] { [kernelShape[0] / max(1, groups)] + kernelShape.dropFirst() }
-}
-
-extension Tensor where Scalar == Double {
-  /// The kernels of a layer's groups.
-  ///
-  /// - Parameter shape: of each.
-  /// - Throws: `Failure` when the kernel has another shape or holds NaN or infinity.
-  func groupBlocks(_ groups: Int, shape: [Int]) throws -> [Tensor] {
-    let whole = [shape[0] * groups] + shape.dropFirst()
-    guard self.shape == whole else {
-      throw Failure(
-        "kernel", "has another shape than its layer", "it is \(self.shape)", remedy: "expected \(whole)")
-    }
-    guard isFinite else { throw Failure.kernelNotFinite }
-    let size = count / Swift.max(1, groups)
-    return (0..<groups).map {
-      Tensor(shape: shape, elements: Array(elements[$0 * size..<($0 + 1) * size]))
-    }
-  }
-
-  /// The kernel of a layer from those of its groups.
-  fileprivate init(groupBlocks blocks: [Tensor]) {
-    self.init(
-      shape: [blocks[0].shape[0] * blocks.count] + blocks[0].shape.dropFirst(),
-      elements: Array(blocks.map(\.elements).joined()))
-  }
-
-  /// The relative discrepancy of a kernel whose groups have these absolute ones.
-  func pooled(_ discrepancies: [Double]) -> Double {
-    let total = discrepancies.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    return norm > 0 ? total / norm : (total == 0 ? 0 : .infinity)
   }
 }

@@ -4,12 +4,15 @@ import TensorCore
 /// The singular values of a kernel's rearrangements, each computed once. They bound what any structure can reach: splitting a
 /// kernel by digits, no structure whose factors meet in rank r across the split is better than the tail beyond r.
 public final class KernelSpectra {
+  /// The kernel whose spectra these are.
   public let kernel: Tensor<Double>
   /// The most multiply-accumulates that one spectrum may cost.
   private let workLimit: Double
   private var known: [[Int]: [Double]] = [:]
   private var errors: [[[Int]]: HOSVDErrors] = [:]
 
+  /// The spectra of one kernel, of which none is known yet.
+  ///
   /// - Parameters:
   ///   - kernel: (out, in, spatial...), finite.
   ///   - workLimit: multiply-accumulates for one spectrum at most.
@@ -28,6 +31,7 @@ public final class KernelSpectra {
   /// Element r is the part of the squared norm beyond the first r singular values of Mat(W; a, b), from r = 0 to full rank.
   ///
   /// - Parameter leading: a, the digits of the first factor; b is what is left of the kernel's shape.
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func tails(leading: [Int]) throws -> [Double] {
     if let tails = known[leading] { return tails }
     let trailing = zip(kernel.shape, leading).map { $0 / $1 }
@@ -45,6 +49,8 @@ public final class KernelSpectra {
   }
 
   /// What the truncated HOSVD over groups of modes leaves out, for any ranks.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func truncationErrors(_ shapes: [[Int]]) throws -> HOSVDErrors {
     if let errors = errors[shapes] { return errors }
     let result = try HOSVDErrors(kernel, shapes)

@@ -1,3 +1,4 @@
+import Basics
 import ModelGraph
 import TensorCore
 
@@ -5,19 +6,21 @@ import TensorCore
 public struct SearchEffort: Sendable {
   /// Proposals that are tried.
   public var proposals: Int
-  /// How often the search moves to a better neighbour, and how many neighbours it tries each time.
+  /// How often the search moves to a better neighbour.
   public var moves: Int
+  /// How many neighbours are tried each time.
   public var neighbours: Int
   /// The best of those tried that are fitted in earnest.
   public var finalists: Int
   /// The multiply-accumulates of all trials, behind the first one.
   public var trialWork: Double
+  /// How much work the fits of the best are.
   public var fit: FitEffort
 
-  /// For the curves of all layers of a network.
+  /// The effort for the curves of all layers of a network.
   public static let sweep = SearchEffort(
     proposals: 5, moves: 1, neighbours: 4, finalists: 1, trialWork: 1e10, fit: .sweep)
-  /// For one layer that somebody waits for.
+  /// The effort for one layer that somebody waits for.
   public static let thorough = SearchEffort(
     proposals: 24, moves: 6, neighbours: 24, finalists: 6, trialWork: 1e12, fit: .final)
 }
@@ -27,7 +30,9 @@ public struct SearchEffort: Sendable {
 /// Where spectra rank a structure's proposals, the best are fitted. Else proposals are tried with a few sweeps, then the neighbours
 /// of the best, as long as that helps; the best of all are fitted in earnest.
 public struct PatternSearch {
+  /// The layer without its weights.
   public let convolution: Convolution
+  /// Whether the stages add the layer's bias.
   public let hasBias: Bool
   /// Whether whoever writes the layer can express the stages of a structure.
   public let accepts: (_ structure: String, [Stage]) -> Bool
@@ -38,13 +43,15 @@ public struct PatternSearch {
   private let leading: Fitting
   let spectra: KernelSpectra
 
+  /// A search for one layer.
+  ///
   /// - Parameters:
   ///   - kernel: (out, in / groups, spatial...).
   ///   - norm: of the layer's errors, for a layer without groups; nil for the norm of the weights.
   ///   - spectrumWork: see `KernelSpectra`.
   /// - Throws: `Failure` when the kernel has another shape than the layer or holds NaN or infinity.
   public init(
-    _ kernel: Tensor<Double>, norm: FitNorm? = nil, convolution: Convolution, hasBias: Bool,
+    _ kernel: Tensor<Double>, norm: FitNorm? = nil, convolution: Convolution, hasBias: Bool = false,
     seed: UInt64 = 0, spectrumWork: Double = .infinity,
     accepts: @escaping (_ structure: String, [Stage]) -> Bool = { _, _ in true }
   ) throws {
@@ -54,24 +61,32 @@ public struct PatternSearch {
     self.accepts = accepts
     blocks = try kernel.groupBlocks(convolution.groups, shape: convolution.kernelShapePerGroup)
       .map { Fitting(try FitObjective($0, norm: norm), seed: seed) }
-    leading = blocks.max { $0.objective.norm < $1.objective.norm } ?? blocks[0]
+    leading = blocks.max { $0.objective.norm < $1.objective.norm }.required("a layer has a group")
     spectra = KernelSpectra(leading.objective.kernel, workLimit: spectrumWork)
   }
 
   /// The best candidate with at most this many parameters; nil where the structure has none.
-  public func best(of structure: any Structure, parameters: Int, effort: SearchEffort) throws -> Candidate? {
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
+  public func best(
+    of structure: any Structure, parameters: Int, effort: SearchEffort = .thorough
+  ) throws -> Candidate? {
     let fitted = try promising(structure, parameters: parameters, effort: effort)
       .compactMap { try candidate($0.pattern, of: structure, effort: effort.fit) }
     return fitted.min { $0.outputDiscrepancy < $1.outputDiscrepancy }
   }
 
   /// The stages of the most promising pattern, which need no fit; nil where the structure has none.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func stages(_ structure: any Structure, parameters: Int) throws -> [Stage]? {
     try promising(structure, parameters: parameters, effort: .sweep).first
       .flatMap { candidate(structure, $0.pattern, discrepancy: 0, note: "")?.stages }
   }
 
   /// The stages of some of the structure's proposals that can run, without a look at how good they are.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func samples(of structure: any Structure, parameters: Int, count: Int) throws -> [[Stage]] {
     try structure.proposals(spectra, parameters: parameters / blocks.count).lazy
       .compactMap { candidate(structure, $0, discrepancy: 0, note: "")?.stages }

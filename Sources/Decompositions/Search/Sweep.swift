@@ -4,6 +4,7 @@ import TensorCore
 
 /// The curve of a layer: what each structure reaches at parameter counts from a fortieth of the kernel's up to all of them.
 public struct Sweep: Sendable {
+  /// The structures that are tried, in the order in which equals are preferred.
   public let structures: [any Structure]
   /// Ranks above 1 are multiples of this.
   public let rankMultiple: Int
@@ -19,6 +20,9 @@ public struct Sweep: Sendable {
   /// papers' many small, unbalanced summands win.
   private static let spectrumWork = 3e8
 
+  /// A sweep over these structures.
+  ///
+  /// - Precondition: The multiple is positive.
   public init(structures: [any Structure] = Structures.all, rankMultiple: Int = 1) {
     precondition(rankMultiple > 0)
     self.structures = structures

@@ -1,3 +1,4 @@
+import Basics
 import LinearAlgebra
 import TensorCore
 
@@ -80,7 +81,7 @@ public struct HOSVDErrors {
     for (mode, extent) in energies.shape.enumerated() {
       position = position * extent + min(ranks[mode] ?? extent - 1, extent - 1)
     }
-    let total = energies.elements.last ?? 0
+    let total = energies.elements.last.required("the sums have a zero in front")
     return total > 0 ? max(0, 1 - energies.elements[position] / total) : 0
   }
 }

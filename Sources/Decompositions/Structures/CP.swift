@@ -6,6 +6,7 @@ public struct CP: Structure {
   public let name = "cp"
   public let needsTrials = true
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {

@@ -6,6 +6,7 @@ public struct GKPD: Structure {
   public let name = "gkpd"
   public let startIsOptimal = true
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {

@@ -6,6 +6,7 @@ public struct LowRank: Structure {
   public let name = "svd"
   public let startIsOptimal = true
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {

@@ -9,6 +9,7 @@ public struct SeKron: Structure {
   /// The longest sequence that is offered.
   private static let longest = 4
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {

@@ -19,27 +19,40 @@ public protocol Structure: Sendable {
 
   /// The patterns that are worth trying with at most this many parameters, the most promising first; none where the structure
   /// does not apply. Each uses the parameters as far as its ranks allow. Where the structure needs trials, the order says little.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   func proposals(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern]
 
   /// What a fit of a pattern cannot get below, or what experience says that it does not, as a squared relative discrepancy in the
   /// norm of the weights; 0 where spectra tell nothing.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double
 
   /// Patterns that a thorough search fits in earnest whatever their trials say.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern]
 
   /// Patterns near one that did well, again of at most this many parameters.
   func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern]
 
   /// The factors that the structure's own decomposition gives; nil where a random start serves better.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   func start(_ kernel: Tensor<Double>, _ pattern: FactorPattern) throws -> Factorization?
 }
 
 extension Structure {
+  /// A structure needs a fit unless it says otherwise.
   public var startIsOptimal: Bool { false }
+  /// Spectra tell which pattern is best unless the structure says otherwise.
   public var needsTrials: Bool { false }
+  /// Spectra tell nothing unless the structure says otherwise.
   public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double { 0 }
+  /// No pattern is fitted against its trial unless the structure says otherwise.
   public func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] { [] }
+  /// No pattern has neighbours unless the structure says otherwise.
   public func neighbours(of pattern: FactorPattern, parameters: Int) -> [FactorPattern] { [] }
 
   /// The pattern that a plan names, its ranks lowered to full rank where they are beyond.
@@ -68,7 +81,7 @@ extension Structure {
 
 /// The structures that the program knows.
 public enum Structures {
-  /// In the order in which equals are preferred.
+  /// All of them, in the order in which equals are preferred.
   public static let all: [any Structure] = [
     LowRank(), CP(), Tucker(), TensorTrain(), GKPD(), TensorRing(), SeKron(),
   ]
@@ -76,6 +89,8 @@ public enum Structures {
   /// The names of all structures, in the same order.
   public static var names: [String] { all.map(\.name) }
 
+  /// The structure that options and plans call so.
+  ///
   /// - Throws: `Failure` for an unknown name.
   public static func named(_ name: String) throws -> any Structure {
     guard let structure = all.first(where: { $0.name == name }) else {

@@ -6,6 +6,7 @@ public struct TensorRing: Structure {
   public let name = "tr"
   public let needsTrials = true
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {

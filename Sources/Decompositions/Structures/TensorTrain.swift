@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// The tensor train (Oseledets, 2011): a chain of factors over (out, in, spatial) or over all modes, in any order. A linear
@@ -5,6 +6,7 @@ import TensorCore
 public struct TensorTrain: Structure {
   public let name = "tt"
 
+  /// The structure has no settings.
   public init() {}
 
   public func rankAxes(shapes: [[Int]]) -> [[Int]]? {
@@ -28,7 +30,7 @@ public struct TensorTrain: Structure {
     let tails = try pattern.ranks.enumerated().map {
       try spectra.tail(leading: Self.leading(pattern.form, through: $0.offset), rank: $0.element)
     }
-    return max(tails.max() ?? 0, 0.7 * tails.reduce(0, +))
+    return max(tails.max().required("a train has a bond"), 0.7 * tails.reduce(0, +))
   }
 
   public func start(_ kernel: Tensor<Double>, _ pattern: FactorPattern) throws -> Factorization? {
@@ -70,17 +72,5 @@ public struct TensorTrain: Structure {
   /// The digits before the bond of a rank, as one factor.
   private static func leading(_ form: FactorForm, through rank: Int) -> [Int] {
     form.shapes[0...rank].dropFirst().reduce(form.shapes[0]) { zip($0, $1).map { $0.0 * $0.1 } }
-  }
-}
-
-extension Array {
-  /// All orders of the elements, the given one first.
-  var permutations: [[Element]] {
-    guard count > 1 else { return [self] }
-    return indices.flatMap { first -> [[Element]] in
-      var rest = self
-      let element = rest.remove(at: first)
-      return rest.permutations.map { [element] + $0 }
-    }
   }
 }

@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// The Tucker decomposition: a core between projections. Tucker-2 projects output and input channels and leaves the spatial
@@ -5,6 +6,7 @@ import TensorCore
 public struct Tucker: Structure {
   public let name = "tucker"
 
+  /// The structure has no settings.
   public init() {}
 
   /// The core is the factor without digits, else, for Tucker-2, the middle one.
@@ -20,6 +22,7 @@ public struct Tucker: Structure {
     }
   }
 
+  /// The position of the core: the factor without digits, else the second one, which is both core and digits.
   static func core(of shapes: [[Int]]) -> Int {
     shapes.firstIndex { $0.allSatisfy { $0 == 1 } } ?? 1
   }
@@ -54,7 +57,7 @@ public struct Tucker: Structure {
   /// The modes that the projection with a rank has.
   private static func projected(_ form: FactorForm, _ rank: Int) -> [Int] {
     let projection = form.shapes.indices.first { form.rankAxes[$0] == [rank] }
-    return form.shapes[projection ?? 0]
+    return form.shapes[projection.required("every rank has a projection")]
   }
 
   public func start(_ kernel: Tensor<Double>, _ pattern: FactorPattern) throws -> Factorization? {

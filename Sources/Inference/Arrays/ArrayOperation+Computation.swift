@@ -110,7 +110,7 @@ struct TrailingSoftmax: Computation {
   let logarithmic: Bool
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
-    let axis = axis < 0 ? axis + outputShape.count : axis
+    let axis = axis.normalizedAxis(rank: outputShape.count)
     let rows = outputShape[..<axis].reduce(1, *)
     var flat = [inputs.removeFirst().reshaped([rows, outputShape[axis...].reduce(1, *)])]
     let activation = AxisActivation(activation: logarithmic ? .logSoftmax(axis: 1) : .softmax(axis: 1))

@@ -36,7 +36,10 @@ struct ElementwiseComputation: Computation {
     case .minimum: x.combine(with: y) { $0 < $1 || $0.isNaN ? $0 : $1 }
     case .maximum: x.combine(with: y) { $0 > $1 || $0.isNaN ? $0 : $1 }
     case .parametricReLU: x.combine(with: y) { $0 < 0 ? $0 * $1 : $0 }
-    default: x.combine(with: y) { Float(kind.apply([Double($0), Double($1)])) }
+    case .integerDivide, .power, .modulo, .remainder, .equal, .less, .greater, .lessOrEqual, .greaterOrEqual, .and, .or,
+      .xor:
+      x.combine(with: y) { Float(kind.apply([Double($0), Double($1)])) }
+    case .select: preconditionFailure("a selection has three operands")
     }
   }
 }

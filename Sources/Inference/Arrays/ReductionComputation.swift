@@ -9,7 +9,7 @@ struct ReductionComputation: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let rank = inputs[0].shape.count
-    var axes = inputs.count > 1 ? inputs[1].elements.map { $0 < 0 ? Int($0) + rank : Int($0) } : []
+    var axes = inputs.count > 1 ? inputs[1].elements.map { Int($0).normalizedAxis(rank: rank) } : []
     if axes.isEmpty {
       if ignoresMissingAxes { return inputs[0] }
       axes = Array(0..<rank)
@@ -51,7 +51,7 @@ struct ExtremumPlace: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let rank = inputs[0].shape.count
-    let axis = axis < 0 ? axis + rank : axis
+    let axis = axis.normalizedAxis(rank: rank)
     let turned = inputs[0].permuted((0..<rank).filter { $0 != axis } + [axis])
     let count = inputs[0].shape[axis]
     return Value(

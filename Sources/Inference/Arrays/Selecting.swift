@@ -63,8 +63,11 @@ struct Slicing: Computation {
     var places = data.shape.map { Array(0..<$0) }
     for i in inputs[3].elements.indices {
       let axis = Int(inputs[3].elements[i])
-      let place = axis < 0 ? axis + data.shape.count : axis
-      func bound(_ operand: Int) -> Int { Int(clampingTruncated: Double(inputs[operand].elements[i])) ?? 0 }
+      let place = axis.normalizedAxis(rank: data.shape.count)
+      func bound(_ operand: Int) -> Int {
+        Int(clampingTruncated: Double(inputs[operand].elements[i])).required(
+          "the output's shape follows from the bounds")
+      }
       let bounds = SliceBounds(start: bound(1), end: bound(2), step: bound(4), extent: data.shape[place])
       places[place] = (0..<bounds.count).map { bounds.first + $0 * bound(4) }
     }
@@ -80,7 +83,7 @@ struct PartOfAxis: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
-    let place = axis < 0 ? axis + data.shape.count : axis
+    let place = axis.normalizedAxis(rank: data.shape.count)
     let start =
       inputs.count > 1
       ? inputs[1].elements[..<index].reduce(0) { $0 + Int($1) }
@@ -97,7 +100,7 @@ struct Gathering: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
-    let place = axis < 0 ? axis + data.shape.count : axis
+    let place = axis.normalizedAxis(rank: data.shape.count)
     let extent = data.shape[place]
     var places = data.shape.map { Array(0..<$0) }
     places[place] = try inputs[1].elements.map { index in

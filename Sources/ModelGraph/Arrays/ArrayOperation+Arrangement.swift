@@ -179,7 +179,9 @@ extension ArrayOperation {
 
 /// Where a slice of an axis begins, and how many elements it has.
 public struct SliceBounds {
+  /// The place of the slice's first element.
   public let first: Int
+  /// The elements of the slice.
   public let count: Int
 
   /// Starts and ends may count from the end and lie outside, as NumPy allows.

@@ -123,7 +123,7 @@ extension ArrayOperation {
 
   /// The common shape, aligned from the right, with 1 stretching.
   static func broadcast(_ shapes: [[Int?]]) throws -> [Int?] {
-    let rank = shapes.map(\.count).max() ?? 0
+    let rank = shapes.map(\.count).max().required("an operation has an operand")
     let aligned = shapes.map { Array(repeating: 1, count: rank - $0.count) + $0 }
     return try (0..<rank).map { axis in
       var result: Int? = 1
@@ -153,20 +153,6 @@ extension ArrayOperation {
     if a.count > 1 { result.append(left[left.count - 2]) }
     if b.count > 1 { result.append(right[right.count - 1]) }
     return result
-  }
-}
-
-extension [Int?] {
-  /// Of all extents; nil where one is open or the product overflows.
-  var product: Int? { count(without: []) }
-}
-
-extension Int? {
-  func times(_ factor: Int) throws -> Int? {
-    guard let self else { return nil }
-    let (product, overflow) = self.multipliedReportingOverflow(by: factor)
-    guard !overflow else { throw misfit("an axis becomes too long", nil) }
-    return product
   }
 }
 

@@ -62,10 +62,13 @@ public enum ArrayOperation: Sendable, Equatable {
 
 /// An array in the graph itself.
 public struct Literal: Sendable, Equatable {
+  /// The extents of the array; empty for a single number.
   public let shape: [Int]
   /// Row-major.
   public let values: [Double]
 
+  /// An array of these extents with these elements, row-major.
+  ///
   /// - Precondition: there are as many values as the shape says.
   public init(shape: [Int], values: [Double]) {
     precondition(shape.productIfExact == values.count, "\(values.count) values do not fill \(shape)")
@@ -76,9 +79,11 @@ public struct Literal: Sendable, Equatable {
   /// A vector of integers: axes, extents.
   public init(_ integers: [Int]) { self.init(shape: [integers.count], values: integers.map(Double.init)) }
 
+  /// A single number.
   public init(scalar: Double) { self.init(shape: [], values: [scalar]) }
 }
 
+/// A function of the elements at the same place of several arrays.
 public enum Elementwise: String, Sendable {
   case add, subtract, multiply, divide
   /// Rounds towards zero.
@@ -112,27 +117,33 @@ public enum ElementFunction: Sendable, Equatable {
   case hardSigmoid(slope: Float, offset: Float)
 }
 
+/// What a border holds: one number, the mirrored data, its edge, or its other end.
 public enum PaddingMode: String, Sendable { case constant, reflect, edge, wrap }
 
+/// What becomes of the elements along the reduced axes.
 public enum Reduction: String, Sendable {
   case sum, mean, maximum, minimum, product, sumOfSquares, l1, l2, logOfSum, logOfSumOfExponentials
 }
 
 /// How an axis is sampled at other places (ONNX Resize).
 public struct Resizing: Sendable, Equatable {
+  /// Whether the second operand holds factors or extents.
   public enum Size: Sendable { case factors, extents }
+  /// Which place of the input an output place stands for, under ONNX's names.
   public enum Coordinates: String, Sendable {
     case halfPixel = "half_pixel"
     case alignCorners = "align_corners"
     case asymmetric
     case pytorchHalfPixel = "pytorch_half_pixel"
   }
+  /// Which neighbour is the nearest, under ONNX's names.
   public enum Rounding: String, Sendable {
     case preferFloor = "round_prefer_floor"
     case preferCeiling = "round_prefer_ceil"
     case floor
     case ceiling = "ceil"
   }
+  /// How the values between the input's places are made.
   public enum Method: Sendable, Equatable {
     case nearest(Rounding)
     case linear
@@ -140,10 +151,14 @@ public struct Resizing: Sendable, Equatable {
     case cubic(coefficient: Double, excludesOutside: Bool)
   }
 
+  /// Whether the second operand holds factors or extents.
   public var size: Size
+  /// Which place of the input an output place stands for.
   public var coordinates: Coordinates
+  /// How the values between the input's places are made.
   public var method: Method
 
+  /// A resizing has all three settings.
   public init(size: Size, coordinates: Coordinates, method: Method) {
     self.size = size
     self.coordinates = coordinates
@@ -154,15 +169,25 @@ public struct Resizing: Sendable, Equatable {
 /// An LSTM or GRU over a sequence, as ONNX has it: data (steps, batch, features), or batch first. Operands: the data, then the
 /// initial states in the order hidden, cell, where `hasInitialState` says so.
 public struct RecurrentLayer: Sendable, Equatable {
+  /// Which recurrence the layer runs.
   public enum Kind: String, Sendable {
     case lstm, gru, rnn
 
     /// Rows of blocks in the weights: i, o, f, c for an LSTM; z, r, h for a GRU.
-    public var gateCount: Int { self == .lstm ? 4 : self == .gru ? 3 : 1 }
+    public var gateCount: Int {
+      switch self {
+      case .lstm: 4
+      case .gru: 3
+      case .rnn: 1
+      }
+    }
   }
+  /// Which of its values the layer gives: all hidden states, the last hidden state, or the last cell.
   public enum Result: Sendable { case sequence, hidden, cell }
 
+  /// Which recurrence the layer runs.
   public var kind: Kind
+  /// The units of the hidden state in one direction.
   public var hiddenCount: Int
   /// One entry for each direction: whether it runs backwards.
   public var directions: [Bool]
@@ -174,9 +199,12 @@ public struct RecurrentLayer: Sendable, Equatable {
   public var bias: TensorReference?
   /// GRU: whether the reset gate acts after the hidden state's product.
   public var resetsAfterProduct: Bool
+  /// Whether the initial states are operands; they are zero otherwise.
   public var hasInitialState: Bool
+  /// Which of its values the layer gives.
   public var result: Result
 
+  /// A layer has all these settings; see the properties.
   public init(
     kind: Kind, hiddenCount: Int, directions: [Bool], inputWeights: TensorReference, hiddenWeights: TensorReference,
     bias: TensorReference?, resetsAfterProduct: Bool, hasInitialState: Bool, result: Result

@@ -56,7 +56,10 @@ extension ElementFunction {
     case .truncate: x.rounded(.towardZero)
     case .toBoolean: x != 0 ? 1 : 0
     case .not: x == 0 ? 1 : 0
-    default: nil
+    case .sign, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine, .tangent, .arcSine,
+      .arcCosine,
+      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .isNaN, .clip, .hardSigmoid:
+      nil
     }
   }
 }

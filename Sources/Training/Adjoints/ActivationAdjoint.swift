@@ -18,12 +18,12 @@ struct ActivationAdjoint: Adjoint {
     var result = pass.gradient.elements
     var target = result.mutableSpan
     let source = values.elements.span
-    switch activation {
-    // The one that most networks have: without a call for each element, or a branch, which nobody could foresee.
-    case .relu(0, 0, nil):
+    if case .relu(0, 0, nil) = activation {
+      // The one that most networks have: without a call for each element, or a branch, which nobody could foresee.
       precondition(source.count == target.count)
       for i in target.indices { target[i] *= source[i] > 0 ? 1 : 0 }
-    default: for i in target.indices { target[i] *= activation.slope(source[i]) }
+    } else {
+      for i in target.indices { target[i] *= activation.slope(source[i]) }
     }
     return AdjointResult(operands: [Tensor(shape: pass.gradient.shape, elements: result)])
   }
@@ -36,15 +36,22 @@ extension Activation {
     case .logSoftmax(let axis): SharesAdjoint(kind: .logSoftmax, axes: axis, isTrailing: false)
     case .sparsemax(let axis): SharesAdjoint(kind: .sparsemax, axes: axis, isTrailing: false)
     case .glu(let axis): GatedAdjoint(axis: axis)
-    default: ActivationAdjoint(activation: self)
+    case .linear, .relu, .sigmoid, .tanh, .softplus, .softsign, .exponential, .silu, .mish, .logSigmoid,
+      .hardSigmoidKeras2, .hardSigmoid, .hardSilu, .hardTanh, .tanhShrink, .sparsePlus, .sparseSigmoid, .squareplus,
+      .elu, .celu, .selu, .gelu, .softShrink, .hardShrink, .threshold:
+      ActivationAdjoint(activation: self)
     }
   }
 
   /// Then the operand need not be kept.
   fileprivate var slopeFollowsFromOutput: Bool {
     switch self {
-    case .relu(0, 0, _), .sigmoid, .tanh, .exponential: true
-    default: false
+    case .relu(let slope, let threshold, _): slope == 0 && threshold == 0
+    case .sigmoid, .tanh, .exponential: true
+    case .linear, .softplus, .softsign, .silu, .mish, .logSigmoid, .hardSigmoidKeras2, .hardSigmoid, .hardSilu,
+      .hardTanh, .tanhShrink, .sparsePlus, .sparseSigmoid, .squareplus, .elu, .celu, .selu, .gelu, .softShrink,
+      .hardShrink, .threshold, .softmax, .logSoftmax, .sparsemax, .glu:
+      false
     }
   }
 
@@ -109,7 +116,9 @@ extension ElementFunction {
   fileprivate var isFlat: Bool {
     switch self {
     case .sign, .floor, .ceiling, .round, .not, .isNaN, .truncate, .toBoolean: true
-    default: false
+    case .negate, .absolute, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine, .tangent,
+      .arcSine, .arcCosine, .arcTangent, .hyperbolicSine, .hyperbolicCosine, .clip, .hardSigmoid:
+      false
     }
   }
 

@@ -3,58 +3,6 @@ import Inference
 import ModelGraph
 import TensorCore
 
-/// Which derivative an element-wise operation with several operands has.
-enum Arithmetic: Sendable, Equatable {
-  case sum, difference, mean, product, quotient, power, maximum, minimum
-  /// The second where the first holds, else the third.
-  case selection
-  /// The first, times the second where it is negative.
-  case parametricReLU
-}
-
-extension Merge {
-  /// Nil for what works not element by element.
-  var arithmetic: Arithmetic? {
-    switch self {
-    case .add: .sum
-    case .subtract: .difference
-    case .multiply: .product
-    case .average: .mean
-    case .maximum: .maximum
-    case .minimum: .minimum
-    case .concatenate, .dot: nil
-    }
-  }
-}
-
-extension Elementwise {
-  /// Nil where nothing changes with the operands, or only by steps.
-  var arithmetic: Arithmetic? {
-    switch self {
-    case .add: .sum
-    case .subtract: .difference
-    case .multiply: .product
-    case .divide: .quotient
-    case .power: .power
-    case .minimum: .minimum
-    case .maximum: .maximum
-    case .mean: .mean
-    case .select: .selection
-    case .parametricReLU: .parametricReLU
-    case .integerDivide, .modulo, .remainder, .equal, .less, .greater, .lessOrEqual, .greaterOrEqual, .and, .or, .xor:
-      nil
-    }
-  }
-
-  var flatAdjoint: FlatAdjoint? {
-    switch self {
-    // The remainder moves with the dividend and jumps with the divisor.
-    case .modulo, .remainder: nil
-    default: FlatAdjoint()
-    }
-  }
-}
-
 /// One element from the operands' elements at the same place, where axes of extent 1 stretch.
 struct ArithmeticAdjoint: Adjoint {
   let arithmetic: Arithmetic
@@ -64,7 +12,7 @@ struct ArithmeticAdjoint: Adjoint {
   func reads(isTrained: (TensorReference) -> Bool) -> AdjointReads {
     switch arithmetic {
     case .sum, .difference, .mean: []
-    default: .operands
+    case .product, .quotient, .power, .maximum, .minimum, .selection, .parametricReLU: .operands
     }
   }
 

@@ -42,7 +42,7 @@ struct ConcatenationAdjoint: Adjoint {
 
   func gradients(_ pass: AdjointPass) -> AdjointResult {
     let shape = pass.gradient.shape
-    let axis = axis < 0 ? axis + shape.count : axis
+    let axis = axis.normalizedAxis(rank: shape.count)
     let outer = shape[..<axis].reduce(1, *)
     let inner = shape[(axis + 1)...].reduce(1, *)
     let line = shape[axis] * inner

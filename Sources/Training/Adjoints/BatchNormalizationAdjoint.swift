@@ -2,43 +2,6 @@ import Inference
 import ModelGraph
 import TensorCore
 
-/// What a batch normalisation found in a batch.
-public struct BatchStatistics: Sendable {
-  /// One for each channel.
-  public let mean: [Double]
-  /// The mean squared distance from the mean.
-  public let variance: [Double]
-  /// Numbers of each channel.
-  public let count: Int
-
-  init(_ input: Tensor<Float>, axis: Int) {
-    let channels = input.shape[axis]
-    count = input.count / max(1, channels)
-    let part = 1 / Double(max(1, count))
-    mean = input.channelSums(axis).map { $0 * part }
-    variance = input.channelSquares(axis, around: mean.map { Float($0) }).map { $0 * part }
-  }
-
-  private init(mean: [Double], variance: [Double], count: Int) {
-    (self.mean, self.variance, self.count) = (mean, variance, count)
-  }
-
-  /// Of both batches together.
-  public func joined(with other: BatchStatistics) -> BatchStatistics {
-    let total = Double(max(1, count + other.count))
-    let (a, b) = (Double(count) / total, Double(other.count) / total)
-    return BatchStatistics(
-      mean: zip(mean, other.mean).map { a * $0 + b * $1 },
-      variance: mean.indices.map {
-        let distance = mean[$0] - other.mean[$0]
-        return a * variance[$0] + b * other.variance[$0] + a * b * distance * distance
-      }, count: count + other.count)
-  }
-
-  /// 1 / sqrt(variance + epsilon).
-  func scale(_ epsilon: Double) -> [Float] { variance.map { Float(1 / ($0 + epsilon).squareRoot()) } }
-}
-
 /// Batch normalisation with its stored statistics, which are constants, or with those of the batch, which move with the input
 /// (Ioffe and Szegedy, 2015).
 struct BatchNormalizationAdjoint: Adjoint {
@@ -62,12 +25,12 @@ struct BatchNormalizationAdjoint: Adjoint {
     let scales = statistics.scale(epsilon)
     let factors = scales.indices.map { scales[$0] * (gains?[$0] ?? 1) }
     let offsets = scales.indices.map { (shifts?[$0] ?? 0) - Float(statistics.mean[$0]) * factors[$0] }
-    return input.scaled(factors, plus: offsets, along: axis < 0 ? axis + input.order : axis)
+    return input.scaled(factors, plus: offsets, along: axis.normalizedAxis(rank: input.order))
   }
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {
     let gradient = pass.gradient
-    let axis = axis < 0 ? axis + gradient.order : axis
+    let axis = axis.normalizedAxis(rank: gradient.order)
     let gains = try gamma.map { try pass.weight($0).elements }
     let means: [Float]
     let scales: [Float]

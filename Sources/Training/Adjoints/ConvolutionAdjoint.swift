@@ -21,8 +21,7 @@ struct ConvolutionAdjoint: Adjoint {
       result.weights.append((kernel, gradients.ofKernel(pass.gradient, input: pass.operands[0])))
     }
     if let bias, pass.isTrained(bias) {
-      let rank = pass.gradient.order
-      let axis = convolution.spatialOrder == 0 ? rank - 1 : layout.channelAxis(rank: rank)
+      let axis = convolution.channelAxis(layout, rank: pass.gradient.order)
       result.weights.append((bias, Tensor(sums: pass.gradient.channelSums(axis))))
     }
     return result
@@ -66,8 +65,7 @@ struct BiasAdjoint: Adjoint {
   func gradients(_ pass: AdjointPass) -> AdjointResult {
     var result = AdjointResult(operands: [pass.gradient])
     if pass.isTrained(bias) {
-      // As the engine reads it: the last axis, or the second.
-      let axis = layout == .channelsLast ? pass.gradient.order - 1 : 1
+      let axis = layout.channelAxis(rank: pass.gradient.order)
       result.weights.append((bias, Tensor(sums: pass.gradient.channelSums(axis))))
     }
     return result

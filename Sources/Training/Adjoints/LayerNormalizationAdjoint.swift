@@ -13,7 +13,7 @@ struct LayerNormalizationAdjoint: Adjoint {
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {
     let shape = pass.gradient.shape
-    let own = axes.map { $0 < 0 ? $0 + shape.count : $0 }.sorted()
+    let own = axes.map { $0.normalizedAxis(rank: shape.count) }.sorted()
     let order = shape.indices.filter { !own.contains($0) } + own
     let count = own.reduce(1) { $0 * shape[$1] }
     let input = pass.operands[0].permuted(order)
@@ -60,7 +60,7 @@ struct AxesNormalizationAdjoint: Adjoint {
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {
     let shape = pass.gradient.shape
-    let own = Set(axes.map { $0 < 0 ? $0 + shape.count : $0 })
+    let own = Set(axes.map { $0.normalizedAxis(rank: shape.count) })
     let scales = try pass.weight(variance).map { 1 / max($0.squareRoot(), 1e-7) }
       .reshaped(shape.indices.map { own.contains($0) ? shape[$0] : 1 }).stretched(to: shape)
     return AdjointResult(operands: [pass.gradient.multiplied(by: scales)])

@@ -58,7 +58,7 @@ struct DotAdjoint: Adjoint {
 
   func gradients(_ pass: AdjointPass) -> AdjointResult {
     let shapes = pass.operandShapes
-    let places = zip(axes, shapes).map { $0 < 0 ? $0 + $1.count : $0 }
+    let places = zip(axes, shapes).map { $0.normalizedAxis(rank: $1.count) }
     // The contracted axis last.
     let orders = zip(places, shapes).map { place, shape in shape.indices.filter { $0 != place } + [place] }
     let turned = zip(pass.operands, orders).map { $0.permuted($1) }

@@ -13,7 +13,7 @@ struct ReductionAdjoint: Adjoint {
     guard let output = pass.output else { preconditionFailure("a reduction reads its output") }
     let data = pass.operands[0]
     let rank = data.order
-    var axes = pass.operands.dropFirst().first?.elements.map { $0 < 0 ? Int($0) + rank : Int($0) } ?? []
+    var axes = pass.operands.dropFirst().first?.elements.map { Int($0).normalizedAxis(rank: rank) } ?? []
     if axes.isEmpty { axes = output.count == data.count ? [] : Array(0..<rank) }
     let kept = data.shape.indices.map { axes.contains($0) ? 1 : data.shape[$0] }
     let gradient = pass.gradient.reshaped(kept).stretched(to: data.shape)
@@ -39,7 +39,7 @@ struct ReductionAdjoint: Adjoint {
 }
 
 extension Tensor where Scalar == Float {
-  /// Of the ones over some axes only the first.
+  /// The first of the ones over some axes alone; the others become 0.
   fileprivate func firstsOnly(_ axes: [Int]) -> Tensor {
     let order = shape.indices.filter { !axes.contains($0) } + axes.sorted()
     let turned = permuted(order)

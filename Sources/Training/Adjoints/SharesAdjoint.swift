@@ -16,7 +16,7 @@ struct SharesAdjoint: Adjoint {
   func gradients(_ pass: AdjointPass) -> AdjointResult {
     guard let output = pass.output else { preconditionFailure("shares read their output") }
     let rank = output.order
-    let axis = axes < 0 ? axes + rank : axes
+    let axis = axes.normalizedAxis(rank: rank)
     if isTrailing {
       return AdjointResult(operands: [
         rows(pass.gradient, output, of: output.shape[axis...].reduce(1, *)).reshaped(output.shape)
@@ -57,7 +57,7 @@ struct GatedAdjoint: Adjoint {
 
   func gradients(_ pass: AdjointPass) -> AdjointResult {
     let input = pass.operands[0]
-    let axis = axis < 0 ? axis + input.order : axis
+    let axis = axis.normalizedAxis(rank: input.order)
     let half = input.shape[axis] / 2 * input.shape[(axis + 1)...].reduce(1, *)
     var result = input.elements
     for (block, start) in stride(from: 0, to: result.count, by: max(1, 2 * half)).enumerated() {

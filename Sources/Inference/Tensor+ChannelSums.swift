@@ -2,7 +2,7 @@ import TensorCore
 
 /// Sums over all axes but one: single precision within a line of one channel, double between lines.
 extension Tensor where Scalar == Float {
-  /// One for each entry of the axis.
+  /// The sums of the elements, one for each entry of the axis.
   public func channelSums(_ axis: Int) -> [Double] {
     let source = elements.span
     return channelSums(axis) { i, _ in
@@ -12,7 +12,9 @@ extension Tensor where Scalar == Float {
     }
   }
 
-  /// Of the products with another tensor of the same shape.
+  /// The sums of the products with another tensor, one for each entry of the axis.
+  ///
+  /// - Precondition: The other tensor has the same shape.
   public func channelSums(_ axis: Int, with other: Tensor) -> [Double] {
     precondition(shape == other.shape, "\(shape) and \(other.shape) differ")
     let (a, b) = (elements.span, other.elements.span)
@@ -23,7 +25,7 @@ extension Tensor where Scalar == Float {
     }
   }
 
-  /// Of the squared distances from each channel's centre.
+  /// The sums of the squared distances from a centre, one of each for every entry of the axis.
   public func channelSquares(_ axis: Int, around centers: [Float]) -> [Double] {
     let source = elements.span
     return channelSums(axis) { i, channel in

@@ -1,0 +1,6 @@
+import ModelGraph
+
+extension Convolution {
+  /// The kernel's shape in one of the groups: (out / groups, in / groups, spatial...).
+  var kernelShapePerGroup: [Int] { [kernelShape[0] / max(1, groups)] + kernelShape.dropFirst() }
+}
