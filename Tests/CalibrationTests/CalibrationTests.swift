@@ -64,7 +64,7 @@ import Testing
 
   /// The stem of a residual network is disturbed; a layer whose output is added to the disturbed stream brings the sum closer to the
   /// original than its own kernel does, although its own branch was right but for its inputs.
-  @Test(.enabled(if: TestPath.hasShared("cifar10/calibration.npz"), "skipped: no CIFAR-10 images"))
+  @Test(.needsShared("cifar10/calibration.npz", "cifar_resnet/resnet20.onnx"))
   func aLayerAtAJunctionMakesUpForTheOtherBranch() throws {
     let checkpoint = try Checkpoint.open(try #require(TestPath.shared("cifar_resnet/resnet20.onnx")))
     let workers = Workers(count: 2)

@@ -85,15 +85,20 @@ import Testing
     }
   }
 
+  @Test func fusedNodesOfDigits() throws { try checkFusedNodes(of: TestPath.fixture("digits.h5")) }
+
+  @Test(.needsShared("mlperf_tiny/pretrainedResnet.h5"))
+  func fusedNodesOfResNet8() throws { try checkFusedNodes(of: TestPath.shared("mlperf_tiny/pretrainedResnet.h5")) }
+
+  @Test(.needsShared("cifar_resnet/resnet20.onnx"))
+  func fusedNodesOfResNet20() throws { try checkFusedNodes(of: TestPath.shared("cifar_resnet/resnet20.onnx")) }
+
+  @Test(.needsShared("mlperf_tiny/vww_96.h5"))
+  func fusedNodesOfMobileNet() throws { try checkFusedNodes(of: TestPath.shared("mlperf_tiny/vww_96.h5")) }
+
   /// What is said to take no time is what the engine does not compute by itself.
-  @Test(arguments: [
-    "digits.h5", "mlperf_tiny/pretrainedResnet.h5", "cifar_resnet/resnet20.onnx", "mlperf_tiny/vww_96.h5",
-  ])
-  func fusedNodesAreThoseOfTheEngine(_ name: String) throws {
-    guard let path = name == "digits.h5" ? TestPath.fixture(name) : TestPath.shared(name) else {
-      print("skipped: \(name) is not beside the project")
-      return
-    }
+  private func checkFusedNodes(of file: String?) throws {
+    let path = try #require(file)
     let (graph, engine) = try Checkpoint.open(path).network()
     let fused = graph.fusedNodes(shapes: try graph.shapes(batch: 1))
     #expect(!fused.isEmpty)

@@ -10,6 +10,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# The models are small: with more threads a framework waits for them, and a waiting thread keeps its processor busy.
+for _variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"]:
+    os.environ.setdefault(_variable, "1")
 # Sweeps of other versions of the program must not count.
 _caches = tempfile.TemporaryDirectory()
 os.environ["XDG_CACHE_HOME"] = _caches.name
@@ -34,6 +37,13 @@ def kcompress(*arguments, status=0):
         [PROGRAM, *map(str, arguments), "--json"], capture_output=True, text=True)
     assert done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stderr}\n{done.stdout}"
     return json.loads(done.stdout)
+
+
+def whole_size(checkpoint, structure, *options):
+    """The size of the file that a plan writes where everything may stay dense; the next plan for this structure finds its sweep."""
+    plan = kcompress("plan", checkpoint, "--budget", "10MB", "--structures", structure, *options)
+    assert {layer["structure"] for layer in plan["layers"]} == {"dense"}
+    return plan["predicted"]["bytes"]
 
 
 def compress(checkpoint, folder, budget, *options):

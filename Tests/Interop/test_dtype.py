@@ -4,12 +4,12 @@ import h5py
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from safetensors import safe_open
 
 from conftest import FIXTURES, compress, kcompress, shared
 from test_keras import check_same_outputs, digits
+from test_onnx import inference_session
 
 
 @pytest.mark.parametrize("structure", ["sekron", "cp", "tt"])
@@ -34,7 +34,7 @@ def test_keras_archive(tmp_path, dtype):
 
 
 def run(path, x):
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = inference_session(path)
     return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from conftest import FIXTURES, compress, kcompress, shared
+from conftest import FIXTURES, compress, kcompress, shared, whole_size
 
 FRAMEWORKS = {"keras3": keras.models.load_model, "tf.keras": tf_keras.models.load_model}
 
@@ -78,7 +78,7 @@ def test_real_checkpoints(tmp_path, name, budget):
 def test_each_structure_on_mobilenet(tmp_path, structure):
     checkpoint = shared("mlperf_tiny/vww_96.h5")
     inputs = np.load(shared("mlperf_tiny/vww_96.reference.npz"))["inputs"][:4]
-    whole = kcompress("plan", checkpoint, "--budget", "10MB", "-o", tmp_path / "whole.plan.json")["predicted"]["bytes"]
+    whole = whole_size(checkpoint, structure, "-o", tmp_path / "whole.plan.json")
     path, plan = compress(checkpoint, tmp_path, int(0.6 * whole), "--structures", structure)
     assert any(layer["structure"] == structure for layer in plan["layers"])
     check_same_outputs(path, inputs, tmp_path)

@@ -15,8 +15,15 @@ MODELS = {
 }
 
 
+def inference_session(path):
+    """On one thread: the others would keep their processors busy while they wait."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 def run(path, inputs):
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = inference_session(path)
     names = [value.name for value in session.get_inputs()]
     values = inputs if isinstance(inputs, dict) else {names[0]: inputs}
     return {out.name: value for out, value in zip(session.get_outputs(), session.run(None, values))}

@@ -35,7 +35,7 @@ import Testing
   }
 
   /// The sum of what layers cost alone orders whole plans as the network does.
-  @Test(.enabled(if: TestPath.hasShared("cifar10/calibration.npz"), "skipped: no CIFAR-10 images"))
+  @Test(.needsShared("cifar10/calibration.npz", "cifar_resnet/resnet20.onnx"))
   func predictedAndMeasuredLossesAgreeInTheirOrder() throws {
     let path = try #require(TestPath.shared("cifar_resnet/resnet20.onnx"))
     let workers = Workers(count: 2)

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// Where tests find data: the repository's own fixtures, and the real checkpoints beside it where they are present.
 public enum TestPath {
@@ -16,14 +17,20 @@ public enum TestPath {
     ProcessInfo.processInfo.environment["KCOMPRESS_DATA"]
     ?? root.deletingLastPathComponent().appendingPathComponent("shared/data").path
 
-  /// A real checkpoint, or nil where it is absent; tests that need it use `.enabled(if: TestPath.hasShared(...))`, so that
-  /// the runner prints them as skipped.
+  /// A real checkpoint, or nil where it is absent. A test that needs one has the trait `.needsShared`.
   public static func shared(_ name: String) -> String? {
     let path = sharedData + "/" + name
     return FileManager.default.fileExists(atPath: path) ? path : nil
   }
+}
 
-  public static func hasShared(_ name: String) -> Bool { shared(name) != nil }
+extension Trait where Self == ConditionTrait {
+  /// Disables a test where one of these files of `TestPath.sharedData` is absent. The runner then prints the test as skipped, with
+  /// the names of the absent files.
+  public static func needsShared(_ names: String...) -> Self {
+    let absent = names.filter { TestPath.shared($0) == nil }
+    return .enabled(if: absent.isEmpty, "\(absent.joined(separator: ", ")) is not beside the project")
+  }
 }
 
 /// A folder that lives as long as `body`.

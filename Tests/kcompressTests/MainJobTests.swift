@@ -112,30 +112,58 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ("mlperf_tiny/pretrainedResnet", "h5"), ("mlperf_tiny/vww_96", "h5"),
-    ("mlperf_tiny/str_ww_ref_model", "h5"), ("eegnet/EEGNet-8-2-weights", "h5"),
-    ("face_classification/fer2013_mini_XCEPTION.102-0.66", "hdf5"), ("mobilenet_v1/mobilenet_v1_0.25_224", "h5"),
-  ])
-  func theEngineGivesKerasOutputs(_ stem: String, _ suffix: String) throws {
-    guard let checkpoint = TestPath.shared("\(stem).\(suffix)"),
-      let reference = TestPath.shared("\(stem).reference.npz")
-    else {
-      print("skipped: \(stem) is not beside the project")
-      return
-    }
+  @Test(.needsShared("mlperf_tiny/pretrainedResnet.h5", "mlperf_tiny/pretrainedResnet.reference.npz"))
+  func theEngineGivesKerasOutputsOfResNet8() throws {
+    try checkOutputs(of: "mlperf_tiny/pretrainedResnet.h5", "mlperf_tiny/pretrainedResnet.reference.npz")
+  }
+
+  @Test(.needsShared("mlperf_tiny/vww_96.h5", "mlperf_tiny/vww_96.reference.npz"))
+  func theEngineGivesKerasOutputsOfVisualWakeWords() throws {
+    try checkOutputs(of: "mlperf_tiny/vww_96.h5", "mlperf_tiny/vww_96.reference.npz")
+  }
+
+  @Test(.needsShared("mlperf_tiny/str_ww_ref_model.h5", "mlperf_tiny/str_ww_ref_model.reference.npz"))
+  func theEngineGivesKerasOutputsOfKeywordSpotting() throws {
+    try checkOutputs(of: "mlperf_tiny/str_ww_ref_model.h5", "mlperf_tiny/str_ww_ref_model.reference.npz")
+  }
+
+  @Test(.needsShared("eegnet/EEGNet-8-2-weights.h5", "eegnet/EEGNet-8-2-weights.reference.npz"))
+  func theEngineGivesKerasOutputsOfEEGNet() throws {
+    try checkOutputs(of: "eegnet/EEGNet-8-2-weights.h5", "eegnet/EEGNet-8-2-weights.reference.npz")
+  }
+
+  @Test(
+    .needsShared(
+      "face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5",
+      "face_classification/fer2013_mini_XCEPTION.102-0.66.reference.npz"))
+  func theEngineGivesKerasOutputsOfMiniXception() throws {
+    try checkOutputs(
+      of: "face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5",
+      "face_classification/fer2013_mini_XCEPTION.102-0.66.reference.npz")
+  }
+
+  @Test(.needsShared("mobilenet_v1/mobilenet_v1_0.25_224.h5", "mobilenet_v1/mobilenet_v1_0.25_224.reference.npz"))
+  func theEngineGivesKerasOutputsOfMobileNetV1() throws {
+    try checkOutputs(of: "mobilenet_v1/mobilenet_v1_0.25_224.h5", "mobilenet_v1/mobilenet_v1_0.25_224.reference.npz")
+  }
+
+  private func checkOutputs(of checkpointName: String, _ referenceName: String) throws {
+    let checkpoint = try #require(TestPath.shared(checkpointName))
+    let reference = try #require(TestPath.shared(referenceName))
     try Workshop.with([]) { workshop in
       let verify = try workshop.run("verify", checkpoint, "--reference", reference, "--json")
       #expect(verify.status == 0, "\(verify.errors)\(verify.output)")
     }
   }
 
-  @Test(arguments: ["resnet20", "resnet56"])
-  func halfOfAResNetWithoutGraph(_ name: String) throws {
-    guard let checkpoint = TestPath.shared("cifar_resnet/\(name).safetensors") else {
-      print("skipped: \(name) is not beside the project")
-      return
-    }
+  @Test(.needsShared("cifar_resnet/resnet20.safetensors"))
+  func halfOfResNet20WithoutGraph() throws { try checkHalf(of: "cifar_resnet/resnet20.safetensors") }
+
+  @Test(.needsShared("cifar_resnet/resnet56.safetensors"))
+  func halfOfResNet56WithoutGraph() throws { try checkHalf(of: "cifar_resnet/resnet56.safetensors") }
+
+  private func checkHalf(of name: String) throws {
+    let checkpoint = try #require(TestPath.shared(name))
     try Workshop.with([]) { workshop in
       let budget = try InputFile.read(checkpoint).count / 2
       #expect(
