@@ -17,12 +17,12 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 deps: ## install the C libraries that are missing (Debian)
-	@if ! pkg-config --exists hdf5-serial openblas zlib 2>/dev/null; then \
-	  echo "installing libhdf5-dev, libopenblas-dev, zlib1g-dev and pkg-config"; \
+	@if ! pkg-config --exists hdf5-serial openblas zlib libcrypto 2>/dev/null; then \
+	  echo "installing libhdf5-dev, libopenblas-dev, zlib1g-dev, libssl-dev and pkg-config"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq; \
 	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq \
-	    libhdf5-dev libopenblas-dev zlib1g-dev pkg-config > /dev/null; \
+	    libhdf5-dev libopenblas-dev zlib1g-dev libssl-dev pkg-config > /dev/null; \
 	fi
 
 build: deps ## build .build/release/kcompress

@@ -73,7 +73,8 @@ let package = Package(
         "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP",
       ]),
     .target(
-      name: "Pipeline", dependencies: [
+      name: "Pipeline",
+      dependencies: [
         "Basics", "Checkpoints", "Decompositions", "Formats", "Hashing", "Inference", "LinearAlgebra", "ModelGraph",
         "Planning", "Recurrent", "Safetensors", "TensorCore", "Training",
       ],
@@ -81,14 +82,16 @@ let package = Package(
     .executableTarget(
       name: "kcompress",
       dependencies: [
-        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "Checkpoints", "Formats", "LinearAlgebra", "ModelGraph", "Pipeline", "Planning", "Recurrent",
+        "TensorCore", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
     .executableTarget(
       name: "kcompress-measure",
       dependencies: [
-        "Pipeline", "LinearAlgebra", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Basics", "Decompositions", "Formats", "Inference", "LinearAlgebra", "ModelGraph", "Pipeline", "Planning",
+        "TensorCore", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/Measure", swiftSettings: strict),
 
@@ -105,8 +108,20 @@ let package = Package(
     tests(of: "Training"),
     tests(of: "Recurrent"),
     tests(of: "HDF5"),
-    tests(of: "Checkpoints", ["Inference", "Decompositions", "ONNXProto"]),
-    tests(of: "Pipeline"),
-    tests(of: "kcompress", ["Checkpoints"]),
+    tests(of: "Hashing"),
+    tests(
+      of: "Checkpoints",
+      [
+        "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy", "ONNX",
+        "ONNXProto", "Safetensors", "TensorCore", "ZIP",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
+    tests(
+      of: "Pipeline",
+      [
+        "Basics", "Checkpoints", "Decompositions", "Formats", "Inference", "LinearAlgebra", "ModelGraph", "Planning",
+        "Recurrent", "TensorCore", "Training",
+      ]),
+    tests(of: "kcompress", ["Basics"]),
   ]
 )

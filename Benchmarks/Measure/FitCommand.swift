@@ -1,7 +1,7 @@
 import ArgumentParser
 import Basics
-import Checkpoints
 import Decompositions
+import Formats
 import LinearAlgebra
 import TensorCore
 

@@ -3,14 +3,14 @@ import Foundation
 import TensorCore
 
 /// How far one output of a network is from its reference.
-public struct OutputComparison: Sendable, Equatable {
-  public let name: String
-  public let maximumAbsoluteDifference: Double
+package struct OutputComparison: Sendable, Equatable {
+  package let name: String
+  package let maximumAbsoluteDifference: Double
   /// ||y - y_ref|| / ||y_ref|| over all samples; NaN where an output is NaN.
-  public let relativeDiscrepancy: Double
-  public let cosineSimilarity: Double
+  package let relativeDiscrepancy: Double
+  package let cosineSimilarity: Double
   /// The share of samples whose largest entry stands at the same place; nil for outputs that are no class scores.
-  public let topOneAgreement: Double?
+  package let topOneAgreement: Double?
 
   /// - Precondition: equal shapes, samples first.
   init(name: String, _ output: Tensor<Float>, reference: Tensor<Float>) {

@@ -1,24 +1,25 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import Foundation
 import ModelGraph
 import TensorCore
 
 /// What the user asks `apply` for.
-public struct ApplyRequest: Sendable {
-  public var plan: String
+package struct ApplyRequest: Sendable {
+  package var plan: String
   /// Nil puts the result beside the checkpoint, as `model.compressed.h5`.
-  public var output: String?
+  package var output: String?
   /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
-  public var report: String?
-  public var overwrite: Bool
+  package var report: String?
+  package var overwrite: Bool
   /// Samples in place of those that the plan was made with.
-  public var calibration: CalibrationSource?
+  package var calibration: CalibrationSource?
   /// Write the kernels that the factors stand for, in the original's form, in place of the factors.
-  public var dense: Bool
+  package var dense: Bool
 
-  public init(
+  package init(
     plan: String, output: String? = nil, report: String? = nil, overwrite: Bool = false, dense: Bool = false,
     calibration: CalibrationSource? = nil
   ) {
@@ -32,30 +33,30 @@ public struct ApplyRequest: Sendable {
 }
 
 /// What `apply` did and measured.
-public struct ApplyResult: Sendable {
-  public let plan: PlanDocument
-  public let output: String
+package struct ApplyResult: Sendable {
+  package let plan: PlanDocument
+  package let output: String
   /// Whether the file has the original's form, and the budget is not its.
-  public let isDense: Bool
+  package let isDense: Bool
   /// What was written beside weights without an architecture.
-  public let architecture: String?
-  public let bytes: Int
-  public let sha256: String
+  package let architecture: String?
+  package let bytes: Int
+  package let sha256: String
   /// Wall-clock time.
-  public let seconds: Double
-  public let layers: [LayerCheck]
+  package let seconds: Double
+  package let layers: [LayerCheck]
   /// Nil where the network cannot be run.
-  public let network: OutputComparison?
+  package let network: OutputComparison?
   /// Why `network` is nil.
-  public let networkAbsence: String?
+  package let networkAbsence: String?
   /// What the network was run on.
-  public let samples: String?
-  public let reports: [String]
-  public let notices: [String]
+  package let samples: String?
+  package let reports: [String]
+  package let notices: [String]
   /// Nil without calibration samples.
-  public let calibration: CalibrationOutcome?
+  package let calibration: CalibrationOutcome?
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "output": .string(output), "bytes": .integer(bytes), "sha256": .string(sha256),
       "seconds": .real((seconds * 1000).rounded() / 1000),
@@ -85,7 +86,7 @@ let randomSampleCount = 16
 /// Carries out a plan: fits every layer, writes the checkpoint, reads it back, and measures layers and network on what was read.
 ///
 /// - Throws: `Failure`; nothing is left behind then.
-public func apply(
+package func apply(
   _ request: ApplyRequest, workers: Workers, progress: Progress = .silent
 ) throws -> ApplyResult {
   let start = ContinuousClock.now

@@ -1,29 +1,30 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import ModelGraph
 import TensorCore
 
 /// What the user asks `explain` for.
-public struct ExplainRequest: Sendable {
+package struct ExplainRequest: Sendable {
   /// How small the kernel shall become.
-  public enum Size: Sendable {
+  package enum Size: Sendable {
     /// Times fewer parameters than the dense kernel has.
     case ratio(Double)
     case parameters(Int)
   }
 
-  public var checkpoint: String
-  public var layer: String
-  public var size: Size
+  package var checkpoint: String
+  package var layer: String
+  package var size: Size
   /// The structures to try; empty for all.
-  public var structures: [String]
-  public var seed: UInt64
-  public var companions: Companions
+  package var structures: [String]
+  package var seed: UInt64
+  package var companions: Companions
   /// Samples of what the network will see; nil compares in the norm of the weights.
-  public var calibration: CalibrationSource?
+  package var calibration: CalibrationSource?
 
-  public init(
+  package init(
     checkpoint: String, layer: String, size: Size, structures: [String] = [], seed: UInt64 = 0,
     companions: Companions = Companions(), calibration: CalibrationSource? = nil
   ) {
@@ -38,24 +39,24 @@ public struct ExplainRequest: Sendable {
 }
 
 /// What every structure reaches for one layer at one size, fitted as hard as the written factors are.
-public struct Explanation: Sendable {
-  public let layer: Layer
+package struct Explanation: Sendable {
+  package let layer: Layer
   /// The most parameters that a candidate may have, its bias aside.
-  public let limit: Int
+  package let limit: Int
   /// By ascending discrepancy, of the layer's output where there are samples, one for each structure that has any.
-  public let candidates: [Candidate]
+  package let candidates: [Candidate]
   /// Structures without a candidate of this size that the layer can run.
-  public let absent: [String]
+  package let absent: [String]
   /// The best structure again with 10 kB more; nil where the dense kernel is no larger.
-  public let larger: Candidate?
+  package let larger: Candidate?
   /// The best structure's curve by ascending parameters, as the plan's sweep fits it.
-  public let curve: [Candidate]
+  package let curve: [Candidate]
   /// Whether candidates were compared by what they do to the network's outputs on samples.
-  public let isCalibrated: Bool
+  package let isCalibrated: Bool
   /// What the user should know about the samples.
-  public let notices: [String]
+  package let notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "layer": .string(layer.name), "shape": .integers(layer.kernelShape),
       "parameters": .integer(layer.convolution.parameterCount), "limit": .integer(limit),
@@ -93,7 +94,7 @@ public struct Explanation: Sendable {
 /// Finds the best candidate of every structure for one layer.
 ///
 /// - Throws: `Failure` for an unknown layer, one that has to stay dense, and a size that no kernel can have.
-public func explain(
+package func explain(
   _ request: ExplainRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Explanation {
   let checkpoint = try CheckpointSource(path: request.checkpoint, companions: request.companions).open()
@@ -160,5 +161,5 @@ extension Checkpoint {
 
 extension Candidate {
   /// Multiply-accumulates for one output position, without stride.
-  public var macsPerPosition: Int { stages.convolutions.reduce(0) { $0 + $1.macsPerPosition } }
+  package var macsPerPosition: Int { stages.convolutions.reduce(0) { $0 + $1.macsPerPosition } }
 }

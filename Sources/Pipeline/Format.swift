@@ -2,17 +2,17 @@ import Foundation
 import ModelGraph
 
 /// Numbers as people read them, the same in the terminal and in reports.
-public enum Format {
+package enum Format {
   /// `1.23 MB`: decimal units, three significant digits.
-  public static func bytes(_ count: Int) -> String { scaled(Double(count), ["B", "kB", "MB", "GB", "TB"]) }
+  package static func bytes(_ count: Int) -> String { scaled(Double(count), ["B", "kB", "MB", "GB", "TB"]) }
 
   /// `12.5 M`
-  public static func count(_ count: Int) -> String {
+  package static func count(_ count: Int) -> String {
     scaled(Double(count), ["", "k", "M", "G", "T"]).trimmingCharacters(in: .whitespaces)
   }
 
   /// `12.3 ms`
-  public static func seconds(_ seconds: Double) -> String {
+  package static func seconds(_ seconds: Double) -> String {
     seconds < 0.9995e-3
       ? scaled(seconds * 1e6, ["us"])
       : seconds < 0.9995
@@ -20,15 +20,15 @@ public enum Format {
   }
 
   /// `12.3 %`
-  public static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
+  package static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 
   /// Three significant digits: `0.123`, `1.2e-05`.
-  public static func number(_ value: Double) -> String {
+  package static func number(_ value: Double) -> String {
     value == 0 ? "0" : abs(value) < 1e-3 ? String(format: "%.1e", value) : String(format: "%.3f", value)
   }
 
   /// `3 x 3 x 16`
-  public static func shape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: " x ") }
+  package static func shape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: " x ") }
 
   private static func scaled(_ value: Double, _ units: [String]) -> String {
     var value = value
@@ -44,7 +44,7 @@ public enum Format {
 
 extension Stage {
   /// What the stage does, in words.
-  public var sentence: String {
+  package var sentence: String {
     switch self {
     case .convolution(let convolution):
       let window = convolution.window
@@ -67,22 +67,22 @@ extension Stage {
 }
 
 /// Rows of text under headings, for terminals and Markdown.
-public struct TextTable: Sendable {
-  public enum Alignment: Sendable { case left, right }
+package struct TextTable: Sendable {
+  package enum Alignment: Sendable { case left, right }
 
-  public let headings: [(title: String, alignment: Alignment)]
-  public private(set) var rows: [[String]] = []
+  package let headings: [(title: String, alignment: Alignment)]
+  package private(set) var rows: [[String]] = []
 
-  public init(_ headings: [(title: String, alignment: Alignment)]) { self.headings = headings }
+  package init(_ headings: [(title: String, alignment: Alignment)]) { self.headings = headings }
 
   /// - Precondition: one cell for each heading.
-  public mutating func add(_ cells: [String]) {
+  package mutating func add(_ cells: [String]) {
     precondition(cells.count == headings.count, "a row has \(cells.count) cells, the table \(headings.count)")
     rows.append(cells)
   }
 
   /// Columns two spaces apart.
-  public var text: String {
+  package var text: String {
     let widths = headings.indices.map { column in
       ([headings[column].title] + rows.map { $0[column] }).map(\.count).max() ?? 0
     }
@@ -95,7 +95,7 @@ public struct TextTable: Sendable {
     }.joined(separator: "\n")
   }
 
-  public var markdown: String {
+  package var markdown: String {
     let rule = headings.map { $0.alignment == .left ? "---" : "---:" }
     return ([headings.map(\.title), rule] + rows).map { cells in
       "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |"

@@ -1,13 +1,13 @@
 /// A shell pattern over layer names: `*` stands for any run of characters, `?` for one.
-public struct Glob: Sendable, Equatable {
-  public let pattern: String
+package struct Glob: Sendable, Equatable {
+  package let pattern: String
 
-  public init(_ pattern: String) { self.pattern = pattern }
+  package init(_ pattern: String) { self.pattern = pattern }
 
   /// Whether the whole name matches.
   ///
   /// - Complexity: O(name * pattern); a star backtracks to its last position only.
-  public func matches(_ name: String) -> Bool {
+  package func matches(_ name: String) -> Bool {
     let text = Array(name)
     let glob = Array(pattern)
     var (t, g) = (0, 0)

@@ -1,27 +1,28 @@
 import Basics
 import Checkpoints
+import Formats
 import ModelGraph
 import TensorCore
 
 /// What `inspect` tells about a checkpoint.
-public struct Inspection: Sendable {
-  public let checkpoint: Checkpoint
+package struct Inspection: Sendable {
+  package let checkpoint: Checkpoint
   /// Multiply-accumulates of one sample; nil without a graph or where the model leaves extents open.
-  public let macs: Int?
+  package let macs: Int?
   /// The largest sum of live activations of one sample, in elements; nil likewise.
-  public let peakActivationCount: Int?
+  package let peakActivationCount: Int?
 
   /// - Throws: `Failure` where the file cannot be read.
-  public init(path: String, companions: Companions = Companions()) throws {
+  package init(path: String, companions: Companions = Companions()) throws {
     checkpoint = try CheckpointSource(path: path, companions: companions).open()
     macs = checkpoint.macs
     peakActivationCount = checkpoint.graph.flatMap { try? $0.peakActivationCount() }
   }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "checkpoint": .string(checkpoint.path),
-      "format": .string(checkpoint.format.rawValue),
+      "format": .string(checkpoint.format),
       "format_version": .optional(checkpoint.formatVersion, JSON.string),
       "sha256": .string(checkpoint.sha256),
       "bytes": .integer(checkpoint.byteCount),
@@ -62,7 +63,7 @@ public struct Inspection: Sendable {
 
 extension Checkpoint {
   /// The numbers in all floating-point tensors.
-  public var parameterCount: Int {
+  package var parameterCount: Int {
     tensors.filter(\.dtype.isCompressible).reduce(0) { $0 + $1.shape.reduce(1, *) }
   }
 }
@@ -74,7 +75,7 @@ extension Checkpoint {
 
 extension ModelGraph {
   /// The first layer that cannot be run, with the reason.
-  public var unsupportedNode: String? {
+  package var unsupportedNode: String? {
     for node in nodes {
       if case .unsupported(_, let reason) = node.operation { return "layer '\(node.layer)': \(reason)" }
     }
@@ -84,13 +85,13 @@ extension ModelGraph {
 
 extension Layer {
   /// The stages of the layer as it is: its convolution and its bias.
-  public var denseStages: [Stage] {
+  package var denseStages: [Stage] {
     [.convolution(convolution)] + (bias == nil ? [] : [.bias(channels: convolution.outputChannels)])
   }
 
   /// Kernel and bias.
-  public var denseParameterCount: Int { denseStages.parameterCount }
+  package var denseParameterCount: Int { denseStages.parameterCount }
 
   /// Of all uses, for one sample; nil where extents are unknown.
-  public var denseMACs: Int? { macs(denseStages) }
+  package var denseMACs: Int? { macs(denseStages) }
 }

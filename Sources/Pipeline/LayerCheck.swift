@@ -6,15 +6,15 @@ import ModelGraph
 import TensorCore
 
 /// What was measured of one compressed layer, from the weights that the file holds.
-public struct LayerCheck: Sendable, Equatable {
-  public let name: String
-  public let structure: String
+package struct LayerCheck: Sendable, Equatable {
+  package let name: String
+  package let structure: String
   /// ||W - What|| / ||W||; nil where the original is not at hand.
-  public let discrepancy: Double?
+  package let discrepancy: Double?
   /// What the plan promised.
-  public let promised: Double
+  package let promised: Double
   /// How far the factored layer, run stage by stage, is from the dense convolution with its composed kernel.
-  public let execution: Double
+  package let execution: Double
 
   var json: JSON {
     [

@@ -3,17 +3,17 @@ import Synchronization
 
 /// The number of threads that a command may use, and the one way in which it uses them. BLAS itself is kept to one thread, so
 /// that nothing is oversubscribed.
-public struct Workers: Sendable {
-  public let count: Int
+package struct Workers: Sendable {
+  package let count: Int
 
   /// - Parameter count: at least 1.
-  public init(count: Int) { self.count = max(1, count) }
+  package init(count: Int) { self.count = max(1, count) }
 
   /// Applies `transform` to every item, at most `count` at a time, in the order of the items; the results keep that order,
   /// so the outcome does not depend on the number of threads.
   ///
   /// - Throws: the error of the first item (in order) that failed; items not yet begun are left out.
-  public func map<Item: Sendable, Result: Sendable>(
+  package func map<Item: Sendable, Result: Sendable>(
     _ items: [Item], _ transform: @escaping @Sendable (Item) throws -> Result
   ) throws -> [Result] {
     guard count > 1, items.count > 1 else { return try items.map(transform) }

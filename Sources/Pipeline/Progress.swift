@@ -1,20 +1,20 @@
 /// How long work tells of itself; the commands draw it, the pipeline only reports.
-public struct Progress: Sendable {
+package struct Progress: Sendable {
   /// One step of a task: `done` of `total` units are finished, the last of them being `item`.
-  public struct Event: Sendable {
-    public let task: String
-    public let done: Int
-    public let total: Int
-    public let item: String
+  package struct Event: Sendable {
+    package let task: String
+    package let done: Int
+    package let total: Int
+    package let item: String
   }
 
   private let report: @Sendable (Event) -> Void
 
   /// - Parameter report: called from any thread.
-  public init(_ report: @escaping @Sendable (Event) -> Void) { self.report = report }
+  package init(_ report: @escaping @Sendable (Event) -> Void) { self.report = report }
 
   /// Reports to nobody.
-  public static let silent = Progress { _ in }
+  package static let silent = Progress { _ in }
 
   func callAsFunction(_ task: String, _ done: Int, of total: Int, _ item: String) {
     report(Event(task: task, done: done, total: total, item: item))

@@ -10,14 +10,11 @@ extension Record {
   init(
     replacing replacements: [Replacement], in checkpoint: Checkpoint, architecture: String?, plan: PlanDocument? = nil
   ) throws {
-    originalPath = plan?.checkpoint ?? checkpoint.path
-    originalArchitecture = architecture
-    originalSHA256 = checkpoint.sha256
     let parts = try checkpoint.partNames(replacing: replacements)
     let planned = Dictionary(
       uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
     let dense = Dictionary(uniqueKeysWithValues: checkpoint.layers.map { ($0.name, $0.convolution) })
-    layers = replacements.indices.compactMap { index in
+    let layers = replacements.indices.compactMap { index -> LayerRecord? in
       let replacement = replacements[index]
       guard let convolution = dense[replacement.layer] else { return nil }
       return LayerRecord(
@@ -25,9 +22,12 @@ extension Record {
         stages: replacement.stages, parts: parts[index],
         promised: planned[replacement.layer]?.discrepancy ?? 0)
     }
-    network =
-      checkpoint.isRunnable || checkpoint.isRecurrent
-      ? NetworkRecord(samples: randomSampleCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil
+    let isMeasured = checkpoint.isRunnable || checkpoint.isRecurrent
+    self.init(
+      originalPath: plan?.checkpoint ?? checkpoint.path, originalSHA256: checkpoint.sha256,
+      originalArchitecture: architecture, layers: layers,
+      network: isMeasured
+        ? NetworkRecord(samples: randomSampleCount, seed: plan?.options.seed ?? 0, relativeDiscrepancy: 0) : nil)
   }
 
   /// Checks every compressed layer.

@@ -3,17 +3,17 @@ import ModelGraph
 import TensorCore
 
 /// How the arrays of a data file become inputs of the network.
-public struct SamplePreparation: Sendable, Equatable {
+package struct SamplePreparation: Sendable, Equatable {
   /// Multiplied first, 1/255 say; nil leaves the values.
-  public var scale: Double?
+  package var scale: Double?
   /// Subtracted then, one for each channel or one for all.
-  public var mean: [Double]
+  package var mean: [Double]
   /// Divided by last, one for each channel or one for all.
-  public var standardDeviation: [Double]
+  package var standardDeviation: [Double]
   /// The first samples only; nil takes all.
-  public var maximumCount: Int?
+  package var maximumCount: Int?
 
-  public init(
+  package init(
     scale: Double? = nil, mean: [Double] = [], standardDeviation: [Double] = [],
     maximumCount: Int? = nil
   ) {

@@ -1,5 +1,4 @@
 import Basics
-import Checkpoints
 import Foundation
 import ModelGraph
 import TensorCore

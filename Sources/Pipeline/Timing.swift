@@ -1,19 +1,20 @@
 import Basics
 import Checkpoints
+import Formats
 import ModelGraph
 
 /// How long a network takes on this machine.
-public struct Timing: Sendable {
-  public let checkpoint: String
-  public let batch: Int
-  public let threads: Int
+package struct Timing: Sendable {
+  package let checkpoint: String
+  package let batch: Int
+  package let threads: Int
   /// Seconds for one batch, of every repetition.
-  public let seconds: [Double]
+  package let seconds: [Double]
 
-  public var median: Double { seconds.sorted()[seconds.count / 2] }
-  public var samplesPerSecond: Double { Double(batch) / median }
+  package var median: Double { seconds.sorted()[seconds.count / 2] }
+  package var samplesPerSecond: Double { Double(batch) / median }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "checkpoint": .string(checkpoint), "batch": .integer(batch), "threads": .integer(threads),
       "seconds": .array(seconds.map { .real($0) }), "median": .real(median),
@@ -25,7 +26,8 @@ public struct Timing: Sendable {
   ///
   /// - Parameter sampleShape: of one sample, where the model leaves extents open.
   /// - Throws: `Failure` where the network cannot be run.
-  public init(checkpoint path: String, batch: Int, repetitions: Int, sampleShape: [Int] = [], workers: Workers) throws {
+  package init(checkpoint path: String, batch: Int, repetitions: Int, sampleShape: [Int] = [], workers: Workers) throws
+  {
     let network = try Network(try Checkpoint.open(path), workers: workers)
     let samples = try Samples(seed: 0, count: batch, for: network.graph, sampleShape: sampleShape)
     let clock = ContinuousClock()

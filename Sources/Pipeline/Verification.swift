@@ -1,26 +1,27 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import ModelGraph
 import TensorCore
 
 /// What the user asks `verify` for.
-public struct VerifyRequest: Sendable {
-  public var checkpoint: String
+package struct VerifyRequest: Sendable {
+  package var checkpoint: String
   /// Samples and, where it holds them, the outputs to compare with.
-  public var reference: String?
+  package var reference: String?
   /// The original checkpoint; nil takes the one that apply recorded, where it is at hand.
-  public var original: String?
-  public var maximumDiscrepancy: Double?
-  public var minimumAgreement: Double?
-  public var minimumAccuracy: Double?
-  public var preparation: SamplePreparation
-  public var seed: UInt64?
+  package var original: String?
+  package var maximumDiscrepancy: Double?
+  package var minimumAgreement: Double?
+  package var minimumAccuracy: Double?
+  package var preparation: SamplePreparation
+  package var seed: UInt64?
   /// For a character model: what its bits per character are measured on.
-  public var text: String?
-  public var companions: Companions
+  package var text: String?
+  package var companions: Companions
 
-  public init(
+  package init(
     checkpoint: String, reference: String? = nil, original: String? = nil,
     maximumDiscrepancy: Double? = nil, minimumAgreement: Double? = nil,
     minimumAccuracy: Double? = nil, preparation: SamplePreparation = SamplePreparation(),
@@ -40,24 +41,24 @@ public struct VerifyRequest: Sendable {
 }
 
 /// The verdict of `verify` and everything that it rests on.
-public struct Verification: Sendable {
-  public internal(set) var passed = false
+package struct Verification: Sendable {
+  package internal(set) var passed = false
   /// The number of samples that the network ran on; 0 where it was not run.
-  public internal(set) var samples = 0
-  public internal(set) var source: String?
-  public internal(set) var outputs: [OutputComparison] = []
-  public internal(set) var accuracy: Double?
-  public internal(set) var originalAccuracy: Double?
-  public internal(set) var psnr: Double?
-  public internal(set) var originalPSNR: Double?
-  public internal(set) var bitsPerCharacter: Double?
-  public internal(set) var originalBitsPerCharacter: Double?
-  public internal(set) var layers: [LayerCheck] = []
+  package internal(set) var samples = 0
+  package internal(set) var source: String?
+  package internal(set) var outputs: [OutputComparison] = []
+  package internal(set) var accuracy: Double?
+  package internal(set) var originalAccuracy: Double?
+  package internal(set) var psnr: Double?
+  package internal(set) var originalPSNR: Double?
+  package internal(set) var bitsPerCharacter: Double?
+  package internal(set) var originalBitsPerCharacter: Double?
+  package internal(set) var layers: [LayerCheck] = []
   /// One sentence for each thing that does not hold; the verdict is positive when there is none.
-  public internal(set) var failures: [String] = []
-  public internal(set) var notices: [String] = []
+  package internal(set) var failures: [String] = []
+  package internal(set) var notices: [String] = []
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "passed": .bool(passed), "samples": .integer(samples),
       "source": .optional(source, JSON.string),
@@ -76,7 +77,7 @@ public struct Verification: Sendable {
 /// apply promised.
 ///
 /// - Throws: `Failure` where a file cannot be read or does not fit; a check that does not hold is no error but a verdict.
-public func verify(
+package func verify(
   _ request: VerifyRequest, workers: Workers, progress: Progress = .silent
 ) throws -> Verification {
   let checkpoint = try CheckpointSource(path: request.checkpoint, companions: request.companions).open()
@@ -85,7 +86,7 @@ public func verify(
   var verification = Verification()
   verification.notices = original.notices
 
-  if record != nil, checkpoint.graph == nil, checkpoint.format == .kerasHDF5 {
+  if checkpoint.missesArchitecture {
     throw Failure(
       request.checkpoint, "cannot be verified",
       "its architecture '\(CheckpointPath(request.checkpoint).architecture)' is not beside it",

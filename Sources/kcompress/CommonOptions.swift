@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Formats
 import Foundation
 import Pipeline
 
@@ -115,7 +116,7 @@ struct ByteSize: ExpressibleByArgument {
 }
 
 extension Glob: ExpressibleByArgument {
-  public init?(argument: String) { self.init(argument) }
+  package init?(argument: String) { self.init(argument) }
 }
 
 /// What makes a network of a checkpoint that does not hold all of it.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import Pipeline
 import Planning

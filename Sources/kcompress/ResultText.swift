@@ -7,7 +7,7 @@ extension Inspection {
   /// The checkpoint in a few lines and a table of its layers.
   var text: String {
     var lines = [
-      "\(checkpoint.path): \(checkpoint.format.rawValue)"
+      "\(checkpoint.path): \(checkpoint.format)"
         + (checkpoint.formatVersion.map { " \($0)" } ?? "")
         + ", \(checkpoint.byteCount) bytes, \(Format.count(checkpoint.parameterCount)) parameters in \(checkpoint.tensors.count) tensors"
     ]

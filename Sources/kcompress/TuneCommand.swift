@@ -220,7 +220,7 @@ struct AugmentationList: ExpressibleByArgument {
 
 /// `8`, `0.25`, `conv1*=4`
 extension RankRule: ExpressibleByArgument {
-  public init?(argument: String) {
+  package init?(argument: String) {
     let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
     guard parts.count <= 2, let amount = Double(parts[parts.count - 1]), amount > 0, amount < 1e6 else { return nil }
     guard amount < 1 || amount == amount.rounded() else { return nil }

@@ -1,9 +1,9 @@
 import Basics
+import Formats
+import Safetensors
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct DataFileTests {
   @Test func readsEveryKindByContent() throws {
@@ -14,8 +14,7 @@ import Testing
       #expect(try DataFile.read(path) == arrays)
       try DataFile.writeNumPy(arrays[0], to: path, overwrite: true)
       #expect(try DataFile.read(path) == [arrays[0].renamed("inputs")])
-      let shard = SafetensorsSet.Shard(fileName: "", metadata: [:], tensors: arrays)
-      try OutputFile.write(shard.fileBytes(), to: path, overwrite: true)
+      try SafetensorsFile(tensors: arrays).write(to: path, overwrite: true)
       #expect(try DataFile.read(path).map(\.name) == ["labels", "inputs"])
     }
   }

@@ -1,10 +1,13 @@
 import Basics
+import Checkpoints
+import Formats
 import Foundation
+import Hashing
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsIndexTests {
   private static let shards = [
@@ -46,7 +49,7 @@ import Testing
     let files = Self.shards.map { $0.fileBytes() }
     let whole = Array(Self.index().utf8) + files[0] + files[1]
     #expect(checkpoint.byteCount == whole.count)
-    #expect(checkpoint.sha256 == Checkpoint.hexadecimalSHA256(of: whole))
+    #expect(checkpoint.sha256 == SHA256.hexadecimal(of: whole))
   }
 
   @Test func aWrongTotalIsANotice() throws {

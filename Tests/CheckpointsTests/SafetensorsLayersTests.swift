@@ -2,7 +2,7 @@ import ModelGraph
 import TensorCore
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsLayersTests {
   @Test func findsConvolutionsAndLinearLayers() {

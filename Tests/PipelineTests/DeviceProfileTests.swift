@@ -1,4 +1,5 @@
 import Basics
+import Formats
 import Inference
 import ModelGraph
 import Planning

@@ -1,5 +1,5 @@
 import Basics
-import Checkpoints
+import Formats
 import ModelGraph
 import TensorCore
 import TestSupport

@@ -1,21 +1,21 @@
 import Basics
 
 /// What fits on samples came to, measured on those held out.
-public struct CalibrationOutcome: Sendable, Equatable {
+package struct CalibrationOutcome: Sendable, Equatable {
   /// Where the samples come from.
-  public var source: String
-  public var samples: Int
-  public var heldOut: Int
+  package var source: String
+  package var samples: Int
+  package var heldOut: Int
   /// The loss after every layer's own fit, then after each pass over the network that lowered it.
-  public var losses: [Double]
+  package var losses: [Double]
   /// What each compressed layer costs alone, by its name.
-  public var layerLosses: [String: Double]
+  package var layerLosses: [String: Double]
   /// ||y - y_ref|| / ||y_ref|| of the outputs.
-  public var discrepancy: Double
+  package var discrepancy: Double
   /// The part of the samples with the same largest class; nil for networks without classes.
-  public var agreement: Double?
+  package var agreement: Double?
   /// What the user should know about the samples.
-  public var notices: [String] = []
+  package var notices: [String] = []
 
   var json: JSON {
     [

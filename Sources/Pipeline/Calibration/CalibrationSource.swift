@@ -2,14 +2,14 @@ import Basics
 import Checkpoints
 
 /// Where calibration samples come from and how they become inputs.
-public struct CalibrationSource: Sendable, Equatable {
-  public var path: String
-  public var preparation: SamplePreparation
+package struct CalibrationSource: Sendable, Equatable {
+  package var path: String
+  package var preparation: SamplePreparation
 
   /// More samples help less and less, and take time and memory in proportion.
   private static let usualCount = 2000
 
-  public init(path: String, preparation: SamplePreparation = SamplePreparation()) {
+  package init(path: String, preparation: SamplePreparation = SamplePreparation()) {
     self.path = path
     self.preparation = preparation
   }

@@ -1,4 +1,3 @@
-import Checkpoints
 import Decompositions
 import ModelGraph
 import TensorCore

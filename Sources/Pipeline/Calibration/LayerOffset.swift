@@ -1,5 +1,4 @@
 import Basics
-import Checkpoints
 import ModelGraph
 import TensorCore
 

@@ -1,20 +1,21 @@
 import Basics
 import Checkpoints
+import Formats
 import Planning
 
 /// What the user asks `bench` for.
-public struct BenchRequest: Sendable {
-  public var checkpoint: String
+package struct BenchRequest: Sendable {
+  package var checkpoint: String
   /// Samples that run together where all threads are timed.
-  public var batch: Int
+  package var batch: Int
   /// Of a batch, and in each round of one sample; at least 1.
-  public var repetitions: Int
+  package var repetitions: Int
   /// Of one sample, where the model leaves extents open.
-  public var sampleShape: [Int]
+  package var sampleShape: [Int]
   /// Whether to time factored forms of the network too and to fit a profile of this machine.
-  public var fitsProfile: Bool
+  package var fitsProfile: Bool
 
-  public init(
+  package init(
     checkpoint: String, batch: Int = 64, repetitions: Int = 20, sampleShape: [Int] = [], fitsProfile: Bool = true
   ) {
     self.checkpoint = checkpoint
@@ -26,19 +27,19 @@ public struct BenchRequest: Sendable {
 }
 
 /// What `bench` measured of a network and this machine.
-public struct Bench: Sendable {
+package struct Bench: Sendable {
   /// A batch on all threads.
-  public let timing: Timing
+  package let timing: Timing
   /// The network as it is, then its factored forms where they were timed: one sample on one thread each.
-  public let networks: [NetworkTiming]
+  package let networks: [NetworkTiming]
   /// Of this machine, from the times of all networks; nil where none was asked for.
-  public let profile: DeviceProfile?
+  package let profile: DeviceProfile?
 
   /// Networks take turns this often.
   private static let rounds = 5
 
   /// - Throws: `Failure` where the network cannot be run.
-  public init(_ request: BenchRequest, workers: Workers, progress: Progress = .silent) throws {
+  package init(_ request: BenchRequest, workers: Workers, progress: Progress = .silent) throws {
     timing = try Timing(
       checkpoint: request.checkpoint, batch: request.batch, repetitions: request.repetitions,
       sampleShape: request.sampleShape, workers: workers)
@@ -63,7 +64,7 @@ public struct Bench: Sendable {
   /// - Parameters:
   ///   - device: one whose prediction is to be compared; nil for the fitted one.
   ///   - profilePath: where the fitted profile is kept.
-  public func json(comparing device: DeviceProfile?, profilePath: String?) -> JSON {
+  package func json(comparing device: DeviceProfile?, profilePath: String?) -> JSON {
     var object = timing.json.object ?? [:]
     object["latency"] = .real(networks[0].latency)
     object["predicted"] = .optional((device ?? profile).map(networks[0].predicted)) { .real($0) }

@@ -10,7 +10,7 @@ extension DeviceProfile {
   ///
   /// - Throws: `Failure` for anything that is no profile of this schema: a missing, unknown or wrongly typed key is named, and so is a
   ///   figure that no device can have.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let bytes = try InputFile.read(path)
     self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
@@ -45,7 +45,7 @@ extension DeviceProfile {
   }
 
   /// The profile in the form of its file.
-  public var json: JSON {
+  package var json: JSON {
     [
       "schema": .string(Self.schema), "name": .string(name), "description": .string(description),
       "source": .string(source), "flash": .optional(flash, JSON.integer), "ram": .optional(ram, JSON.integer),

@@ -4,7 +4,7 @@ import Planning
 
 extension DeviceProfile {
   /// The profiles that come with the program, in the order in which they are listed.
-  public static func builtIn() throws -> [DeviceProfile] {
+  package static func builtIn() throws -> [DeviceProfile] {
     try [
       PackageResources.stm32h743_json, PackageResources.stm32f746_json, PackageResources.stm32l4r5_json,
       PackageResources.esp32s3_json, PackageResources.rp2040_json, PackageResources.nrf52840_json,
@@ -13,15 +13,15 @@ extension DeviceProfile {
   }
 
   /// The name of the machine that the program runs on.
-  public static let hostName = "host"
+  package static let hostName = "host"
 
   /// Where `bench` keeps the profile of this machine; nil without a home folder.
-  public static var hostPath: String? { CacheFolder.standard.map { $0 + "/\(hostName).device.json" } }
+  package static var hostPath: String? { CacheFolder.standard.map { $0 + "/\(hostName).device.json" } }
 
   /// The path at which `bench` may write the profile of this machine.
   ///
   /// - Throws: `Failure` where there is no folder for it.
-  public static func preparedHostPath() throws -> String {
+  package static func preparedHostPath() throws -> String {
     guard let folder = CacheFolder.standard, let path = hostPath else {
       throw Failure(
         "the profile of this machine", "cannot be written", "there is no home folder", remedy: "choose a path with -o")
@@ -38,7 +38,7 @@ extension DeviceProfile {
   /// Profiles may take the place of older profiles, and of nothing else.
   ///
   /// - Throws: `Failure` where the path leads to a file that is no profile.
-  public static func checkReplaceable(_ path: String) throws {
+  package static func checkReplaceable(_ path: String) throws {
     try OutputFile.checkReplaceable(path, as: "device profile", schema: "kcompress.device/")
   }
 
@@ -46,7 +46,7 @@ extension DeviceProfile {
   ///
   /// - Throws: `Failure` for a name that no device has, with those that there are; for `host` before `bench` has measured it; as
   ///   `init(path:)` for a file.
-  public static func named(_ text: String) throws -> DeviceProfile {
+  package static func named(_ text: String) throws -> DeviceProfile {
     let devices = try builtIn()
     if let device = devices.first(where: { $0.name == text.lowercased() }) { return device }
     if text == hostName {

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import Foundation
 import ModelGraph
 import TensorCore

@@ -3,19 +3,19 @@ import Planning
 
 /// How long a network took on this machine, one sample on one thread, and each of its operations in its place: between its neighbours, with caches
 /// as these leave them.
-public struct NetworkTiming: Sendable {
+package struct NetworkTiming: Sendable {
   /// The structure in it, `dense` for the network itself.
-  public let name: String
+  package let name: String
   /// Of every run but the first of each round, which loads what the others find in caches.
-  public let seconds: [Double]
+  package let seconds: [Double]
   let nodes: [NodeTiming]
 
   /// The least of all runs: what else the machine does only adds to it.
-  public var latency: Double { seconds.min() ?? .nan }
-  public var macs: Int { nodes.reduce(0) { $0 + $1.macs } }
+  package var latency: Double { seconds.min() ?? .nan }
+  package var macs: Int { nodes.reduce(0) { $0 + $1.macs } }
 
   /// Seconds that a device needs for it; infinite where the runtime does not have one of its operations.
-  public func predicted(on device: DeviceProfile) -> Double { nodes.reduce(0) { $0 + $1.predicted(on: device) } }
+  package func predicted(on device: DeviceProfile) -> Double { nodes.reduce(0) { $0 + $1.predicted(on: device) } }
 }
 
 /// How long one node took: the least of all runs.

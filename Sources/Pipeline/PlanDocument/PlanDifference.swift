@@ -1,14 +1,14 @@
 import Basics
 
 /// Where two plans for one checkpoint differ.
-public struct PlanDifference: Sendable {
-  public let before: PlanDocument
-  public let after: PlanDocument
+package struct PlanDifference: Sendable {
+  package let before: PlanDocument
+  package let after: PlanDocument
   /// The layers whose structure, shapes or ranks differ.
-  public let layers: [(before: PlanDocument.LayerPlan, after: PlanDocument.LayerPlan)]
+  package let layers: [(before: PlanDocument.LayerPlan, after: PlanDocument.LayerPlan)]
 
   /// - Throws: `Failure` where the plans are for different checkpoints.
-  public init(_ before: PlanDocument, _ after: PlanDocument) throws {
+  package init(_ before: PlanDocument, _ after: PlanDocument) throws {
     guard before.sha256 == after.sha256, before.layers.map(\.name) == after.layers.map(\.name) else {
       throw Failure(
         "the plans", "cannot be compared", "they are for different checkpoints",
@@ -19,7 +19,7 @@ public struct PlanDifference: Sendable {
     layers = zip(before.layers, after.layers).filter { $0.form != $1.form }.map { ($0, $1) }
   }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "layers": .array(
         layers.map { ["name": .string($0.before.name), "before": $0.before.summary, "after": $0.after.summary] }),
@@ -28,7 +28,7 @@ public struct PlanDifference: Sendable {
     ]
   }
 
-  public var text: String {
+  package var text: String {
     var table = TextTable([
       ("layer", .left), ("before", .left), ("after", .left), ("parameters", .right), ("loss", .right),
     ])

@@ -2,7 +2,7 @@ import Foundation
 
 extension PlanDocument.Budget {
   /// Every limit that there is.
-  public var text: String {
+  package var text: String {
     let limits = [
       bytes.map { "\($0) bytes" }, macs.map { "\(Format.count($0)) multiply-accumulates" },
       ram.map { "\(Format.bytes($0)) of activations" }, latency.map { Format.seconds($0) },
@@ -13,7 +13,7 @@ extension PlanDocument.Budget {
 
 extension Infeasibility.Shortfall {
   /// `the smallest file that can be reached has 123 bytes`
-  public var reached: String {
+  package var reached: String {
     guard let reachable else { return "nothing is left that keeps the other limits" }
     return switch limit {
     case .bytes: "the smallest file that can be reached has \(Int(reachable)) bytes"
@@ -25,7 +25,7 @@ extension Infeasibility.Shortfall {
   }
 
   /// `10.0 kB`
-  public var allowance: String {
+  package var allowance: String {
     switch limit {
     case .bytes, .ram: Format.bytes(Int(allowed))
     case .macs: "\(Format.count(Int(allowed))) multiply-accumulates"
@@ -35,7 +35,7 @@ extension Infeasibility.Shortfall {
   }
 
   /// The option that states the limit, with a value that could be kept.
-  public var remedy: String? {
+  package var remedy: String? {
     guard let reachable else { return nil }
     return switch limit {
     case .bytes: "--budget to \(Int(reachable)) or more"

@@ -2,7 +2,7 @@ import Basics
 
 extension PlanDocument {
   /// The document's JSON form; the same plan gives the same text.
-  public var json: JSON {
+  package var json: JSON {
     [
       "schema": .string(Self.schema),
       "checkpoint": .string(checkpoint),
@@ -50,7 +50,7 @@ extension PlanDocument.Costs {
 }
 
 extension PlanDocument.Alternative {
-  public var json: JSON {
+  package var json: JSON {
     [
       "bytes": .integer(bytes), "loss": .real(loss), "macs": .optional(macs, JSON.integer),
       "latency": .optional(latency, JSON.real), "knee": .bool(isKnee),

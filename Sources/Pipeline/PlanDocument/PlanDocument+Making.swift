@@ -1,5 +1,6 @@
 import Checkpoints
 import Decompositions
+import Formats
 import ModelGraph
 import TensorCore
 

@@ -1,11 +1,12 @@
 import Basics
+import Formats
 import TensorCore
 
 extension PlanDocument {
   /// Reads a plan file.
   ///
   /// - Throws: `Failure` for anything that is no plan of this schema: a missing, unknown or wrongly typed key is named.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let bytes = try InputFile.read(path)
     self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
@@ -13,7 +14,7 @@ extension PlanDocument {
   /// Plans may take the place of older plans, and of nothing else.
   ///
   /// - Throws: `Failure` where the path leads to a file that is no plan.
-  public static func checkReplaceable(_ path: String) throws {
+  package static func checkReplaceable(_ path: String) throws {
     try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
   }
 

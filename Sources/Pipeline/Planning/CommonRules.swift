@@ -1,5 +1,5 @@
 /// What rules that other tools use choose among the same candidates, to compare plans with.
-public enum CommonRule: String, CaseIterable, Sendable {
+package enum CommonRule: String, CaseIterable, Sendable {
   /// Every layer has as many times fewer parameters, as far as its candidates go.
   case equalRatio = "equal ratio"
   /// Every layer may err as much (as where ranks follow from a threshold on the singular values, or from VBMF): the smallest candidate
@@ -13,7 +13,7 @@ extension Planner {
   /// What a rule comes to in a file of at most this size; nil where it finds no plan.
   ///
   /// - Throws: `Failure` where a file's size cannot be told.
-  public func outcome(of rule: CommonRule, bytes budget: Int) throws -> (loss: Double, bytes: Int)? {
+  package func outcome(of rule: CommonRule, bytes budget: Int) throws -> (loss: Double, bytes: Int)? {
     guard layers.allSatisfy({ !$0.options.isEmpty }) else { return nil }
     func size(_ picks: [Int]) throws -> Int { try sizes.denseByteCount + growth(layers, picks) }
     func total(_ picks: [Int]) -> Double { zip(layers, picks).reduce(0) { $0 + $1.0.options[$1.1].loss } }

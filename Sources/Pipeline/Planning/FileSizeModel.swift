@@ -23,17 +23,8 @@ struct FileSizeModel {
     denseByteCount = try checkpoint.byteCount(replacing: [], record: record([]).json)
   }
 
-  /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth: digits of offsets; in
-  /// Keras files the lists of names, which are as wide as the longest. Measured, with a margin: a test compares sums and files.
-  var slack: Int {
-    let layers = checkpoint.layers.count
-    switch checkpoint.format {
-    case .onnx: return 64 + 4 * layers
-    // Where a file shrinks, the two offsets of a tensor lose a digit each.
-    case .safetensors: return 64 + 8 * layers + 2 * checkpoint.tensors.count
-    case .kerasHDF5, .kerasWeights, .kerasArchive: return 64 + 48 * layers
-    }
-  }
+  /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth.
+  var slack: Int { checkpoint.sizeSlack }
 
   /// What a candidate needs in the file that others may need too: growths count it for every layer, files hold it once.
   func shared(_ layer: Layer, _ candidate: Candidate) throws -> [IntegerVector] {

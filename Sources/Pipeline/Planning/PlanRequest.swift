@@ -1,13 +1,13 @@
 import Basics
-import Checkpoints
 import Decompositions
+import Formats
 import Planning
 import TensorCore
 
 /// What the user asks `plan` for.
-public struct PlanRequest: Sendable {
+package struct PlanRequest: Sendable {
   /// What the plan is for.
-  public enum Goal: Sendable, Equatable {
+  package enum Goal: Sendable, Equatable {
     /// The least loss within the limits.
     case leastLoss
     /// The least loss in a file of this part of the checkpoint's bytes.
@@ -17,29 +17,29 @@ public struct PlanRequest: Sendable {
   }
 
   /// As the user gave it.
-  public var checkpoint: String
-  public var goal = Goal.leastLoss
+  package var checkpoint: String
+  package var goal = Goal.leastLoss
   /// What the compressed network may cost.
-  public var budget: PlanDocument.Budget
+  package var budget: PlanDocument.Budget
   /// Where the network is to run; its flash and RAM are limits where the budget states none.
-  public var device: DeviceProfile?
+  package var device: DeviceProfile?
   /// What is asked of single layers, and which structures there are to try.
-  public var recipe: Recipe
-  public var seed: UInt64
-  public var companions: Companions
+  package var recipe: Recipe
+  package var seed: UInt64
+  package var companions: Companions
   /// The type in which the file stores numbers; nil keeps each tensor's own.
-  public var dtype: DType?
+  package var dtype: DType?
   /// Samples of what the network will see; nil plans in the norm of the weights.
-  public var calibration: CalibrationSource?
+  package var calibration: CalibrationSource?
   /// Ranks above 1 are multiples of this.
-  public var rankMultiple: Int
+  package var rankMultiple: Int
   /// The folder that keeps what sweeps found, for the next plan of the same network; nil keeps nothing.
-  public var cache: String?
+  package var cache: String?
 
   /// The structures that there are.
-  public static var knownStructures: [String] { Structures.all.map(\.name) }
+  package static var knownStructures: [String] { Structures.all.map(\.name) }
 
-  public init(
+  package init(
     checkpoint: String, budget: PlanDocument.Budget, recipe: Recipe = Recipe(), seed: UInt64 = 0,
     companions: Companions = Companions(), dtype: DType? = nil, calibration: CalibrationSource? = nil,
     rankMultiple: Int = 1, cache: String? = nil
@@ -65,32 +65,32 @@ public struct PlanRequest: Sendable {
 }
 
 /// What `plan` found: a plan, or the proof that none keeps all limits.
-public enum PlanOutcome: Sendable {
+package enum PlanOutcome: Sendable {
   case plan(PlanDocument)
   case infeasible(Infeasibility)
 }
 
 /// Why no plan keeps all limits, and what would.
-public struct Infeasibility: Sendable, Equatable {
+package struct Infeasibility: Sendable, Equatable {
   /// What one limit would have to be, the others as they are.
-  public struct Shortfall: Sendable, Equatable {
-    public enum Limit: String, Sendable, CaseIterable {
+  package struct Shortfall: Sendable, Equatable {
+    package enum Limit: String, Sendable, CaseIterable {
       case bytes, macs, latency, ram, loss
     }
 
-    public let limit: Limit
+    package let limit: Limit
     /// In bytes, multiply-accumulates, seconds or loss.
-    public let allowed: Double
+    package let allowed: Double
     /// The least that was found; nil where the others alone cannot be kept together.
-    public let reachable: Double?
+    package let reachable: Double?
   }
 
   /// One for each limit that stands in the way.
-  public let shortfalls: [Shortfall]
+  package let shortfalls: [Shortfall]
   /// The layers or tensors that hold it up.
-  public let heldUpBy: [String]
+  package let heldUpBy: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "binding": .array(
         shortfalls.map {

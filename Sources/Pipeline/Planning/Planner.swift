@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Decompositions
+import Formats
 import Foundation
 import ModelGraph
 import Planning
@@ -11,19 +12,19 @@ import Planning
 /// With samples the loss is what the layers' discrepancies do to the network's outputs, as `Sensitivity` measures it. Without, it is
 /// the sum of the squared relative discrepancies of the kernels: to first order the noise that the layers add to a network whose
 /// activations are normalised.
-public struct Planner {
+package struct Planner {
   private let request: PlanRequest
   private let checkpoint: Checkpoint
   private let costs: NetworkCosts
   let sizes: FileSizeModel
   let layers: [LayerOptions]
-  public let notices: [String]
+  package let notices: [String]
 
   /// The points of the frontier that a plan keeps.
   private static let frontierCount = 60
 
   /// - Throws: `Failure` where a file cannot be read, a name matches nothing, or a limit cannot be told.
-  public init(_ request: PlanRequest, workers: Workers, progress: Progress = .silent) throws {
+  package init(_ request: PlanRequest, workers: Workers, progress: Progress = .silent) throws {
     let checkpoint = try CheckpointSource(
       path: request.checkpoint, companions: request.companions, dtype: request.dtype
     ).open()
@@ -58,10 +59,10 @@ public struct Planner {
   }
 
   /// The layers and tensors that a structure might shrink and that nothing here supports, with the reason.
-  public var skipped: [(name: String, reason: String)] { checkpoint.skippedForWantOfSupport }
+  package var skipped: [(name: String, reason: String)] { checkpoint.skippedForWantOfSupport }
 
   /// What any size of the file buys, whatever the limits: the points that no mixture of others beats.
-  public var frontier: [PlanDocument.Alternative] {
+  package var frontier: [PlanDocument.Alternative] {
     Frontier(groups: layers.map(\.items)).thinned(to: Self.frontierCount).map { point in
       PlanDocument.Alternative(
         bytes: sizes.denseByteCount + Int(point.costs[0]), loss: point.loss,
@@ -73,12 +74,12 @@ public struct Planner {
   /// The plan that the request asks for, or why there is none.
   ///
   /// - Throws: `Failure` where a file's size cannot be told.
-  public func plan() throws -> PlanOutcome { try plan(request.goal, within: request.limits) }
+  package func plan() throws -> PlanOutcome { try plan(request.goal, within: request.limits) }
 
   /// Another plan from the same sweep.
   ///
   /// - Throws: `Failure` where a file's size cannot be told.
-  public func plan(_ goal: PlanRequest.Goal, within limits: PlanDocument.Budget) throws -> PlanOutcome {
+  package func plan(_ goal: PlanRequest.Goal, within limits: PlanDocument.Budget) throws -> PlanOutcome {
     var limits = limits
     switch goal {
     case .leastLoss: break

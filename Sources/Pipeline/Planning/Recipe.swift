@@ -5,39 +5,39 @@ import Decompositions
 ///
 /// As JSON: `{"structures": [...], "keep": [globs], "layers": [{"match": glob, "keep": bool, "structures": [...], "max_ratio": x,
 /// "min_ratio": x, "max_discrepancy": x}]}`; every key may be left out, every rule that matches a layer counts.
-public struct Recipe: Sendable, Equatable {
-  public struct Rule: Sendable, Equatable {
-    public var match: Glob
+package struct Recipe: Sendable, Equatable {
+  package struct Rule: Sendable, Equatable {
+    package var match: Glob
     /// The layer stays dense.
-    public var keep = false
+    package var keep = false
     /// The structures that may replace the layer; nil for all.
-    public var structures: [String]?
+    package var structures: [String]?
     /// The dense kernel's parameters may be at most, and must be at least, so many times those of its replacement.
-    public var maximumRatio: Double?
-    public var minimumRatio: Double?
+    package var maximumRatio: Double?
+    package var minimumRatio: Double?
     /// The most that ||W - What|| / ||W|| of the kernel may be.
-    public var maximumDiscrepancy: Double?
+    package var maximumDiscrepancy: Double?
 
-    public init(match: Glob) { self.match = match }
+    package init(match: Glob) { self.match = match }
   }
 
   static let schema = "kcompress.recipe/1"
 
   /// The structures to try, in their own order.
-  public var structures: [String]
+  package var structures: [String]
   /// Layers whose names match one of these stay dense.
-  public var keep: [Glob]
-  public var rules: [Rule]
+  package var keep: [Glob]
+  package var rules: [Rule]
 
   /// - Parameter structures: empty for all.
-  public init(structures: [String] = [], keep: [Glob] = [], rules: [Rule] = []) {
+  package init(structures: [String] = [], keep: [Glob] = [], rules: [Rule] = []) {
     self.structures = structures.isEmpty ? PlanRequest.knownStructures : structures
     self.keep = keep
     self.rules = rules
   }
 
   /// - Throws: `Failure` for a file that is no recipe, naming the key.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let bytes = try InputFile.read(path)
     self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }

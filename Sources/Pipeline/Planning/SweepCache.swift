@@ -2,6 +2,7 @@ import Basics
 import Checkpoints
 import Decompositions
 import Foundation
+import Hashing
 import ModelGraph
 
 /// What sweeps found, one file for each layer, so that a plan for another budget need not search again. A file's name is a hash of all
@@ -22,10 +23,10 @@ struct SweepCache: Sendable {
       request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
     ]
     for path in [request.companions.graph, request.companions.architecture].compactMap(\.self) {
-      parts.append(Checkpoint.hexadecimalSHA256(of: try InputFile.read(path)))
+      parts.append(SHA256.hexadecimal(of: try InputFile.read(path)))
     }
     if var calibration = request.calibration {
-      parts.append(Checkpoint.hexadecimalSHA256(of: try InputFile.read(calibration.path)))
+      parts.append(SHA256.hexadecimal(of: try InputFile.read(calibration.path)))
       calibration.path = ""
       parts.append(calibration.json.text())
     }
@@ -33,7 +34,7 @@ struct SweepCache: Sendable {
   }
 
   private func path(of layer: Layer) -> String {
-    let key = Checkpoint.hexadecimalSHA256(of: Array((origin + "\n" + layer.name).utf8))
+    let key = SHA256.hexadecimal(of: Array((origin + "\n" + layer.name).utf8))
     return (folder as NSString).appendingPathComponent("\(key.prefix(40)).json")
   }
 

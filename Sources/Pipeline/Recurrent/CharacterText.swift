@@ -1,6 +1,6 @@
 import Basics
-import Checkpoints
 import Foundation
+import Hashing
 import Recurrent
 
 /// A text as the symbols of a vocabulary.
@@ -70,6 +70,6 @@ struct TrainingTexts: Sendable {
   }
 
   var hashes: [String] {
-    [training, validation].map { Checkpoint.hexadecimalSHA256(of: Array($0.utf8)) }
+    [training, validation].map { SHA256.hexadecimal(of: Array($0.utf8)) }
   }
 }

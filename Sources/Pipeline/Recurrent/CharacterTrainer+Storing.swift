@@ -1,6 +1,6 @@
 import Basics
-import Checkpoints
 import Recurrent
+import Safetensors
 import TensorCore
 import Training
 

@@ -3,13 +3,13 @@ import Foundation
 import Recurrent
 
 /// The networks that a budget of parameters allows.
-public enum RecurrentBudget {
+package enum RecurrentBudget {
   /// The parts of the parameters that a canonical term's factors take; the first is what is trained.
   private static let parts = [0.5, 0.125, 0.25, 0.75]
 
   /// The largest network of a kind with at most so many parameters; none where even the smallest has more. A kind with a rank has several
   /// choices of state and rank, the most balanced first.
-  public static func choices(_ kind: RecurrentShape.Kind, inputs: Int, parameters: Int) -> [RecurrentShape] {
+  package static func choices(_ kind: RecurrentShape.Kind, inputs: Int, parameters: Int) -> [RecurrentShape] {
     guard kind.hasRank else {
       return [RecurrentShape.largest(kind, inputs: inputs, parameters: parameters)].compactMap(\.self)
     }
@@ -34,22 +34,22 @@ public enum RecurrentBudget {
 }
 
 /// What the user asks `rnn budget` to train.
-public struct RecurrentContestRequest: Sendable {
+package struct RecurrentContestRequest: Sendable {
   /// The kinds that the paper compares.
-  public static let kinds: [RecurrentShape.Kind] = [.rnn, .mirnn, .secondOrder, .cprnn]
+  package static let kinds: [RecurrentShape.Kind] = [.rnn, .mirnn, .secondOrder, .cprnn]
 
-  public var budgets: [Int]
-  public var text: String
-  public var validation: String?
+  package var budgets: [Int]
+  package var text: String
+  package var validation: String?
   /// What the models are compared on; nil takes the validation text.
-  public var test: String?
-  public var seeds: Int
-  public var schedule: RecurrentSchedule
+  package var test: String?
+  package var seeds: Int
+  package var schedule: RecurrentSchedule
   /// The HTML form.
-  public var report: String
-  public var overwrite: Bool
+  package var report: String
+  package var overwrite: Bool
 
-  public init(
+  package init(
     budgets: [Int], text: String, validation: String? = nil, test: String? = nil, seeds: Int = 3,
     schedule: RecurrentSchedule, report: String, overwrite: Bool = false
   ) {
@@ -59,29 +59,29 @@ public struct RecurrentContestRequest: Sendable {
 }
 
 /// Models of different kinds with equal budgets, trained side by side.
-public struct RecurrentContest: Sendable {
-  public struct Entry: Sendable {
-    public let budget: Int
-    public let shape: RecurrentShape
+package struct RecurrentContest: Sendable {
+  package struct Entry: Sendable {
+    package let budget: Int
+    package let shape: RecurrentShape
     /// Bits per character on the test text, for each seed.
-    public let bits: [Double]
+    package let bits: [Double]
 
-    public var mean: Double { bits.reduce(0, +) / Double(max(1, bits.count)) }
+    package var mean: Double { bits.reduce(0, +) / Double(max(1, bits.count)) }
     /// The standard deviation over the seeds; 0 for one.
-    public var spread: Double {
+    package var spread: Double {
       let squares = bits.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
       return bits.count > 1 ? (squares / Double(bits.count - 1)).squareRoot() : 0
     }
   }
 
-  public let entries: [Entry]
-  public let text: String
-  public let test: String
-  public let epochs: Int
-  public let seconds: Double
-  public let notices: [String]
+  package let entries: [Entry]
+  package let text: String
+  package let test: String
+  package let epochs: Int
+  package let seconds: Double
+  package let notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "text": .string(text), "test": .string(test), "epochs": .integer(epochs), "seconds": .real(seconds.rounded()),
       "models": .array(
@@ -101,7 +101,7 @@ public struct RecurrentContest: Sendable {
 /// on one thread.
 ///
 /// - Throws: `Failure` where a text does not serve, a budget has no network, or a training diverges.
-public func contestRecurrent(
+package func contestRecurrent(
   _ request: RecurrentContestRequest, workers: Workers, progress: Progress = .silent
 ) throws -> RecurrentContest {
   let start = ContinuousClock.now

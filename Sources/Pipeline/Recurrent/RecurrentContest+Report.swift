@@ -17,7 +17,7 @@ extension RecurrentContest {
     "Trained on \(text) for at most \(epochs) epochs, bits per character on \(test); \(Int(seconds.rounded())) seconds in all."
   }
 
-  public var table: TextTable {
+  package var table: TextTable {
     var table = TextTable([
       ("budget", .right), ("model", .left), ("states", .right), ("rank", .right), ("parameters", .right),
       ("bits per character", .right), ("spread", .right), ("seeds", .right),

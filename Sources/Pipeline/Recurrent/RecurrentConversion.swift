@@ -1,18 +1,17 @@
 import Basics
-import Checkpoints
 import Decompositions
 import Recurrent
 import TensorCore
 
 /// What `rnn convert` did.
-public struct RecurrentConversion: Sendable {
-  public let output: String
-  public let shape: RecurrentShape
+package struct RecurrentConversion: Sendable {
+  package let output: String
+  package let shape: RecurrentShape
   /// ||A - Ahat|| / ||A|| of a fit in the norm of the weights; nil where the conversion is exact.
-  public let discrepancy: Double?
-  public let notices: [String]
+  package let discrepancy: Double?
+  package let notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "output": .string(output), "model": .string(shape.kind.rawValue), "hidden": .integer(shape.hidden),
       "inputs": .integer(shape.inputs), "rank": .integer(shape.rank), "parameters": .integer(shape.parameterCount),
@@ -27,7 +26,7 @@ public struct RecurrentConversion: Sendable {
 ///   - rank: of a fit.
 ///   - calibration: a text; the fit is in the norm of the states and characters that it gives. Nil for the norm of the weights.
 /// - Throws: `Failure` where there is no such conversion, or a file does not serve.
-public func convertRecurrent(
+package func convertRecurrent(
   model path: String, to kind: RecurrentShape.Kind, rank: Int? = nil, calibration: String? = nil, output: String,
   seed: UInt64 = 0, overwrite: Bool = false, workers: Workers
 ) throws -> RecurrentConversion {

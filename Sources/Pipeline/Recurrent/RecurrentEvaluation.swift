@@ -3,18 +3,18 @@ import Foundation
 import Recurrent
 
 /// What `rnn eval` measured.
-public struct RecurrentEvaluation: Sendable {
-  public let model: String
-  public let shape: RecurrentShape
-  public let bitsPerCharacter: Double
+package struct RecurrentEvaluation: Sendable {
+  package let model: String
+  package let shape: RecurrentShape
+  package let bitsPerCharacter: Double
   /// In the text.
-  public let characters: Int
+  package let characters: Int
   /// Of these, not in the vocabulary.
-  public let unknown: Int
-  public let carriesState: Bool
-  public let notices: [String]
+  package let unknown: Int
+  package let carriesState: Bool
+  package let notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "model": .string(model), "kind": .string(shape.kind.rawValue), "parameters": .integer(shape.parameterCount),
       "bits_per_character": .real(bitsPerCharacter), "characters": .integer(characters), "unknown": .integer(unknown),
@@ -27,7 +27,7 @@ public struct RecurrentEvaluation: Sendable {
 ///
 /// - Parameter steps: of a segment.
 /// - Throws: `Failure` where a file does not serve, or the loss is no number.
-public func evaluateRecurrent(
+package func evaluateRecurrent(
   model path: String, text: String, steps: Int = 50, carriesState: Bool = false, workers: Workers
 ) throws -> RecurrentEvaluation {
   let file = try RecurrentFile(path: path)
@@ -49,7 +49,7 @@ public func evaluateRecurrent(
 ///   - prime: what it reads first; unknown characters count as one symbol.
 ///   - temperature: above 1 for more surprise, below for less.
 /// - Throws: `Failure` where the file does not serve, or a probability is no number.
-public func sampleRecurrent(
+package func sampleRecurrent(
   model path: String, length: Int, prime: String = "\n", temperature: Double = 1, seed: UInt64 = 0
 ) throws -> (text: String, notices: [String]) {
   let file = try RecurrentFile(path: path)

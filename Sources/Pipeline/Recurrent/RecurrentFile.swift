@@ -1,6 +1,8 @@
 import Basics
 import Checkpoints
+import Formats
 import Recurrent
+import Safetensors
 import TensorCore
 
 /// Character models in safetensors files: as trained, and as apply compressed them.

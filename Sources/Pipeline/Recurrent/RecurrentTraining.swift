@@ -1,23 +1,24 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import Recurrent
 
 /// How long and in what steps a character model is trained.
-public struct RecurrentSchedule: Sendable, Equatable {
-  public var epochs: Int
+package struct RecurrentSchedule: Sendable, Equatable {
+  package var epochs: Int
   /// Epochs without a lower validation loss that are borne.
-  public var patience: Int
+  package var patience: Int
   /// The characters of a segment.
-  public var steps: Int
+  package var steps: Int
   /// Segments that run together.
-  public var batch: Int
+  package var batch: Int
   /// Of Adam's steps, at first.
-  public var rate: Double
+  package var rate: Double
   /// Whether the state goes on from segment to segment.
-  public var carriesState: Bool
+  package var carriesState: Bool
 
-  public init(
+  package init(
     epochs: Int, patience: Int = 5, steps: Int = 50, batch: Int = 128, rate: Double = 1e-3, carriesState: Bool = false
   ) {
     (self.epochs, self.patience, self.steps) = (epochs, patience, steps)
@@ -31,26 +32,26 @@ public struct RecurrentSchedule: Sendable, Equatable {
 }
 
 /// What the user asks `rnn train` for.
-public struct RecurrentTrainingRequest: Sendable {
+package struct RecurrentTrainingRequest: Sendable {
   /// What is trained.
-  public enum Start: Sendable {
+  package enum Start: Sendable {
     /// A new network; the rank of a kind that has one.
     case new(RecurrentShape.Kind, hidden: Int, rank: Int)
     /// The network in a file.
     case file(String)
   }
 
-  public var text: String
+  package var text: String
   /// Nil holds out the end of the text.
-  public var validation: String?
-  public var start: Start
-  public var output: String
-  public var schedule: RecurrentSchedule
-  public var seed: UInt64
-  public var resumes: Bool
-  public var overwrite: Bool
+  package var validation: String?
+  package var start: Start
+  package var output: String
+  package var schedule: RecurrentSchedule
+  package var seed: UInt64
+  package var resumes: Bool
+  package var overwrite: Bool
 
-  public init(
+  package init(
     text: String, validation: String? = nil, start: Start, output: String, schedule: RecurrentSchedule,
     seed: UInt64 = 0, resumes: Bool = false, overwrite: Bool = false
   ) {
@@ -59,35 +60,35 @@ public struct RecurrentTrainingRequest: Sendable {
   }
 
   /// Where the state of the training is kept.
-  public var statePath: String { (output as NSString).deletingPathExtension + ".training.safetensors" }
+  package var statePath: String { (output as NSString).deletingPathExtension + ".training.safetensors" }
 }
 
 /// What `rnn train` did.
-public struct RecurrentTrainingResult: Sendable {
-  public struct Epoch: Sendable, Equatable {
+package struct RecurrentTrainingResult: Sendable {
+  package struct Epoch: Sendable, Equatable {
     /// Bits per character, on average over the epoch.
-    public let training: Double
+    package let training: Double
     /// Bits per character after the epoch.
-    public let validation: Double
+    package let validation: Double
     /// Of the steps in the epoch.
-    public let rate: Double
+    package let rate: Double
   }
 
-  public let output: String
-  public let shape: RecurrentShape
+  package let output: String
+  package let shape: RecurrentShape
   /// All of them, those before a resumption too.
-  public let epochs: [Epoch]
+  package let epochs: [Epoch]
   /// The validation loss, in bits per character, of the model that training started from; nil for a new one.
-  public let initialBits: Double?
+  package let initialBits: Double?
   /// The epoch whose model is in the file; 0 for the model that training started from.
-  public let bestEpoch: Int
-  public let seconds: Double
-  public let notices: [String]
+  package let bestEpoch: Int
+  package let seconds: Double
+  package let notices: [String]
 
   /// Of the model in the file.
-  public var bitsPerCharacter: Double { bestEpoch == 0 ? initialBits ?? .nan : epochs[bestEpoch - 1].validation }
+  package var bitsPerCharacter: Double { bestEpoch == 0 ? initialBits ?? .nan : epochs[bestEpoch - 1].validation }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "output": .string(output), "model": .string(shape.kind.rawValue), "hidden": .integer(shape.hidden),
       "inputs": .integer(shape.inputs), "rank": .integer(shape.rank), "parameters": .integer(shape.parameterCount),
@@ -108,7 +109,7 @@ public struct RecurrentTrainingResult: Sendable {
 /// every epoch, so that an interrupted or diverged training loses nothing.
 ///
 /// - Throws: `Failure` where a text or a file does not serve, or a loss is no number.
-public func trainRecurrent(
+package func trainRecurrent(
   _ request: RecurrentTrainingRequest, workers: Workers, progress: Progress = .silent
 ) throws -> RecurrentTrainingResult {
   let start = ContinuousClock.now

@@ -1,7 +1,7 @@
 import Basics
-import Checkpoints
 import Foundation
 import ModelGraph
+import Safetensors
 import TensorCore
 
 /// Factors in the layout of Hugging Face PEFT: `adapter_config.json` and `adapter_model.safetensors`, in which lora_B lora_A is our A B.
@@ -43,7 +43,7 @@ struct AdapterFolder {
     }
     let folder = path as NSString
     let files = ["adapter_model.safetensors", "adapter_config.json"].map { folder.appendingPathComponent($0) }
-    try DataFile.writeSafetensors(tensors, metadata: ["format": "pt"], to: files[0], overwrite: overwrite)
+    try SafetensorsFile(tensors: tensors, metadata: ["format": "pt"]).write(to: files[0], overwrite: overwrite)
     try OutputFile.write(
       (Self.configuration(ranks, largest).text(.indented) + "\n").utf8, to: files[1], overwrite: overwrite)
     return left.isEmpty

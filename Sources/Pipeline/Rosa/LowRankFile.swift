@@ -1,5 +1,5 @@
 import Basics
-import Checkpoints
+import Safetensors
 import TensorCore
 import Training
 
@@ -22,7 +22,8 @@ struct LowRankFile {
       "schema": .string(Self.schema), "frozen": .string(frozenSHA256),
       "shapes": .object(JSONObject(shapes.sorted { $0.key < $1.key }.map { ($0.key, JSON.integers($0.value)) })),
     ]
-    try DataFile.writeSafetensors(tensors, metadata: ["kcompress": document.text()], to: path, overwrite: overwrite)
+    try SafetensorsFile(tensors: tensors, metadata: ["kcompress": document.text()]).write(
+      to: path, overwrite: overwrite)
   }
 
   init(factors: [String: LowRankFactors], shapes: [String: [Int]], frozenSHA256: String) {
@@ -33,7 +34,8 @@ struct LowRankFile {
 
   /// - Throws: `Failure` where the file holds no factors, or they do not belong together.
   init(path: String) throws {
-    let (tensors, metadata) = try DataFile.readSafetensors(path)
+    let file = try SafetensorsFile(path: path)
+    let (tensors, metadata) = (file.tensors, file.metadata)
     func damaged(_ reason: String) -> Failure {
       Failure(path, "holds no factors", reason, remedy: "give what rosa split wrote")
     }

@@ -1,28 +1,29 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import ModelGraph
 import TensorCore
 import Training
 
 /// What the user asks `rosa split` and `rosa draw` for.
-public struct RosaRequest: Sendable {
+package struct RosaRequest: Sendable {
   /// The whole checkpoint for a split, the frozen one for a draw.
-  public var checkpoint: String
+  package var checkpoint: String
   /// The factors that belong to it; nil for a split.
-  public var factors: String?
-  public var ranks: [RankRule]
-  public var draw: Draw
-  public var seed: UInt64
+  package var factors: String?
+  package var ranks: [RankRule]
+  package var draw: Draw
+  package var seed: UInt64
   /// Where the frozen checkpoint goes.
-  public var output: String?
+  package var output: String?
   /// Where the factors go; nil puts them beside the frozen checkpoint.
-  public var factorsOutput: String?
+  package var factorsOutput: String?
   /// A folder for the factors in the layout of Hugging Face PEFT; nil for none.
-  public var adapter: String?
-  public var overwrite: Bool
+  package var adapter: String?
+  package var overwrite: Bool
 
-  public init(
+  package init(
     checkpoint: String, factors: String? = nil, ranks: [RankRule], draw: Draw, seed: UInt64 = 0, output: String? = nil,
     factorsOutput: String? = nil, adapter: String? = nil, overwrite: Bool = false
   ) {
@@ -39,21 +40,21 @@ public struct RosaRequest: Sendable {
 }
 
 /// What `rosa` wrote.
-public struct RosaResult: Sendable {
-  public struct LayerResult: Sendable {
-    public let name: String
-    public let shape: [Int]
-    public let rank: Int
-    public let parameters: Int
+package struct RosaResult: Sendable {
+  package struct LayerResult: Sendable {
+    package let name: String
+    package let shape: [Int]
+    package let rank: Int
+    package let parameters: Int
   }
 
-  public let output: String
-  public let factors: String?
-  public let adapter: String?
-  public let layers: [LayerResult]
-  public let notices: [String]
+  package let output: String
+  package let factors: String?
+  package let adapter: String?
+  package let layers: [LayerResult]
+  package let notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "output": .string(output), "factors": .optional(factors, JSON.string), "adapter": .optional(adapter, JSON.string),
       "layers": .array(
@@ -71,7 +72,7 @@ public struct RosaResult: Sendable {
 /// others drawn (ROSA: Hameed et al., 2024). What both make together stays the same to rounding.
 ///
 /// - Throws: `Failure`; nothing is left behind then.
-public func split(_ request: RosaRequest, workers: Workers) throws -> RosaResult {
+package func split(_ request: RosaRequest, workers: Workers) throws -> RosaResult {
   let checkpoint = try CheckpointSource(path: request.checkpoint).open()
   let known = try request.factors.map { try LowRankFile(path: $0).checked(against: checkpoint) }
   let output = request.output ?? CheckpointPath(request.checkpoint).frozen
@@ -118,7 +119,7 @@ public func split(_ request: RosaRequest, workers: Workers) throws -> RosaResult
 /// Adds the products to the frozen parts: the checkpoint as it was before the split, or as training the factors made it.
 ///
 /// - Throws: `Failure`; nothing is left behind then.
-public func merge(frozen path: String, factors: String, output: String?, overwrite: Bool) throws -> RosaResult {
+package func merge(frozen path: String, factors: String, output: String?, overwrite: Bool) throws -> RosaResult {
   let checkpoint = try CheckpointSource(path: path).open()
   let file = try LowRankFile(path: factors).checked(against: checkpoint)
   let output = output ?? CheckpointPath(path).merged

@@ -1,31 +1,33 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
+import Hashing
 import Inference
 import ModelGraph
 import TensorCore
 import Training
 
 /// What `tune` did and measured.
-public struct TuneResult: Sendable {
-  public let output: String
+package struct TuneResult: Sendable {
+  package let output: String
   /// Nil for a dry run, as everything that a run makes.
-  public internal(set) var bytes: Int?
-  public internal(set) var sha256: String?
-  public internal(set) var epochs: [TuneEpoch] = []
-  public internal(set) var bestEpoch: Int?
+  package internal(set) var bytes: Int?
+  package internal(set) var sha256: String?
+  package internal(set) var epochs: [TuneEpoch] = []
+  package internal(set) var bestEpoch: Int?
   /// Why it ended before its last epoch.
-  public internal(set) var ending: String?
+  package internal(set) var ending: String?
   /// Whether it ended because its loss became no number.
-  public internal(set) var diverged = false
-  public let temperature: Double?
+  package internal(set) var diverged = false
+  package let temperature: Double?
   /// Numbers that are trained, and all of the network's.
-  public let trained: Int
-  public let parameters: Int
-  public let memory: TuneMemory
-  public internal(set) var notices: [String]
+  package let trained: Int
+  package let parameters: Int
+  package let memory: TuneMemory
+  package internal(set) var notices: [String]
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "output": .string(output), "bytes": .optional(bytes, JSON.integer), "sha256": .optional(sha256, JSON.string),
       "best_epoch": .optional(bestEpoch, JSON.integer), "ending": .optional(ending, JSON.string),
@@ -40,7 +42,7 @@ public struct TuneResult: Sendable {
 ///
 /// - Parameter isDry: counts the memory and stops there.
 /// - Throws: `Failure`; what an interrupted run had reached stays in a file beside the output.
-public func tune(
+package func tune(
   _ request: TuneRequest, isDry: Bool = false, workers: Workers, progress: Progress = .silent
 ) throws -> TuneResult {
   let source = CheckpointSource(path: request.checkpoint, companions: request.companions)
@@ -60,7 +62,7 @@ public func tune(
   var options = request.options
   options["checkpoint"] = .string(checkpoint.sha256)
   options["original"] = .optional(original.checkpoint?.sha256, JSON.string)
-  options["data"] = .string(Checkpoint.hexadecimalSHA256(of: try InputFile.read(request.data)))
+  options["data"] = .string(SHA256.hexadecimal(of: try InputFile.read(request.data)))
   let file = TuneStateFile(output: output, options: options)
   if !isDry, file.exists, !request.resumes, !request.overwrite {
     throw Failure(

@@ -1,5 +1,4 @@
 import Basics
-import Checkpoints
 import Inference
 import ModelGraph
 import TensorCore

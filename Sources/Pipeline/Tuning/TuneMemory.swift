@@ -5,15 +5,15 @@ import TensorCore
 import Training
 
 /// What a run keeps in memory at its peak, in bytes.
-public struct TuneMemory: Sendable {
-  public struct Item: Sendable {
-    public let name: String
-    public let bytes: Int
+package struct TuneMemory: Sendable {
+  package struct Item: Sendable {
+    package let name: String
+    package let bytes: Int
   }
 
-  public let items: [Item]
+  package let items: [Item]
 
-  public var total: Int { items.reduce(0) { $0 + $1.bytes } }
+  package var total: Int { items.reduce(0) { $0 + $1.bytes } }
 
   /// The program itself with its libraries, as measured on an idle run.
   private static let program = 48 << 20
@@ -61,7 +61,7 @@ public struct TuneMemory: Sendable {
     self.items = items
   }
 
-  public var json: JSON {
+  package var json: JSON {
     .object(
       JSONObject(
         items.map { ($0.name.replacing(" ", with: "_"), JSON.integer($0.bytes)) } + [("total", .integer(total))]))

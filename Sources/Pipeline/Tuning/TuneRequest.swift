@@ -1,8 +1,9 @@
 import Basics
+import Formats
 import Training
 
 /// Which weights are trained.
-public enum TuneMethod: String, Sendable, CaseIterable {
+package enum TuneMethod: String, Sendable, CaseIterable {
   /// The factors of compressed layers, and every bias, normalisation and slope.
   case factors
   /// All.
@@ -13,11 +14,11 @@ public enum TuneMethod: String, Sendable, CaseIterable {
   case rosa
 
   /// Whether products of low rank are trained.
-  public var isLowRank: Bool { self == .lora || self == .rosa }
+  package var isLowRank: Bool { self == .lora || self == .rosa }
 }
 
 /// What is done to images before the original and the compressed network see them.
-public enum Augmentation: String, Sendable, CaseIterable {
+package enum Augmentation: String, Sendable, CaseIterable {
   /// Moved by up to an eighth of their size.
   case crop
   /// Turned left to right, half of them.
@@ -29,14 +30,14 @@ public enum Augmentation: String, Sendable, CaseIterable {
 }
 
 /// How the length of the steps changes.
-public enum TuneSchedule: String, Sendable, CaseIterable { case constant, cosine, onecycle, plateau }
+package enum TuneSchedule: String, Sendable, CaseIterable { case constant, cosine, onecycle, plateau }
 
 /// The rank of the products that are trained: a count, or below 1 a part of the kernel's shorter side; for the layers that match.
-public struct RankRule: Sendable, Equatable {
-  public let layers: Glob
-  public let amount: Double
+package struct RankRule: Sendable, Equatable {
+  package let layers: Glob
+  package let amount: Double
 
-  public init(layers: Glob = Glob("*"), amount: Double) {
+  package init(layers: Glob = Glob("*"), amount: Double) {
     self.layers = layers
     self.amount = amount
   }
@@ -48,54 +49,54 @@ public struct RankRule: Sendable, Equatable {
 }
 
 /// What the user asks `tune` for.
-public struct TuneRequest: Sendable {
-  public var checkpoint: String
+package struct TuneRequest: Sendable {
+  package var checkpoint: String
   /// The network to learn from; nil takes the one that apply recorded, where it is at hand, and else labels or targets teach alone.
-  public var original: String?
-  public var data: String
-  public var preparation = SamplePreparation()
+  package var original: String?
+  package var data: String
+  package var preparation = SamplePreparation()
   /// Labelled samples whose accuracy is told after every epoch; nothing is chosen by them.
-  public var test: String?
-  public var companions = Companions()
+  package var test: String?
+  package var companions = Companions()
   /// Nil puts the result beside the checkpoint, as `model.tuned.h5`.
-  public var output: String?
-  public var overwrite = false
-  public var resumes = false
+  package var output: String?
+  package var overwrite = false
+  package var resumes = false
 
-  public var method = TuneMethod.full
-  public var epochs = 20
-  public var batch = 64
+  package var method = TuneMethod.full
+  package var epochs = 20
+  package var batch = 64
   /// Whether the data's labels or targets count.
-  public var usesLabels = false
+  package var usesLabels = false
   /// The part of the loss that labels make.
-  public var labelPart = 0.5
+  package var labelPart = 0.5
   /// Nil takes what softens the original's outputs.
-  public var temperature: Double?
+  package var temperature: Double?
   /// How much the mean relative squared error of values inside the network counts, beside the loss of the outputs.
-  public var features = 0.0
-  public var optimizer = Optimizer.Rule.adamW
-  public var rate = 3e-4
-  public var schedule = TuneSchedule.onecycle
-  public var decay = 0.0
+  package var features = 0.0
+  package var optimizer = Optimizer.Rule.adamW
+  package var rate = 3e-4
+  package var schedule = TuneSchedule.onecycle
+  package var decay = 0.0
   /// The largest norm of a gradient; nil leaves them.
-  public var clip: Double? = 1
-  public var statistics = Backpropagation.Statistics.stored
-  public var augmentations: Set<Augmentation> = []
+  package var clip: Double? = 1
+  package var statistics = Backpropagation.Statistics.stored
+  package var augmentations: Set<Augmentation> = []
   /// Ways in which the samples are changed, taken in turn, so that the original has to look at each once (Shen and Xing, 2022); nil changes them
   /// anew in every epoch.
-  public var views: Int?
+  package var views: Int?
   /// The part of the samples that judges.
-  public var heldOut = 0.1
+  package var heldOut = 0.1
   /// Epochs without progress after which it ends; nil never ends early.
-  public var patience: Int?
+  package var patience: Int?
   /// Later rules count more.
-  public var ranks: [RankRule] = [RankRule(amount: 8)]
-  public var draw = Draw.subset
+  package var ranks: [RankRule] = [RankRule(amount: 8)]
+  package var draw = Draw.subset
   /// Steps between two draws; nil draws at every epoch.
-  public var drawEvery: Int?
-  public var seed: UInt64 = 0
+  package var drawEvery: Int?
+  package var seed: UInt64 = 0
 
-  public init(checkpoint: String, data: String) {
+  package init(checkpoint: String, data: String) {
     self.checkpoint = checkpoint
     self.data = data
   }

@@ -1,25 +1,25 @@
 import Basics
-import Checkpoints
 import Foundation
+import Safetensors
 import TensorCore
 import Training
 
 /// What was measured after an epoch.
-public struct TuneEpoch: Sendable, Equatable {
+package struct TuneEpoch: Sendable, Equatable {
   /// 0 is before the first.
-  public let number: Int
+  package let number: Int
   /// Of the training since the first epoch, in seconds; what came before an interruption counts.
-  public var seconds: Double
+  package var seconds: Double
   /// The mean training loss of a sample; nil before the first epoch.
-  public let loss: Double?
+  package let loss: Double?
   /// On the samples held out.
-  public let heldOutLoss: Double
+  package let heldOutLoss: Double
   /// With the original's classes, on the samples held out.
-  public let agreement: Double?
+  package let agreement: Double?
   /// On the samples held out, where they have labels that count.
-  public let heldOutAccuracy: Double?
+  package let heldOutAccuracy: Double?
   /// On the samples of `--test`.
-  public let testAccuracy: Double?
+  package let testAccuracy: Double?
 
   var json: JSON {
     [
@@ -77,14 +77,15 @@ struct TuneStateFile {
       "epochs": .array(state.epochs.map(\.json)), "factor": .real(state.plateau.factor),
       "best_loss": .real(state.plateau.best), "waited": .integer(state.plateau.waited),
     ]
-    try DataFile.writeSafetensors(
-      state.weights.stored + best + optimizer, metadata: ["kcompress": document.text(.compact)], to: path,
-      overwrite: true)
+    try SafetensorsFile(
+      tensors: state.weights.stored + best + optimizer, metadata: ["kcompress": document.text(.compact)]
+    ).write(to: path, overwrite: true)
   }
 
   /// - Throws: `Failure` that names what differs where the options are others.
   func read(into state: inout TuneState) throws {
-    let (tensors, metadata) = try DataFile.readSafetensors(path)
+    let file = try SafetensorsFile(path: path)
+    let (tensors, metadata) = (file.tensors, file.metadata)
     func damaged(_ what: String) -> Failure {
       Failure(path, "cannot be taken up", "\(what) is missing or malformed", remedy: "begin anew without --resume")
     }
