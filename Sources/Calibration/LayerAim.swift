@@ -1,3 +1,4 @@
+import ModelGraph
 import TensorCore
 
 /// What a layer of a changed network sees, y, and what it should make of it, t: what it gives in the original network, and where its

@@ -67,20 +67,17 @@ extension KerasGraph: CheckpointContent {
   ) throws {
     let file = try Failure.within(source) { try KerasEditor(self).replacing(replacements, record: record) }
     switch container {
-    case .hdf5: try Self.write(file.hdf5, of: file, to: path, overwrite: overwrite, beside: architecturePath(besides: path))
+    case .hdf5: try write(file.hdf5, of: file, to: path, overwrite: overwrite)
     case .variables(let variables):
-      let root = try variables.root(of: file)
-      try Self.write(root, of: file, to: path, overwrite: overwrite, beside: architecturePath(besides: path))
+      try write(try variables.root(of: file), of: file, to: path, overwrite: overwrite)
     case .archive(let archive):
       try OutputFile.write(try archive.fileBytes(file), to: path, overwrite: overwrite)
     }
   }
 
   /// Writes an HDF5 file, and the architecture beside it where the file does not hold it.
-  private static func write(
-    _ root: HDF5Group, of file: KerasFile, to path: String, overwrite: Bool, beside: String?
-  ) throws {
-    func write(_ temporary: String) throws {
+  private func write(_ root: HDF5Group, of file: KerasFile, to path: String, overwrite: Bool) throws {
+    func writeRoot(_ temporary: String) throws {
       do {
         try HDF5File.write(root, to: temporary)
       } catch let failure as Failure {
@@ -88,12 +85,12 @@ extension KerasGraph: CheckpointContent {
       }
       try OutputFile.makeDurable(temporary, describedAs: path)
     }
-    guard let beside, let text = file.architectureText else {
-      return try OutputFile.replace(path, overwrite: overwrite, write)
+    guard let beside = architecturePath(besides: path), let text = file.architectureText else {
+      return try OutputFile.replace(path, overwrite: overwrite, writeRoot)
     }
     try OutputFile.replaceSet([beside, path], overwrite: overwrite) { temporaries in
       try OutputFile.create(temporaries[0], describedAs: beside, Data(text.utf8))
-      try write(temporaries[1])
+      try writeRoot(temporaries[1])
     }
   }
 

@@ -1,7 +1,5 @@
 import TensorCore
 
-@testable import Checkpoints
-
 /// Files made of bytes, well-formed or not.
 enum Bytes {
   /// A safetensors file: the length of the header (the true one unless stated), its text, `payload` zero bytes.

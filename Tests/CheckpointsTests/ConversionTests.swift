@@ -1,10 +1,11 @@
 import Basics
-import Safetensors
+import Checkpoints
+import Formats
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct ConversionTests {
   private func checkpoint(_ values: [Double], in folder: String) throws -> Checkpoint {

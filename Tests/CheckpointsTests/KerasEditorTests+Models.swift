@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import Decompositions
 import Inference
 import Keras
@@ -6,7 +7,7 @@ import ModelGraph
 import TensorCore
 import Testing
 
-@testable import Checkpoints
+@testable import Keras
 
 /// Small models as Keras writes them, with seeded weights.
 struct KerasForm {
@@ -148,13 +149,13 @@ extension KerasGraph {
 
   /// What the network gives for seeded inputs; unknown extents are `open`.
   func outputs(open: Int = 7) throws -> [Tensor<Float>] {
-    try Self.run(try #require(graph), tensors, open: open)
+    try Self.run(try #require(graph), tensorsByName, open: open)
   }
 
   /// The same with the engine's own reading of replacements, which is independent of how Keras says them.
   func outputs(replacing replacements: [Replacement], open: Int = 7) throws -> [Tensor<Float>] {
     var graph = try #require(graph)
-    var tensors = tensors
+    var tensors = tensorsByName
     for replacement in replacements {
       let layer = try #require(layers.first { $0.name == replacement.layer })
       let factors = replacement.weights.enumerated().map { index, weight in
@@ -167,8 +168,8 @@ extension KerasGraph {
     return try Self.run(graph, tensors, open: open)
   }
 
-  var tensors: [String: StoredTensor] {
-    Dictionary(file.layers.flatMap(\.weights).map { ($0.name, $0) }) { first, _ in first }
+  var tensorsByName: [String: StoredTensor] {
+    Dictionary(tensors.map { ($0.name, $0) }) { first, _ in first }
   }
 
   private static func run(

@@ -1,9 +1,10 @@
 import Basics
-import Keras
+import Checkpoints
 import ModelGraph
+import TensorCore
 import Testing
 
-@testable import Checkpoints
+@testable import Keras
 
 @Suite struct KerasEditorTests {
   /// Models that differ in what the editor has to get right; each in the form of Keras 2 and of Keras 3.
@@ -142,8 +143,8 @@ import Testing
     // Tensors of other layers are the same, and the same call gives the same file.
     let replaced = Set(
       graph.layers.filter { layer in replacements.contains { $0.layer == layer.name } }.map(\.kernel.name))
-    let kept = graph.tensors.filter { !replaced.contains($0.key) && !$0.key.contains("bias") }
-    for (name, tensor) in kept { #expect(edited.tensors[name] == tensor) }
+    let kept = graph.tensorsByName.filter { !replaced.contains($0.key) && !$0.key.contains("bias") }
+    for (name, tensor) in kept { #expect(edited.tensorsByName[name] == tensor) }
     #expect(try editor.replacing(replacements.reversed(), record: ["r": 1]).hdf5 == file.hdf5)
     let sizesOnly = replacements.map { Replacement(layer: $0.layer, structure: $0.structure, stages: $0.stages) }
     let sized = try editor.replacing(sizesOnly, record: ["r": 1])

@@ -4,7 +4,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import NumPy
 
 @Suite struct NumPyTests {
   private func read(_ file: [UInt8]) throws -> StoredTensor { try NumPyArray.read(name: "a", file) }

@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Formats
 import Foundation
 import Inference
 import ModelGraph

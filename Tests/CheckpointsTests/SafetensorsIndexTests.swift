@@ -1,11 +1,13 @@
 import Basics
+import Checkpoints
+import Formats
 import Foundation
 import Hashing
-import Safetensors
+import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsIndexTests {
   private static let shards = [

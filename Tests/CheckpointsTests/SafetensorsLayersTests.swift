@@ -3,7 +3,7 @@ import Safetensors
 import TensorCore
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsLayersTests {
   @Test func findsConvolutionsAndLinearLayers() {

@@ -5,7 +5,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsReadingTests {
   private static func entry(_ dtype: String, _ shape: String, _ begin: Int, _ end: Int) -> String {

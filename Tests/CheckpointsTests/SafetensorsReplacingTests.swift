@@ -1,11 +1,13 @@
 import Basics
+import Checkpoints
+import Formats
 import ModelGraph
 import Safetensors
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Checkpoints
+@testable import Safetensors
 
 @Suite struct SafetensorsReplacingTests {
   private func stage(_ kernel: [Int], groups: Int = 1, batch: Int = 1) -> Stage {
@@ -30,7 +32,7 @@ import Testing
   }
 
   private func checkpoint(_ shards: [SafetensorsSet.Shard], in folder: String) throws -> Checkpoint {
-    let set = SafetensorsSet(shards: shards, isSharded: shards.count > 1)
+    let set = try SafetensorsSet(shards: shards, isSharded: shards.count > 1)
     let path = folder + (set.isSharded ? "/m.safetensors.index.json" : "/m.safetensors")
     try set.write(to: path, overwrite: true)
     return try Checkpoint.open(path)
@@ -133,7 +135,7 @@ import Testing
     let shard = SafetensorsSet.Shard(
       fileName: "m", metadata: [:],
       tensors: [tensor("a.weight", .f16, [2, 2]), tensor("dw.weight", .f32, [4, 1, 3, 3])])
-    let set = SafetensorsSet(shards: [shard], isSharded: false)
+    let set = try SafetensorsSet(shards: [shard], isSharded: false)
     func text(_ replacements: [Replacement]) -> String {
       message { _ = try set.replacing(replacements, record: nil) }
     }

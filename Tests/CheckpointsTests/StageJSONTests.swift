@@ -1,8 +1,7 @@
 import Basics
+import Checkpoints
 import ModelGraph
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct StageJSONTests {
   @Test func everyStageComesBack() throws {

@@ -2,7 +2,7 @@ import NumPy
 import Testing
 import ZIP
 
-@testable import Checkpoints
+@testable import ZIP
 
 @Suite struct ZipArchiveTests {
   private static let array = Bytes.numPy("|u1", "(3,)", [7, 8, 9])
