@@ -100,9 +100,7 @@ extension Checkpoint {
   func kerasByteCount(
     _ content: KerasGraph, replacing replacements: [Replacement], record: JSON
   ) throws -> Int {
-    let file = try KerasEditor(content).replacing(replacements, record: record)
-    if case .archive(let archive) = content.container { return try archive.byteCount(file) }
-    return try HDF5File.byteCount(content.container.hdf5(of: file))
+    try content.sizes.sizes(of: content).byteCount(replacements, record: record)
   }
 
   /// Where the architecture goes when the checkpoint is written to a path; nil where the file itself holds it.
@@ -124,7 +122,7 @@ extension KerasContainer {
   }
 
   /// - Precondition: this is no archive.
-  fileprivate func hdf5(of file: KerasFile) throws -> HDF5Group {
+  func hdf5(of file: KerasFile) throws -> HDF5Group {
     switch self {
     case .hdf5: return file.hdf5
     case .variables(let variables):

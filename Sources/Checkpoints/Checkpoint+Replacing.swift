@@ -1,11 +1,12 @@
 import Basics
 import ModelGraph
+import Synchronization
 import TensorCore
 
 extension Checkpoint {
   /// A tensor by its name; nil where there is none.
   public func tensor(named name: String) -> StoredTensor? {
-    tensors.first { $0.name == name } ?? graphTensors.first { $0.name == name }
+    places.place(of: name, in: tensors).map { tensors[$0] } ?? graphTensors.first { $0.name == name }
   }
 
   /// Why the format cannot express these stages in place of the layer; nil where it can.
@@ -46,5 +47,20 @@ extension Checkpoint {
   public func byteCount(of vector: IntegerVector) throws -> Int {
     guard case .onnx(let graph) = content else { return 0 }
     return try ONNXEditor(graph).byteCount(of: vector)
+  }
+}
+
+/// Where tensors stand in a list, found by name; prepared when it is asked for first.
+final class TensorPlaces: Sendable {
+  private let places = Mutex<[String: Int]?>(nil)
+
+  /// - Parameter tensors: always the same.
+  func place(of name: String, in tensors: [StoredTensor]) -> Int? {
+    places.withLock { known in
+      if let known { return known[name] }
+      let made = Dictionary(tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
+      known = made
+      return made[name]
+    }
   }
 }

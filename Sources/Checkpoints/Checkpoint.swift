@@ -34,6 +34,8 @@ public struct Checkpoint: Sendable {
   let content: Content
   /// Tensors that only a graph from another file refers to.
   var graphTensors: [StoredTensor] = []
+  /// Finds a tensor by its name.
+  let places = TensorPlaces()
 
   /// What the writer of the format needs beyond the tensors.
   enum Content: Sendable {

@@ -9,11 +9,19 @@ extension Node {
   }
 }
 
+extension ModelGraph {
+  /// The nodes that use a kernel, by the kernel's layer.
+  var kernelNodes: [String: [Node]] { Dictionary(grouping: nodes.filter(\.holdsKernel), by: \.layer) }
+}
+
 extension Layer {
   /// The spatial extents at every use of the layer.
-  func inputExtents(in graph: ModelGraph, _ shapes: [String: [Int?]]) -> [[Int]?] {
-    graph.nodes.compactMap { node -> [Int]?? in
-      guard node.layer == name, node.holdsKernel else { return nil }
+  ///
+  /// - Parameters:
+  ///   - nodes: those that use the layer's kernel, in the graph's order.
+  ///   - shapes: of every value.
+  func inputExtents(at nodes: [Node], _ shapes: [String: [Int?]]) -> [[Int]?] {
+    nodes.compactMap { node -> [Int]?? in
       guard convolution.spatialOrder > 0 else { return .some([]) }
       guard let shape = shapes[node.inputs[0]], let layout = node.layout else { return .some(nil) }
       let extents = layout.spatialAxes(rank: shape.count).map { shape[$0] }

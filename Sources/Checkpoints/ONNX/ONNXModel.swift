@@ -105,7 +105,7 @@ struct ONNXModel: Sendable {
     }
     self.computedTypes = computedTypes
     self.proto = proto
-    parts = try ONNXParts(proto.graph) { name in places[name].map { tensors[$0] } }
+    parts = try ONNXParts(proto) { name in places[name].map { tensors[$0] } }
     self.tensors = tensors
     self.places = places
     externalFiles = order
