@@ -70,28 +70,45 @@ package enum OutputFile {
   }
 
   /// Creates one file of known contents and makes it durable.
+  ///
+  /// - Throws: `Failure` when it cannot be written to the last byte.
   package static func create(_ path: String, describedAs target: String, _ data: Data) throws {
-    guard FileManager.default.createFile(atPath: path, contents: nil),
-      let handle = FileHandle(forWritingAtPath: path)
-    else { throw cannotWrite(target) }
-    do {
-      try handle.write(contentsOf: data)
-      try handle.synchronize()
-      try handle.close()
-    } catch {
-      throw cannotWrite(target)
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw cannotWrite(target) }
+    try finish(descriptor, describedAs: target) {
+      unsafe data.withUnsafeBytes { bytes in
+        var written = 0
+        while written < bytes.count {
+          let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
+          let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+          if count < 0, errno == EINTR { continue }
+          guard count > 0 else { return false }
+          written += count
+        }
+        return true
+      }
     }
   }
 
   /// Makes what another library wrote to a temporary path durable.
+  ///
+  /// - Throws: `Failure` when the disk does not take it.
   package static func makeDurable(_ path: String, describedAs target: String) throws {
-    do {
-      guard let handle = FileHandle(forUpdatingAtPath: path) else { throw cannotWrite(target) }
-      try handle.synchronize()
-      try handle.close()
-    } catch {
-      throw cannotWrite(target)
+    let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw cannotWrite(target) }
+    try finish(descriptor, describedAs: target) { true }
+  }
+
+  /// Writes, makes durable and closes; each of them can be what finds a disk full.
+  ///
+  /// - Parameter write: whether it came to its end; where it did not, `errno` says why.
+  private static func finish(_ descriptor: CInt, describedAs target: String, _ write: () -> Bool) throws {
+    guard write(), fsync(descriptor) == 0 else {
+      let failure = cannotWrite(target)
+      _ = Glibc.close(descriptor)
+      throw failure
     }
+    guard Glibc.close(descriptor) == 0 else { throw cannotWrite(target) }
   }
 
   /// Refuses early what could only fail later: a target that exists, a folder that is missing or closed to us.
@@ -134,9 +151,11 @@ package enum OutputFile {
     }
   }
 
+  /// What the last call to the operating system failed with: nothing else may have been called since.
   private static func cannotWrite(_ path: String) -> Failure {
-    Failure(
-      path, "cannot be written", unsafe String(cString: strerror(errno)),
+    let code = errno
+    return Failure(
+      path, "cannot be written", unsafe String(cString: strerror(code)),
       remedy: "free some space or choose another path with -o")
   }
 }

@@ -10,7 +10,7 @@ struct KerasArchive: Sendable {
   private let others: [Member]
   /// `metadata.json` as it is.
   private let metadata: [UInt8]
-  private let variables: KerasVariables
+  let variables: KerasVariables
 
   private struct Member: Sendable {
     let name: String
@@ -68,11 +68,18 @@ struct KerasArchive: Sendable {
       texts(of: file) + [(Self.weightsName, data)] + others.map { ($0.name, $0.contents) })
   }
 
-  func byteCount(_ file: KerasFile) throws -> Int {
-    ZipArchive.byteCount(
-      texts(of: file).map { ($0.name, $0.contents.count) }
-        + [(Self.weightsName, try HDF5File.byteCount(variables.hdf5(of: file)))]
-        + others.map { ($0.name, $0.contents.count) })
+  /// The bytes of the archive with these members, of which each has so many bytes.
+  ///
+  /// - Parameters:
+  ///   - config: nil where there is none.
+  ///   - weights: of the HDF5 file.
+  func byteCount(config: Int?, record: Int?, weights: Int) -> Int {
+    let texts = [(Self.metadataName, metadata.count)]
+    let optional = [(Self.configName, config), (Self.recordName, record)].compactMap { name, count in
+      count.map { (name, $0) }
+    }
+    return ZipArchive.byteCount(
+      texts + optional + [(Self.weightsName, weights)] + others.map { ($0.name, $0.contents.count) })
   }
 
   private func texts(of file: KerasFile) -> [(name: String, contents: [UInt8])] {
@@ -86,13 +93,7 @@ struct KerasArchive: Sendable {
   private static func withTemporaryFile<Result>(_ bytes: [UInt8]?, _ body: (String) throws -> Result) throws -> Result {
     try TemporaryFolder.with { folder in
       let path = (folder as NSString).appendingPathComponent(weightsName)
-      if let bytes {
-        guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
-          throw Failure(
-            "member '\(weightsName)'", "cannot be unpacked", "the temporary folder '\(folder)' does not take it",
-            remedy: "free some space, or set TMPDIR to a folder with more")
-        }
-      }
+      if let bytes { try OutputFile.create(path, describedAs: path, Data(bytes)) }
       do {
         return try body(path)
       } catch let failure as Failure where failure.subject == path {

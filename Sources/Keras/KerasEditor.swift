@@ -18,6 +18,8 @@ struct KerasEditor {
     let entry: KerasEntry
     /// The name of the outermost model's layer that is it or holds it.
     let outermost: String
+    /// The model whose layer it is.
+    let holder: KerasModel
     let layer: Layer
     let parts: [KerasPart]
     /// One for each part.
@@ -64,18 +66,19 @@ struct KerasEditor {
   }
 
   /// What every replaced layer becomes, by its path.
-  private func changes(_ replacements: [Replacement]) throws -> [String: Change] {
-    guard let model = graph.architecture?.model else {
-      guard let first = replacements.first else { return [:] }
+  func changes(_ replacements: [Replacement]) throws -> [String: Change] {
+    guard let first = replacements.first else { return [:] }
+    guard let index = graph.architecture?.index else {
       throw Self.failure(first.layer, "the file has no architecture")
     }
-    var taken = Set(graph.file.layers.map(\.name) + model.everyName)
+    var taken: Set<String> = []
     var changes: [String: Change] = [:]
     // In an order of their own, so that names do not depend on the caller's.
     for replacement in replacements.sorted(by: { $0.layer < $1.layer }) {
-      guard let layer = graph.layers.first(where: { $0.name == replacement.layer }),
-        let entry = model.entry(at: replacement.layer), let outermost = model.outermost(of: entry)
-      else { throw Self.failure(replacement.layer, "the model has no such layer") }
+      guard let layer = index.layers[replacement.layer], let place = index.places[replacement.layer] else {
+        throw Self.failure(replacement.layer, "the model has no such layer")
+      }
+      let entry = place.entry
       let parts: [KerasPart]
       do throws(KerasRefusal) {
         parts = try self.parts(of: replacement.stages, for: layer)
@@ -88,11 +91,12 @@ struct KerasEditor {
         "the weights of '\(layer.name)' are not those of its stages")
       precondition(changes[layer.name] == nil, "'\(layer.name)' is replaced twice")
       var change = Change(
-        replacement: replacement, entry: entry, outermost: outermost.name, layer: layer, parts: parts)
+        replacement: replacement, entry: entry, outermost: place.outermost, holder: place.holder, layer: layer,
+        parts: parts)
       var number = 1
       while change.names.count < parts.count - 1 {
         let name = "\(entry.name)_\(number)"
-        if taken.insert(name).inserted { change.names.append(name) }
+        if !index.names.contains(name), taken.insert(name).inserted { change.names.append(name) }
         number += 1
       }
       change.names.append(entry.name)
@@ -107,42 +111,16 @@ struct KerasEditor {
 
   private func parts(of stages: [Stage], for layer: Layer) throws(KerasRefusal) -> [KerasPart] {
     if let reason = layer.refusal { throw KerasRefusal(reason: reason) }
-    guard let architecture = graph.architecture, let entry = architecture.model.entry(at: layer.name) else {
+    guard let architecture = graph.architecture, let place = architecture.index.places[layer.name] else {
       throw KerasRefusal(reason: "the file has no architecture")
     }
-    if let outer = architecture.model.outermost(of: entry)?.model {
-      // The weights of a nested model stand in one list, in which everyone must be found again.
-      for other in outer.allEntries where !architecture.weights.knowsOrder(of: other) {
-        throw KerasRefusal(
-          reason: "its model holds '\(other.path)', a \(other.className) layer whose weights the program does not know")
-      }
+    // The weights of a nested model stand in one list, in which everyone must be found again.
+    if let other = architecture.index.unknown[place.outermost] {
+      throw KerasRefusal(
+        reason: "its model holds '\(other.path)', a \(other.className) layer whose weights the program does not know")
     }
     return try KerasStageWriter.parts(
-      of: stages, for: layer, original: architecture.weights.layer(entry),
+      of: stages, for: layer, original: architecture.weights.layer(place.entry),
       inputShapes: architecture.inputShapes[layer.name] ?? [])
-  }
-}
-
-extension KerasModel {
-  /// A layer by its path, nil where there is none.
-  func entry(at path: String) -> KerasEntry? {
-    for layer in layers {
-      if let inner = layer.model {
-        if path.hasPrefix(layer.path + "/"), let entry = inner.entry(at: path) { return entry }
-      } else if layer.path == path {
-        return layer
-      }
-    }
-    return nil
-  }
-
-  /// The layer of this model that is `entry` or holds it.
-  fileprivate func outermost(of entry: KerasEntry) -> KerasEntry? {
-    layers.first { $0.model == nil ? $0.path == entry.path : entry.prefix.hasPrefix($0.path + "/") }
-  }
-
-  /// The names of all layers and models, on every level.
-  fileprivate var everyName: [String] {
-    layers.flatMap { [$0.name] + ($0.model?.everyName ?? []) }
   }
 }

@@ -4,10 +4,13 @@ import HDF5
 import TensorCore
 
 extension KerasFile {
-  private static let modelWeights = "model_weights"
+  static let modelWeights = "model_weights"
   private static let optimizerWeights = "optimizer_weights"
   private static let topLevelWeights = "top_level_model_weights"
   static let recordAttribute = "kcompress"
+  static let configAttribute = "model_config"
+  static let layerNames = "layer_names"
+  static let weightNames = "weight_names"
 
   /// What no network needs to compute, at the root of a file.
   static let skipped: Set<String> = [optimizerWeights, KerasVariables.optimizer]

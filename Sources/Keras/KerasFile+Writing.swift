@@ -4,21 +4,32 @@ import TensorCore
 
 extension KerasFile {
   /// The bytes that HDF5 can hold in an object header, less what Keras leaves for other things.
-  fileprivate static let attributeLimit = 64512
+  private static let attributeLimit = 64512
+
+  /// How many names of at most so many bytes go into one attribute.
+  fileprivate static func namesPerAttribute(width: Int) -> Int { max(1, attributeLimit / max(1, width)) }
+
+  /// A list of names as one attribute; nil where it takes several, whose sizes depend on which names stand together.
+  ///
+  /// - Parameter lengths: of the names, in bytes, in any order.
+  static func listSize(_ lengths: some Collection<Int>) -> HDF5AttributeSize? {
+    guard let width = lengths.max() else { return .empty }
+    return lengths.count > namesPerAttribute(width: width) ? nil : .strings(count: lengths.count, width: width)
+  }
 
   /// The file as Keras would lay it out; optimiser state and training configuration are not part of it, and the architecture of a
   /// weights-only file is not either.
   var hdf5: HDF5Group {
     var root = HDF5Group()
     var section = HDF5Group()
-    if let modelConfig, !isWeightsOnly { root.attributes["model_config"] = .string(modelConfig.text()) }
+    if let modelConfig, !isWeightsOnly { root.attributes[Self.configAttribute] = .string(modelConfig.text()) }
     if let record { root.attributes[Self.recordAttribute] = .string(record.text()) }
     for (name, value) in [("keras_version", kerasVersion), ("backend", backend)] {
       guard let value else { continue }
       root.attributes[name] = .string(value)
       section.attributes[name] = .string(value)
     }
-    section.setStrings("layer_names", layers.map(\.name))
+    section.setStrings(Self.layerNames, layers.map(\.name))
     for layer in layers { section.insert(Self.group(of: layer), at: layer.name) }
     if let topLevelWeights {
       let name = "top_level_model_weights"
@@ -27,7 +38,7 @@ extension KerasFile {
     if isWeightsOnly {
       root.insert(section, at: "")
     } else {
-      root.groups["model_weights"] = section
+      root.groups[Self.modelWeights] = section
     }
     return root
   }
@@ -43,7 +54,7 @@ extension KerasFile {
   private static func group(of layer: LayerGroup) -> HDF5Group {
     var group = HDF5Group()
     let names = layer.weights.map { String($0.name.dropFirst(layer.name.count + 1)) }
-    group.setStrings("weight_names", names)
+    group.setStrings(weightNames, names)
     for (name, weight) in zip(names, layer.weights) {
       group.insert(
         HDF5Dataset(shape: weight.shape, type: HDF5ElementType(weight.dtype), bytes: weight.bytes), at: name)
@@ -59,8 +70,7 @@ extension HDF5Group {
       attributes[name] = .empty
       return
     }
-    let width = max(1, texts.map(\.utf8.count).max() ?? 1)
-    let perAttribute = max(1, KerasFile.attributeLimit / width)
+    let perAttribute = KerasFile.namesPerAttribute(width: texts.map(\.utf8.count).max() ?? 1)
     guard texts.count > perAttribute else {
       attributes[name] = .strings(texts)
       return

@@ -54,12 +54,7 @@ extension KerasGraph: CheckpointContent {
   var sizeSlack: Int { 64 + 48 * layers.count }
 
   func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
-    let file = try KerasEditor(self).replacing(replacements, record: record)
-    switch container {
-    case .hdf5: return try HDF5File.byteCount(file.hdf5)
-    case .variables(let variables): return try HDF5File.byteCount(variables.root(of: file))
-    case .archive(let archive): return try archive.byteCount(file)
-    }
+    try sizes.sizes(of: self).byteCount(replacements, record: record)
   }
 
   func write(
@@ -116,7 +111,7 @@ extension KerasVariables {
   /// The whole file of Keras 3's `.weights.h5`.
   ///
   /// - Throws: `Failure` where the file's weights do not fit its configuration.
-  fileprivate func root(of file: KerasFile) throws -> HDF5Group {
+  func root(of file: KerasFile) throws -> HDF5Group {
     var root = try hdf5(of: file)
     if let record = file.record { root.attributes[KerasFile.recordAttribute] = .string(record.text()) }
     return root

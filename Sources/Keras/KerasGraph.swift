@@ -25,12 +25,25 @@ struct KerasGraph: Sendable {
   /// The architecture and whose weight is whose, nil without an architecture.
   let architecture: Architecture?
   let container: KerasContainer
+  /// What files with layers replaced take, prepared when it is asked for first.
+  let sizes = KerasSizesCache()
 
   struct Architecture: Sendable {
     let model: KerasModel
     let weights: KerasWeights
     /// The input shapes of every call of a layer with kernels, by the layer's path: batch first, nil where unknown.
     let inputShapes: [String: [[Int?]?]]
+    let index: KerasIndex
+
+    /// - Parameter layers: every kernel of the file.
+    init(
+      model: KerasModel, weights: KerasWeights, inputShapes: [String: [[Int?]?]], _ file: KerasFile, _ layers: [Layer]
+    ) {
+      self.model = model
+      self.weights = weights
+      self.inputShapes = inputShapes
+      index = KerasIndex(model, weights, file, layers)
+    }
   }
 
   /// Reads a file as it is stored.
@@ -60,17 +73,17 @@ struct KerasGraph: Sendable {
     do {
       let graph = try KerasGraphBuilder(weights).graph(of: model)
       let shapes = try graph.shapes()
-      layers = kernels.map { $0.with(inputExtents: $0.inputExtents(in: graph, shapes)) }
+      let nodes = graph.kernelNodes
+      layers = kernels.map { $0.with(inputExtents: $0.inputExtents(at: nodes[$0.name] ?? [], shapes)) }
       self.graph = graph
       graphAbsence = nil
-      let inputShapes = Dictionary(grouping: graph.nodes.filter(\.holdsKernel), by: \.layer)
-        .mapValues { nodes in nodes.map { shapes[$0.inputs[0]] } }
-      architecture = Architecture(model: model, weights: weights, inputShapes: inputShapes)
+      let inputShapes = nodes.mapValues { nodes in nodes.map { shapes[$0.inputs[0]] } }
+      architecture = Architecture(model: model, weights: weights, inputShapes: inputShapes, file, layers)
     } catch let failure as Failure {
       layers = kernels
       graph = nil
       graphAbsence = failure.description
-      architecture = Architecture(model: model, weights: weights, inputShapes: [:])
+      architecture = Architecture(model: model, weights: weights, inputShapes: [:], file, layers)
     }
   }
 

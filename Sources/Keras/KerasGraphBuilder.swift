@@ -81,7 +81,7 @@ struct KerasGraphBuilder {
         "model '\(model.name)'", "cannot be wired", "it is called on \(values.count) tensors",
         remedy: "expected \(model.inputs.count)")
     }
-    let firstCalls = Dictionary(model.layers.map { ($0.name, model.firstCall(of: $0.name)) }) { first, _ in first }
+    let firstCalls = model.firstCalls
     /// The tensors of every call that is done, by layer.
     var done: [String: [[String]]] = [:]
     for (input, value) in zip(model.inputs, values) { done[input.layer] = [[value]] }

@@ -22,7 +22,7 @@ struct KerasLayerOrder {
 
   private init(_ model: KerasModel) {
     self.model = model
-    let first = Dictionary(model.layers.map { ($0.name, model.firstCall(of: $0.name)) }) { first, _ in first }
+    let first = model.firstCalls
     func call(_ tensor: KerasTensor) -> Call {
       Call(layer: tensor.layer, index: tensor.call - (first[tensor.layer] ?? 0))
     }

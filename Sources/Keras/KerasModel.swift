@@ -80,14 +80,17 @@ extension KerasModel {
       && (config.array != nil || config["layers"]?.array != nil)
   }
 
-  /// The index that the configuration gives to a layer's first call. Keras 2 counts a nested model's own making as call
-  /// 0, but does not write it.
-  func firstCall(of layer: String) -> Int {
-    let entry = layers.first { $0.name == layer }
-    guard let entry, entry.model != nil else { return 0 }
+  /// For each layer the index that the configuration gives to its first call. Keras 2 counts a nested model's own making as
+  /// call 0, but does not write it.
+  var firstCalls: [String: Int] {
     let references = layers.flatMap { $0.calls.flatMap(\.inputs) } + outputs
-    let last = references.filter { $0.layer == layer }.map(\.call).max() ?? 0
-    return min(1, max(0, last + 1 - entry.calls.count))
+    let last = Dictionary(references.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
+    return Dictionary(
+      layers.map { entry in
+        let calls = (last[entry.name] ?? 0) + 1
+        return (entry.name, entry.model == nil ? 0 : min(1, max(0, calls - entry.calls.count)))
+      }
+    ) { first, _ in first }
   }
 }
 

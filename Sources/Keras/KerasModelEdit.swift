@@ -14,7 +14,7 @@ struct KerasModelEdit {
   func applied(to json: JSON, _ model: KerasModel) throws -> JSON {
     guard var object = json.object, let config = object["config"] else { return json }
     var entries = try model.layers.flatMap { entry in
-      if let change = changes[entry.path] { return chain(change, in: model) }
+      if let change = changes[entry.path] { return Self.chain(change, in: model) }
       guard let inner = entry.model, changes.keys.contains(where: { $0.hasPrefix(entry.path + "/") })
       else { return [entry.json] }
       return [try applied(to: entry.json, inner)]
@@ -35,10 +35,17 @@ struct KerasModelEdit {
     return result(entries)
   }
 
+  /// What a configuration's text grows by with a change, in bytes. Where the new entries stand makes no difference.
+  static func growth(_ change: KerasEditor.Change) -> Int {
+    let entries = chain(change, in: change.holder)
+    let commas = entries.count - 1
+    return entries.reduce(commas - change.entry.json.text().utf8.count) { $0 + $1.text().utf8.count }
+  }
+
   // MARK: Entries
 
   /// The entries of a layer's parts, each applied to the one before.
-  private func chain(_ change: KerasEditor.Change, in model: KerasModel) -> [JSON] {
+  private static func chain(_ change: KerasEditor.Change, in model: KerasModel) -> [JSON] {
     let entry = change.entry
     let parts = zip(change.parts, change.names).enumerated().map { index, part in
       let inputs =

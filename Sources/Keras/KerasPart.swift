@@ -34,6 +34,23 @@ struct KerasPart: Sendable {
 }
 
 extension KerasPart.Weight {
+  /// The shape that the file states.
+  var storedShape: [Int] {
+    switch content {
+    case .original(let tensor): tensor.shape
+    case .ones(let shape): shape
+    case .factor(_, let shape, let order): order.map { shape[$0] }
+    }
+  }
+
+  /// The type that the file states, in the place of a layer of some type.
+  func storedType(_ dtype: DType) -> DType {
+    switch content {
+    case .original(let tensor): tensor.dtype
+    case .ones, .factor: dtype
+    }
+  }
+
   /// The tensor as the file stores it; zeros where there are no factors.
   func stored(named name: String, factors: [Tensor<Double>], as dtype: DType) -> StoredTensor {
     switch content {

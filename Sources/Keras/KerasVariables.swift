@@ -10,9 +10,12 @@ struct KerasVariables: Sendable {
   /// What the file has for every layer, by the layer's path; kept for layers whose weights the program does not know.
   private let groups: [String: HDF5Group]
   /// The name of the group that holds the layers.
-  private let container: String
+  let container: String
 
   static let optimizer = "optimizer"
+  /// The group with the variables of a layer, and its attribute with the layer's name.
+  static let variables = "vars"
+  static let nameAttribute = "name"
   /// The newer name, and that of TensorFlow 2.12 to 2.15.
   private static let containers = ["layers", "_layer_checkpoint_dependencies"]
 
@@ -41,7 +44,7 @@ struct KerasVariables: Sendable {
     // By the names that newer versions store, else by Keras's counting.
     let named = Dictionary(
       layers.groups.compactMap { key, member -> (String, HDF5Group)? in
-        guard case .string(let name) = member.groups["vars"]?.attributes["name"] else { return nil }
+        guard case .string(let name) = member.groups[variables]?.attributes[nameAttribute] else { return nil }
         return (name, member)
       }
     ) { first, _ in first }
@@ -85,22 +88,29 @@ struct KerasVariables: Sendable {
   }
 
   /// The layers of a model in the order in which Keras counts them; a Sequential does not count its input.
-  private static func orderedNames(of model: KerasModel) -> [String] {
+  static func orderedNames(of model: KerasModel) -> [String] {
     guard model.isSequential else { return KerasLayerOrder.names(of: model) }
     return model.layers.map(\.name).enumerated()
       .filter { $0.offset > 0 || model.layers[0].className != "InputLayer" }.map(\.element)
   }
 
   /// The name of each of these layers in the weights file: its class in snake case, numbered from the second on.
-  private static func containerNames(of model: KerasModel) -> [String] {
+  static func containerNames(of model: KerasModel) -> [String] {
     let classes = Dictionary(model.layers.map { ($0.name, $0.className) }) { first, _ in first }
     var counts: [String: Int] = [:]
     return orderedNames(of: model).map { name in
       let base = snakeCase(classes[name] ?? "")
       defer { counts[base, default: 0] += 1 }
-      return counts[base].map { "\(base)_\($0)" } ?? base
+      return key(base, counts[base] ?? 0)
     }
   }
+
+  /// The name of a layer's group.
+  ///
+  /// - Parameters:
+  ///   - base: its class in snake case.
+  ///   - number: how many layers of the class come before it.
+  static func key(_ base: String, _ number: Int) -> String { number == 0 ? base : "\(base)_\(number)" }
 
   /// As Keras does it: before a capital that small letters follow, and between a small letter and a capital.
   static func snakeCase(_ name: String) -> String {
@@ -134,17 +144,17 @@ struct KerasVariables: Sendable {
         layers.groups[key] = tree(of: inner, weights)
       } else if let own = weights.byPath[entry.path], own.names.count == own.all.count {
         var group = HDF5Group()
-        group.groups["vars"] = Self.variables(name, own.all)
+        group.groups[Self.variables] = Self.variables(name, own.all)
         layers.groups[key] = group
       } else {
-        layers.groups[key] = groups[entry.path] ?? HDF5Group(groups: ["vars": Self.variables(name, [])])
+        layers.groups[key] = groups[entry.path] ?? HDF5Group(groups: [Self.variables: Self.variables(name, [])])
       }
     }
-    return HDF5Group(groups: [container: layers, "vars": Self.variables(model.name, [])])
+    return HDF5Group(groups: [container: layers, Self.variables: Self.variables(model.name, [])])
   }
 
   private static func variables(_ name: String, _ tensors: [StoredTensor]) -> HDF5Group {
-    var group = HDF5Group(attributes: ["name": .string(name)])
+    var group = HDF5Group(attributes: [Self.nameAttribute: .string(name)])
     for (number, tensor) in tensors.enumerated() {
       group.datasets["\(number)"] = HDF5Dataset(
         shape: tensor.shape, type: HDF5ElementType(tensor.dtype), bytes: tensor.bytes)

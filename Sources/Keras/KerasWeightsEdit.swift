@@ -8,6 +8,8 @@ struct KerasWeightsEdit {
   private let file: KerasFile
   /// The weights of the new layers by their names in the program, by the layers' paths.
   private var new: [String: [String: StoredTensor]] = [:]
+  /// The groups of layers without weights, by name.
+  private let empty: [String: KerasFile.LayerGroup]
 
   /// - Parameters:
   ///   - changes: By the path of the layer.
@@ -16,9 +18,16 @@ struct KerasWeightsEdit {
     self.changes = changes
     self.weights = weights
     self.file = file
+    empty = Dictionary(file.layers.filter(\.weights.isEmpty).map { ($0.name, $0) }) { first, _ in first }
     for change in changes.values {
       for (part, name) in zip(change.parts, change.names) {
-        new[change.entry.prefix + name] = stored(part, name, of: change)
+        let pairs = placed(part, name, of: change).map { weight, path in
+          (
+            weight.name,
+            weight.stored(named: path, factors: change.replacement.weights, as: change.layer.dtype)
+          )
+        }
+        new[change.entry.prefix + name] = Dictionary(pairs) { first, _ in first }
       }
     }
   }
@@ -40,27 +49,26 @@ struct KerasWeightsEdit {
   }
 
   /// The group of a layer of the outermost model; one without weights goes by its name alone.
-  private func group(of name: String) -> KerasFile.LayerGroup? {
-    weights.groups[name].map { file.layers[$0] } ?? file.layers.first { $0.name == name && $0.weights.isEmpty }
+  func group(of name: String) -> KerasFile.LayerGroup? {
+    weights.groups[name].map { file.layers[$0] } ?? empty[name]
   }
 
-  /// The weights of a part, named as its neighbours in the file are.
-  private func stored(_ part: KerasPart, _ name: String, of change: KerasEditor.Change) -> [String: StoredTensor] {
+  /// The name of the group that a part's weights belong to: the last part takes over the group of an outermost layer; in a
+  /// nested model all stay together.
+  func groupName(of part: String, of change: KerasEditor.Change) -> String {
+    change.entry.prefix.isEmpty && part != change.entry.name ? part : group(of: change.outermost)?.name ?? ""
+  }
+
+  /// The weights of a part with their paths in the file, named as its neighbours there are.
+  func placed(
+    _ part: KerasPart, _ name: String, of change: KerasEditor.Change
+  ) -> [(weight: KerasPart.Weight, path: String)] {
     let kernel = change.layer.kernel.name
     let oldGroup = group(of: change.outermost)?.name ?? ""
-    // The last part takes over the group of an outermost layer; in a nested model all stay together.
-    let group = change.entry.prefix.isEmpty && name != change.entry.name ? name : oldGroup
     // conv2d | model/ | conv2d/ | kernel:0, of which the middle says where the layer stands.
     let scopes = kernel.dropFirst(oldGroup.count + 1).split(separator: "/").dropLast(2)
     let suffix = kernel.hasSuffix(":0") ? ":0" : ""
-    let pairs = part.weights.map { weight in
-      let path = [group] + scopes.map(String.init) + [name, weight.name + suffix]
-      return (
-        weight.name,
-        weight.stored(
-          named: path.joined(separator: "/"), factors: change.replacement.weights, as: change.layer.dtype)
-      )
-    }
-    return Dictionary(pairs) { first, _ in first }
+    let scope = [groupName(of: name, of: change)] + scopes.map(String.init) + [name]
+    return part.weights.map { ($0, (scope + [$0.name + suffix]).joined(separator: "/")) }
   }
 }

@@ -25,12 +25,19 @@ extension Node {
   }
 }
 
+extension ModelGraph {
+  /// The nodes that use a kernel, by the kernel's layer.
+  package var kernelNodes: [String: [Node]] { Dictionary(grouping: nodes.filter(\.holdsKernel), by: \.layer) }
+}
+
 extension Layer {
-  /// The spatial input extents of every use of the layer in the graph, as `inputExtents` has them.
+  /// The spatial input extents of every use of the layer, as `inputExtents` has them.
   ///
-  /// - Parameter shapes: The shapes of the graph's values by their names, nil where an extent is open.
-  package func inputExtents(in graph: ModelGraph, _ shapes: [String: [Int?]]) -> [[Int]?] {
-    graph.nodes.filter { $0.layer == name && $0.holdsKernel }.map { node in
+  /// - Parameters:
+  ///   - nodes: Those that use the layer's kernel, in the graph's order.
+  ///   - shapes: The shapes of the graph's values by their names, nil where an extent is open.
+  package func inputExtents(at nodes: [Node], _ shapes: [String: [Int?]]) -> [[Int]?] {
+    nodes.map { node in
       convolution.spatialOrder > 0 ? node.spatialExtents(shapes) : []
     }
   }

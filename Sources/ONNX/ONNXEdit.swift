@@ -103,7 +103,7 @@ struct ONNXEdit {
     _ = edit.name(of: vector)
     return try edit.added.reduce(0) { sum, addition in
       try sum + Self.byteCount(of: addition)
-        + (namesInitializersAsInputs ? ONNXParts.field(11, addition.input.encodedCount) : 0)
+        + (namesInitializersAsInputs ? ONNXParts.field(ONNXParts.inputField, addition.input.encodedCount) : 0)
     }
   }
 
@@ -120,17 +120,24 @@ struct ONNXEdit {
   /// Before IR 4 every initialiser is an input as well.
   private var namesInitializersAsInputs: Bool { original.proto.irVersion < 4 }
 
+  private var recordEntry: Onnx_StringStringEntryProto? {
+    record.map { record in
+      var entry = Onnx_StringStringEntryProto()
+      (entry.key, entry.value) = (ONNXModel.recordKey, record.text())
+      return entry
+    }
+  }
+
+  /// The initialisers that are no more, and with them the inputs of these names.
+  private var goneInputs: Set<String> { Set(removedInitializers.map { original.proto.graph.initializer[$0].name }) }
+
   /// The model without the tensors and the nodes that change.
   private var frame: Onnx_ModelProto {
     var proto = original.proto
     proto.metadataProps.removeAll { $0.key == ONNXModel.recordKey }
-    if let record {
-      var entry = Onnx_StringStringEntryProto()
-      (entry.key, entry.value) = (ONNXModel.recordKey, record.text())
-      proto.metadataProps.append(entry)
-    }
+    if let recordEntry { proto.metadataProps.append(recordEntry) }
     if !removed.isEmpty {
-      let gone = Set(removedInitializers.map { proto.graph.initializer[$0].name })
+      let gone = goneInputs
       proto.graph.input.removeAll { gone.contains($0.name) }
       proto.graph.valueInfo.removeAll { removed.contains($0.name) }
     }
@@ -187,18 +194,23 @@ struct ONNXEdit {
       constants: proto.graph.node.map(original.constant(of:)), externalFiles: [])
   }
 
+  /// The bytes of the file that `fileBytes` gives.
+  ///
+  /// - Complexity: O(what changes).
   func byteCount() throws -> Int {
-    var outer = frame
-    var inner = outer.graph
-    outer.clearGraph()
-    inner.node = []
-    inner.initializer = []
-    var size = try inner.encodedCount + original.parts.byteCount
-    for index in removedInitializers { size -= original.parts.initializers[index] }
-    for index in removedNodes.union(replaced.keys) { size -= original.parts.nodes[index] }
+    let parts = original.parts
+    var size = parts.graphByteCount + parts.byteCount
+    for index in removedInitializers { size -= parts.initializers[index] }
+    for index in removedNodes.union(replaced.keys) { size -= parts.nodes[index] }
     for node in replaced.values.joined() { size += ONNXParts.field(1, try node.encodedCount) }
     for addition in added { size += try Self.byteCount(of: addition) }
-    return try outer.encodedCount + ONNXParts.field(7, size)
+    for name in goneInputs { size -= parts.inputByteCount(of: name) }
+    for name in removed { size -= parts.valueInfoByteCount(of: name) }
+    if namesInitializersAsInputs {
+      for addition in added { size += ONNXParts.field(ONNXParts.inputField, try addition.input.encodedCount) }
+    }
+    let metadata = try recordEntry.map { ONNXParts.field(ONNXParts.metadataField, try $0.encodedCount) } ?? 0
+    return parts.modelByteCount + metadata + ONNXParts.field(7, size)
   }
 
   private static func byteCount(of addition: Addition) throws -> Int {

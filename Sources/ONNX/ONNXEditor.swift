@@ -72,7 +72,7 @@ struct ONNXEditor {
   static func partName(_ layer: Layer, _ tensor: SequentialTensor) -> String { "\(layer.name).\(tensor.position)" }
 
   private func layer(_ replacement: Replacement) throws -> Layer {
-    guard let layer = graph.layers.first(where: { $0.name == replacement.layer }) else {
+    guard let layer = graph.layersByName[replacement.layer] else {
       throw Failure("layer '\(replacement.layer)'", "cannot be replaced", "the model has no such layer")
     }
     if let reason = refusal(of: replacement.stages, for: layer) {

@@ -7,6 +7,8 @@ struct ONNXGraph: Sendable {
   let model: ONNXModel
   let network: ModelGraph
   let layers: [Layer]
+  /// The layers by their names.
+  let layersByName: [String: Layer]
   /// For every layer the positions of its nodes in the model.
   let uses: [String: [Int]]
   /// The count of axes of every value for which it is known.
@@ -27,7 +29,9 @@ struct ONNXGraph: Sendable {
     let shapes = try built.shapes()
     network = built.mergingEqualRanks(shapes)
     ranks = shapes.mapValues(\.count)
-    layers = kernels.layers.map { $0.with(inputExtents: $0.inputExtents(in: built, shapes)) }
+    let nodes = built.kernelNodes
+    layers = kernels.layers.map { $0.with(inputExtents: $0.inputExtents(at: nodes[$0.name] ?? [], shapes)) }
+    layersByName = Dictionary(layers.map { ($0.name, $0) }) { first, _ in first }
     uses = kernels.uses
     record = try model.record()
   }

@@ -94,7 +94,7 @@ struct ONNXModel: Sendable {
     self.computedTypes = computedTypes
     self.externalFiles = externalFiles
     self.constants = Set(constants.compactMap { $0?.name })
-    parts = try ONNXParts(proto.graph) { name in places[name].map { tensors[$0] } }
+    parts = try ONNXParts(proto) { name in places[name].map { tensors[$0] } }
   }
 
   private static func opset(of proto: Onnx_ModelProto) throws -> Int {

@@ -1,21 +1,43 @@
 import ONNXProto
 import TensorCore
 
-/// What every node and initialiser of a model takes in the file, and which of them hold a tensor: so the size of a changed model follows from
-/// what changes alone.
+/// What every node and initialiser of a model takes in the file, which of them hold a tensor, and what the rest takes: so the
+/// size of a changed model follows from what changes alone.
 struct ONNXParts {
   /// With tags and lengths, in the model's order.
   let nodes: [Int]
   let initializers: [Int]
   /// Of all together.
   let byteCount: Int
+  /// The model without its graph and without what apply recorded.
+  let modelByteCount: Int
+  /// The graph without nodes and initialisers.
+  let graphByteCount: Int
   private let nodesOf: [String: [Int]]
   private let initializersOf: [String: [Int]]
+  /// What the graph states about a value of some name, as an input and elsewhere.
+  private let inputs: [String: Int]
+  private let valueInfos: [String: Int]
+
+  static let inputField = 11
+  static let valueInfoField = 13
+  static let metadataField = 14
 
   /// - Parameters:
-  ///   - graph: without the data of the tensors.
+  ///   - model: without the data of the tensors.
   ///   - tensor: the tensor whose value an initialiser of some name stores, possibly under another name.
-  init(_ graph: Onnx_GraphProto, tensor: (String) -> StoredTensor?) throws {
+  init(_ model: Onnx_ModelProto, tensor: (String) -> StoredTensor?) throws {
+    let graph = model.graph
+    var outer = model
+    var inner = graph
+    outer.clearGraph()
+    outer.metadataProps.removeAll { $0.key == ONNXModel.recordKey }
+    inner.node = []
+    inner.initializer = []
+    modelByteCount = try outer.encodedCount
+    graphByteCount = try inner.encodedCount
+    inputs = try Self.sizes(of: graph.input, Self.inputField)
+    valueInfos = try Self.sizes(of: graph.valueInfo, Self.valueInfoField)
     nodes = try graph.node.map { Self.field(1, try $0.encodedCount) }
     initializers = try graph.initializer.map { header in
       let data = tensor(header.name).map { Self.field(9, $0.bytes.count) } ?? 0
@@ -34,6 +56,16 @@ struct ONNXParts {
   func nodes(of tensor: String) -> [Int] { nodesOf[tensor] ?? [] }
 
   func initializers(of tensor: String) -> [Int] { initializersOf[tensor] ?? [] }
+
+  /// What the graph's inputs of this name take; 0 where there is none.
+  func inputByteCount(of name: String) -> Int { inputs[name] ?? 0 }
+
+  /// What the graph states elsewhere about the value of this name; 0 where that is nothing.
+  func valueInfoByteCount(of name: String) -> Int { valueInfos[name] ?? 0 }
+
+  private static func sizes(of values: [Onnx_ValueInfoProto], _ number: Int) throws -> [String: Int] {
+    Dictionary(try values.map { ($0.name, field(number, try $0.encodedCount)) }, uniquingKeysWith: +)
+  }
 
   /// The bytes of a field of some length: its tag, its length, itself. All field numbers in question have a tag of one byte.
   static func field(_ number: Int, _ length: Int) -> Int {

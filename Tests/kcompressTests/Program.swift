@@ -20,8 +20,12 @@ enum Program {
 
   /// Both streams are read while the program runs, so that neither can fill up.
   ///
-  /// - Parameter fileLimit: the blocks of 512 bytes that no file may exceed, as on a disk that is full.
-  static func run(_ arguments: [String], in folder: String, fileLimit: Int? = nil) throws -> Outcome {
+  /// - Parameters:
+  ///   - fileLimit: the blocks of 512 bytes that no file may exceed, as on a disk that is full.
+  ///   - environment: what is added to the tests' own.
+  static func run(
+    _ arguments: [String], in folder: String, fileLimit: Int? = nil, environment: [String: String] = [:]
+  ) throws -> Outcome {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: fileLimit == nil ? path : "/bin/sh")
     process.arguments =
@@ -30,7 +34,7 @@ enum Program {
     // Sweeps of other versions of the program must not count.
     process.environment = ProcessInfo.processInfo.environment.merging([
       "XDG_CACHE_HOME": NSTemporaryDirectory() + "kcompress-tests-\(ProcessInfo.processInfo.processIdentifier)"
-    ]) { $1 }
+    ]) { $1 }.merging(environment) { $1 }
     let errorsPath = folder + "/.stderr"
     _ = FileManager.default.createFile(atPath: errorsPath, contents: nil)
     let output = Pipe()

@@ -1,0 +1,213 @@
+import Basics
+import Foundation
+import HDF5
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Checkpoints
+
+/// The size that is announced is that of the file that is written, to the byte.
+@Suite struct KerasSizesTests {
+  /// The ways in which Keras lays out a model.
+  enum Layout: CaseIterable { case keras2, keras3, weightsOnly, variables, archive }
+
+  @Test(arguments: Layout.allCases, 0..<6)
+  func sizesAreExact(layout: Layout, seed: Int) throws {
+    var maker = RandomKerasModel(layout == .keras2 || layout == .weightsOnly ? .two : .three, seed: UInt64(seed))
+    let checkpoint = try Self.checkpoint(maker.model(isSequential: seed % 2 == 0), layout)
+    try Self.expectExact(checkpoint, rounds: 6, seed: UInt64(seed), "\(layout), seed \(seed)")
+  }
+
+  /// Names that need several attributes, and arrays of a type that the file states as text.
+  @Test func listsThatNeedSeveralAttributes() throws {
+    let form = KerasForm(version: .two)
+    let names = (0..<40).map { String(repeating: "long", count: 500) + "\($0)" }
+    let file = form.file(
+      form.model(
+        "wide", sequential: [form.input("image", [5, 5, 4])] + names.map { form.conv(2, $0, 4, [1, 1]) }),
+      [form.group("image")] + names.map { form.group($0, [1, 1, 4, 4]) })
+    try Self.expectExact(Checkpoint("wide.h5", file, in: .hdf5, 0, ""), rounds: 2, seed: 1, "long names")
+  }
+
+  static let models = [
+    "mlperf_tiny/pretrainedResnet.h5", "mlperf_tiny/vww_96.h5", "mlperf_tiny/str_ww_ref_model.h5",
+    "mesonet/Meso4_DF.h5",
+    "face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5", "mobilenet_v1/mobilenet_v1_0.25_224.h5",
+    "keras3_mnist/model.keras", "cases/keras/attention.keras", "cases/keras/autoencoder_and_code.h5",
+    "cases/keras/autoencoder_and_code.keras", "cases/keras/crnn_bidirectional.h5", "cases/keras/float16.keras",
+    "cases/keras/frames.h5", "cases/keras/frames.keras", "cases/keras/grouped_and_group_norm.h5",
+    "cases/keras/int8_dense.h5", "cases/keras/int8_dense.keras", "cases/keras/lstm_state.h5",
+    "cases/keras/nested_dictionary.h5", "cases/keras/nested_dictionary.keras", "cases/keras/text_embedding.h5",
+    "cases/keras/text_embedding.keras", "cases/keras/transposed.h5", "cases/keras/two_heads.h5",
+    "cases/keras/two_heads.keras", "eegnet/EEGNet-8-2-weights.h5", "squeezenet/squeezenet_notop_weights.h5",
+  ].compactMap(TestPath.shared)
+
+  @Test(
+    .enabled(if: !models.isEmpty, "skipped: no real models"), arguments: models + [TestPath.fixture("digits.h5")])
+  func realFiles(_ path: String) throws {
+    try Self.expectExact(Checkpoint.open(path), rounds: 3, seed: 5, path)
+  }
+
+  /// A size costs about as much in a deep network as in a shallow one, and a whole plan as much as its layers.
+  @Test func depthCostsLittle() throws {
+    func seconds(_ depth: Int) throws -> (one: Double, all: Double) {
+      let form = KerasForm(version: .two)
+      let names = (0..<depth).map { "conv2d_\($0)" }
+      let file = form.file(
+        form.model(
+          "deep", sequential: [form.input("image", [4, 4, 8])] + names.map { form.conv(2, $0, 8, [1, 1]) }),
+        [form.group("image")] + names.map { form.group($0, [1, 1, 8, 8]) })
+      let checkpoint = try Checkpoint("deep.h5", file, in: .hdf5, 0, "")
+      let graph = try #require(checkpoint.kerasGraph)
+      let replacements = try graph.layers.map { layer in
+        try #require(try graph.replacements(of: layer, limit: 1).first).withoutWeights
+      }
+      _ = try checkpoint.byteCount(replacing: [], record: [:])
+      let clock = ContinuousClock()
+      let one = try clock.measure {
+        for replacement in replacements { _ = try checkpoint.byteCount(replacing: [replacement], record: [:]) }
+      }
+      let all = try clock.measure { _ = try checkpoint.byteCount(replacing: replacements, record: [:]) }
+      return (one / .seconds(depth), all / .seconds(1))
+    }
+    let (shallow, deep) = (try seconds(20), try seconds(320))
+    // Sixteen times as many layers. Writing the file would cost sixteen times as much for one layer and 256 times for all.
+    #expect(deep.one < 8 * shallow.one, "\(shallow.one) and \(deep.one) seconds")
+    #expect(deep.all < 64 * shallow.all, "\(shallow.all) and \(deep.all) seconds")
+  }
+
+  // MARK: Comparing
+
+  private static func expectExact(_ checkpoint: Checkpoint, rounds: Int, seed: UInt64, _ text: String) throws {
+    let graph = try #require(checkpoint.kerasGraph)
+    var generator = SplitMix64(seed: seed)
+    let choices = try graph.layers.filter { $0.refusal == nil }.map { try graph.replacements(of: $0, limit: 2) }
+      .filter { !$0.isEmpty }
+    for round in 0...rounds {
+      // None, one, some, all.
+      let share = round == 0 ? 0 : round == rounds ? 1 : generator.nextUniform()
+      var replacements = choices.compactMap { choices -> Replacement? in
+        guard generator.nextUniform() < share else { return nil }
+        return choices[Int(generator.next() % UInt64(choices.count))]
+      }
+      if round == 1, let choice = choices.first { replacements = [choice[0]] }
+      let record: JSON = ["text": .string(String(repeating: "r", count: round == 2 ? 70_000 : 10 * round))]
+      let announced = try checkpoint.byteCount(replacing: replacements.map(\.withoutWeights), record: record)
+      let written = try withTemporaryFolder { folder in
+        let path = folder + "/out" + (text.hasSuffix(".keras") ? ".keras" : ".h5")
+        try checkpoint.write(replacing: replacements, record: record, to: path, overwrite: false)
+        return try InputFile.read(path).count
+      }
+      let names = replacements.map { "\($0.layer) as \($0.structure)" }
+      #expect(announced == written, "\(text): \(announced - written) bytes too many with \(names)")
+    }
+  }
+
+  private static func checkpoint(_ file: KerasFile, _ layout: Layout) throws -> Checkpoint {
+    var file = file
+    file.hasOptimizerState = false
+    switch layout {
+    case .keras2, .keras3: return try Checkpoint("model.h5", file, in: .hdf5, 0, "")
+    case .weightsOnly:
+      file.isWeightsOnly = true
+      return try Checkpoint("model.h5", file, in: .hdf5, 0, "")
+    case .variables:
+      file.isWeightsOnly = true
+      let variables = try KerasVariables(HDF5Group(), of: KerasModel(try #require(file.modelConfig)))
+      return try Checkpoint("model.weights.h5", file, in: .variables(variables), 0, "")
+    case .archive:
+      let config = try #require(file.modelConfig)
+      let variables = try KerasVariables(HDF5Group(), of: KerasModel(config))
+      let weights = try withTemporaryFolder { folder in
+        try HDF5File.write(try variables.hdf5(of: file), to: folder + "/w.h5")
+        return try InputFile.read(folder + "/w.h5")
+      }
+      let metadata = #"{"keras_version": "3.4.0"}"#
+      let members = [
+        ("metadata.json", Array(metadata.utf8)), ("config.json", Array(config.text().utf8)),
+        ("model.weights.h5", weights),
+        ("assets/a.txt", [1, 2, 3]),
+      ]
+      let (archive, read) = try KerasArchive.read(try ZipArchive.fileBytes(members))
+      return try Checkpoint("model.keras", read, in: .archive(archive), 0, "")
+    }
+  }
+}
+
+extension Checkpoint {
+  fileprivate var kerasGraph: KerasGraph? { if case .keras(let graph) = content { graph } else { nil } }
+}
+
+extension Replacement {
+  fileprivate var withoutWeights: Replacement { Replacement(layer: layer, structure: structure, stages: stages) }
+}
+
+/// Makes small networks with names, wiring and nesting that differ from seed to seed.
+private struct RandomKerasModel {
+  private let form: KerasForm
+  private var generator: SplitMix64
+  private var count = 0
+  private var groups: [KerasFile.LayerGroup] = []
+
+  init(_ version: KerasForm.Version, seed: UInt64) {
+    form = KerasForm(version: version)
+    generator = SplitMix64(seed: seed)
+  }
+
+  private mutating func below(_ bound: Int) -> Int { Int(generator.next() % UInt64(bound)) }
+
+  private mutating func name() -> String {
+    count += 1
+    let stem = ["conv2d", "c", "é x", String(repeating: "long", count: 18), "block/conv", "conv2d_1"][below(6)]
+    return "\(stem)_\(count)"
+  }
+
+  mutating func model(isSequential: Bool) -> KerasFile {
+    var layers = [form.input("image", [6, 6, 4], isSequential ? nil : [])]
+    groups = [form.group("image")]
+    var (channels, last) = (4, "image")
+    func calls(_ inputs: [String]) -> [KerasForm.Call]? { isSequential ? nil : [inputs] }
+    for _ in 0..<4 + below(8) {
+      let name = name()
+      let kind = below(10)
+      if kind == 0 {
+        let (inner, weights) = nested(name, channels)
+        layers.append(isSequential ? inner : form.nested(inner, name, [[last]]))
+        groups.append(form.group(name, weights))
+      } else if kind == 1, !isSequential {
+        layers.append(form.layer("Add", name, [:], [[last, last]]))
+        groups.append(form.group(name))
+      } else if kind == 2, !isSequential {
+        // Applied twice.
+        layers.append(form.conv(2, name, channels, [3, 3], [:], [[last], [name]]))
+        groups.append(form.group(name, [3, 3, channels, channels]))
+        last = name + ":1"
+        continue
+      } else {
+        let (filters, side) = (4 + 2 * below(3), 1 + 2 * below(2))
+        let settings: JSONObject = ["activation": ["linear", "relu"][below(2)]]
+        layers.append(form.conv(2, name, filters, [side, side], settings, calls([last])))
+        groups.append(form.group(name, [side, side, channels, filters]))
+        channels = filters
+      }
+      last = name
+    }
+    let model =
+      isSequential
+      ? form.model("net", sequential: layers) : form.model("net", layers, inputs: ["image"], outputs: [last])
+    return form.file(model, groups)
+  }
+
+  /// A model as a layer, which keeps the number of channels.
+  private mutating func nested(_ name: String, _ channels: Int) -> (JSON, [(String, [Int])]) {
+    var layers = [form.input("entry", [6, 6, channels])]
+    var weights: [(String, [Int])] = []
+    for _ in 0..<1 + below(4) {
+      let inner = self.name().replacingOccurrences(of: "/", with: "-")
+      layers.append(form.conv(2, inner, channels, [3, 3]))
+      weights += [("\(inner)/kernel", [3, 3, channels, channels]), ("\(inner)/bias", [channels])]
+    }
+    return (form.model(name, sequential: layers), weights)
+  }
+}
