@@ -160,7 +160,7 @@ let package = Package(
       of: "Checkpoints",
       [
         "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy", "ONNX",
-        "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "ONNXProto", "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     tests(of: "Solver", ["Basics", "Planning"]),
     tests(of: "Devices", ["Basics", "Checkpoints", "ModelGraph"]),

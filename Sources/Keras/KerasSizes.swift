@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import HDF5
 import Synchronization
 import TensorCore

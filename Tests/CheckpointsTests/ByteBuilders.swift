@@ -1,3 +1,4 @@
+import Basics
 import TensorCore
 
 /// Files made of bytes, well-formed or not.

@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: TestPath.hasShared("cifar10/calibration.npz")))
+  @Test(.needsShared("cifar10/calibration.npz"))
   func readsARealCalibrationSet() throws {
     let arrays = try DataFile.read(#require(TestPath.shared("cifar10/calibration.npz")))
     #expect(arrays.map(\.name) == ["inputs", "labels"])

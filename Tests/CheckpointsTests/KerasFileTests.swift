@@ -2,7 +2,6 @@ import Basics
 import Checkpoints
 import Formats
 import HDF5
-import Keras
 import TensorCore
 import TestSupport
 import Testing
@@ -104,6 +103,29 @@ import Testing
       #expect(checkpoint.layers.map(\.name) == ["conv"])
       #expect(checkpoint.layers[0].kernelShape == [8, 4, 3, 3] && checkpoint.layers[0].refusal != nil)
       #expect(checkpoint.layers[0].bias?.name == "conv/conv/bias:0")
+    }
+  }
+
+  /// What apply wrote finds its architecture; a file that only happens to have a .json beside it is left alone.
+  @Test func compressedWeightsTakeTheArchitectureBesideThem() throws {
+    var weights = file(convolution, isWeightsOnly: true)
+    try withTemporaryFolder { folder in
+      let (path, beside) = (folder + "/w.h5", folder + "/w.json")
+      try HDF5File.write(weights.hdf5, to: path)
+      #expect(try !Checkpoint.open(path).missesArchitecture)
+      weights.record = ["a": 1]
+      try HDF5File.write(weights.hdf5, to: path)
+      let alone = try Checkpoint.open(path)
+      #expect(alone.missesArchitecture && alone.graph == nil && alone.architecturePath(besides: path) == nil)
+
+      try OutputFile.write(config().text().utf8, to: beside, overwrite: false)
+      let whole = try Checkpoint.open(path)
+      #expect(!whole.missesArchitecture && whole.graph != nil)
+      #expect(whole.architecturePath(besides: path) == beside)
+      weights.record = nil
+      try HDF5File.write(weights.hdf5, to: path)
+      #expect(try Checkpoint.open(path).graph == nil)
+      #expect(try Checkpoint.open(path, architecture: beside).graph != nil)
     }
   }
 

@@ -1,11 +1,14 @@
 import Basics
+import Checkpoints
 import Foundation
+import Formats
 import HDF5
 import TensorCore
 import TestSupport
 import Testing
+import ZIP
 
-@testable import Checkpoints
+@testable import Keras
 
 /// The size that is announced is that of the file that is written, to the byte.
 @Suite struct KerasSizesTests {
@@ -27,7 +30,7 @@ import Testing
       form.model(
         "wide", sequential: [form.input("image", [5, 5, 4])] + names.map { form.conv(2, $0, 4, [1, 1]) }),
       [form.group("image")] + names.map { form.group($0, [1, 1, 4, 4]) })
-    try Self.expectExact(Checkpoint("wide.h5", file, in: .hdf5, 0, ""), rounds: 2, seed: 1, "long names")
+    try Self.expectExact(Self.checkpoint("wide.h5", file, in: .hdf5), rounds: 2, seed: 1, "long names")
   }
 
   static let models = [
@@ -47,34 +50,6 @@ import Testing
     .enabled(if: !models.isEmpty, "skipped: no real models"), arguments: models + [TestPath.fixture("digits.h5")])
   func realFiles(_ path: String) throws {
     try Self.expectExact(Checkpoint.open(path), rounds: 3, seed: 5, path)
-  }
-
-  /// A size costs about as much in a deep network as in a shallow one, and a whole plan as much as its layers.
-  @Test func depthCostsLittle() throws {
-    func seconds(_ depth: Int) throws -> (one: Double, all: Double) {
-      let form = KerasForm(version: .two)
-      let names = (0..<depth).map { "conv2d_\($0)" }
-      let file = form.file(
-        form.model(
-          "deep", sequential: [form.input("image", [4, 4, 8])] + names.map { form.conv(2, $0, 8, [1, 1]) }),
-        [form.group("image")] + names.map { form.group($0, [1, 1, 8, 8]) })
-      let checkpoint = try Checkpoint("deep.h5", file, in: .hdf5, 0, "")
-      let graph = try #require(checkpoint.kerasGraph)
-      let replacements = try graph.layers.map { layer in
-        try #require(try graph.replacements(of: layer, limit: 1).first).withoutWeights
-      }
-      _ = try checkpoint.byteCount(replacing: [], record: [:])
-      let clock = ContinuousClock()
-      let one = try clock.measure {
-        for replacement in replacements { _ = try checkpoint.byteCount(replacing: [replacement], record: [:]) }
-      }
-      let all = try clock.measure { _ = try checkpoint.byteCount(replacing: replacements, record: [:]) }
-      return (one / .seconds(depth), all / .seconds(1))
-    }
-    let (shallow, deep) = (try seconds(20), try seconds(320))
-    // Sixteen times as many layers. Writing the file would cost sixteen times as much for one layer and 256 times for all.
-    #expect(deep.one < 8 * shallow.one, "\(shallow.one) and \(deep.one) seconds")
-    #expect(deep.all < 64 * shallow.all, "\(shallow.all) and \(deep.all) seconds")
   }
 
   // MARK: Comparing
@@ -104,18 +79,22 @@ import Testing
     }
   }
 
+  private static func checkpoint(_ path: String, _ file: KerasFile, in container: KerasContainer) throws -> Checkpoint {
+    Checkpoint(path: path, sha256: "", byteCount: 0, notices: [], content: try KerasGraph(file, in: container))
+  }
+
   private static func checkpoint(_ file: KerasFile, _ layout: Layout) throws -> Checkpoint {
     var file = file
     file.hasOptimizerState = false
     switch layout {
-    case .keras2, .keras3: return try Checkpoint("model.h5", file, in: .hdf5, 0, "")
+    case .keras2, .keras3: return try Self.checkpoint("model.h5", file, in: .hdf5)
     case .weightsOnly:
       file.isWeightsOnly = true
-      return try Checkpoint("model.h5", file, in: .hdf5, 0, "")
+      return try Self.checkpoint("model.h5", file, in: .hdf5)
     case .variables:
       file.isWeightsOnly = true
       let variables = try KerasVariables(HDF5Group(), of: KerasModel(try #require(file.modelConfig)))
-      return try Checkpoint("model.weights.h5", file, in: .variables(variables), 0, "")
+      return try Self.checkpoint("model.weights.h5", file, in: .variables(variables))
     case .archive:
       let config = try #require(file.modelConfig)
       let variables = try KerasVariables(HDF5Group(), of: KerasModel(config))
@@ -130,13 +109,13 @@ import Testing
         ("assets/a.txt", [1, 2, 3]),
       ]
       let (archive, read) = try KerasArchive.read(try ZipArchive.fileBytes(members))
-      return try Checkpoint("model.keras", read, in: .archive(archive), 0, "")
+      return try Self.checkpoint("model.keras", read, in: .archive(archive))
     }
   }
 }
 
 extension Checkpoint {
-  fileprivate var kerasGraph: KerasGraph? { if case .keras(let graph) = content { graph } else { nil } }
+  fileprivate var kerasGraph: KerasGraph? { content as? KerasGraph }
 }
 
 extension Replacement {

@@ -1,5 +1,6 @@
+import Basics
 import Foundation
-import NumPy
+import HDF5
 import TensorCore
 import TestSupport
 import Testing

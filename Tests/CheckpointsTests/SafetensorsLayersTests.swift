@@ -1,5 +1,4 @@
 import ModelGraph
-import Safetensors
 import TensorCore
 import Testing
 

@@ -1,6 +1,4 @@
-import Basics
 import Foundation
-import Safetensors
 import TensorCore
 import TestSupport
 import Testing

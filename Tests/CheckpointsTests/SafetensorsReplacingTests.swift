@@ -2,7 +2,6 @@ import Basics
 import Checkpoints
 import Formats
 import ModelGraph
-import Safetensors
 import TensorCore
 import TestSupport
 import Testing

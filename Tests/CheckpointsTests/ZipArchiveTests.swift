@@ -1,6 +1,7 @@
+import HDF5
 import NumPy
+import TensorCore
 import Testing
-import ZIP
 
 @testable import ZIP
 

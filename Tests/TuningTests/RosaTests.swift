@@ -14,7 +14,6 @@ import Training
     try withTemporaryFolder { folder in
       let suffix = (fixture as NSString).pathExtension
       let path = TestPath.fixture(fixture)
-      let workers = Workers(count: 2)
       let first = try RosaRequest(
         checkpoint: path, ranks: [RankRule(amount: 2)], draw: draw, output: folder + "/frozen." + suffix
       ).run()
