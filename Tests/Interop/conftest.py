@@ -20,6 +20,9 @@ os.environ["XDG_CACHE_HOME"] = _caches.name
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Fixtures"
 SHARED = pathlib.Path(os.environ.get("KCOMPRESS_DATA", ROOT.parent / "shared" / "data"))
+# In ResNet-20 the later blocks of a stage have layers of the same shapes as the first one. Tests of one structure or type leave them
+# dense: most of the time of a test is the search for candidates.
+LATER_BLOCKS = ["--keep", "layer?.1.*", "--keep", "layer?.2.*"]
 PROGRAM = os.environ.get("KCOMPRESS", str(ROOT / ".build/release/kcompress"))
 
 

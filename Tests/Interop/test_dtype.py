@@ -7,7 +7,7 @@ import onnx
 import pytest
 from safetensors import safe_open
 
-from conftest import FIXTURES, compress, kcompress, shared
+from conftest import FIXTURES, LATER_BLOCKS, compress, kcompress, shared
 from test_keras import check_same_outputs, digits
 from test_onnx import inference_session
 
@@ -45,8 +45,8 @@ def test_onnx(tmp_path, structure, dtype):
     if dtype == "bf16" and onnx.load(checkpoint).opset_import[0].version < 13:
         pytest.skip("the model's opset has no bfloat16")
     x = np.load(shared("cifar_resnet/resnet20.reference.npz"))["inputs"][:8]
-    path, plan = compress(checkpoint, tmp_path, 350_000, "--structures", structure, "--dtype", dtype)
-    assert any(layer["structure"] == structure for layer in plan["layers"])
+    path, plan = compress(checkpoint, tmp_path, 480_000, "--structures", structure, "--dtype", dtype, *LATER_BLOCKS)
+    assert sum(layer["structure"] == structure for layer in plan["layers"]) >= 4
     onnx.checker.check_model(str(path), full_check=True)
     reference = tmp_path / "reference.npz"
     np.savez(reference, inputs=x, outputs=run(path, x))
@@ -69,7 +69,8 @@ def test_onnx_is_halved(tmp_path):
 def test_safetensors(tmp_path, dtype, name):
     checkpoint = shared("cifar_resnet/resnet20.safetensors")
     graph = shared("cifar_resnet/resnet20.onnx")
-    path, _ = compress(checkpoint, tmp_path, 350_000, "--dtype", dtype, "--graph", graph)
+    path, plan = compress(checkpoint, tmp_path, 480_000, "--dtype", dtype, "--graph", graph, *LATER_BLOCKS)
+    assert sum(layer["structure"] != "dense" for layer in plan["layers"]) >= 4
     with safe_open(path, "np") as file:
         kinds = {file.get_slice(key).get_dtype() for key in file.keys()}
     assert kinds <= {name, "I64"}

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from conftest import PROGRAM, compress, kcompress, shared
+from conftest import LATER_BLOCKS, PROGRAM, compress, kcompress, shared
 
 torch.manual_seed(3)
 STRUCTURES = ["svd", "sekron", "gkpd", "tt", "tr", "cp", "tucker"]
@@ -66,9 +66,9 @@ class ResNet(nn.Module):
     "structure, with_graph", [(structure, True) for structure in STRUCTURES] + [("sekron", False), ("tr", False)])
 def test_resnet20(tmp_path, load_compressed, structure, with_graph):
     checkpoint, graph = shared("cifar_resnet/resnet20.safetensors"), shared("cifar_resnet/resnet20.onnx")
-    options = ["--graph", graph] if with_graph else []
-    path, plan = compress(checkpoint, tmp_path, 650_000, "--structures", structure, *options)
-    assert any(layer["structure"] == structure for layer in plan["layers"])
+    options = LATER_BLOCKS + (["--graph", graph] if with_graph else [])
+    path, plan = compress(checkpoint, tmp_path, 970_000, "--structures", structure, *options)
+    assert sum(layer["structure"] == structure for layer in plan["layers"]) >= 4
     model = ResNet(3).eval()
     load_compressed(model, path)
     again = ResNet(3).eval()
