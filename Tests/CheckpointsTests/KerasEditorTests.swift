@@ -103,14 +103,14 @@ import Testing
   func stockLayersComputeTheStages(index: Int, version: KerasForm.Version) throws {
     let (name, make) = Self.models[index]
     let graph = try KerasGraph(make(KerasForm(version: version)))
-    #expect(graph.absence == nil, "\(name): \(graph.absence ?? "")")
+    #expect(graph.graphAbsence == nil, "\(name): \(graph.graphAbsence ?? "")")
     var structures: Set<String> = []
     for layer in graph.layers where layer.refusal == nil {
       for replacement in try graph.replacements(of: layer, limit: 3) {
         let edited = try KerasGraph(KerasEditor(graph).replacing([replacement], record: ["r": 1]))
         let text =
           "\(name), Keras \(version.rawValue), \(layer.name) as \(replacement.structure): \(replacement.stages)"
-        #expect(edited.absence == nil, "\(text): \(edited.absence ?? "")")
+        #expect(edited.graphAbsence == nil, "\(text): \(edited.graphAbsence ?? "")")
         expectSame(try edited.outputs(), try graph.outputs(replacing: [replacement]), text)
         structures.insert(replacement.structure)
       }

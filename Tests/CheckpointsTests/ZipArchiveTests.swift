@@ -1,4 +1,5 @@
 import HDF5
+import NumPy
 import TensorCore
 import Testing
 
