@@ -119,8 +119,8 @@ let package = Package(
     tests(
       of: "Pipeline",
       [
-        "Basics", "Checkpoints", "Decompositions", "Formats", "Inference", "LinearAlgebra", "ModelGraph", "Planning",
-        "Recurrent", "TensorCore", "Training",
+        "Basics", "Checkpoints", "Decompositions", "Formats", "Inference", "ModelGraph", "Planning", "Recurrent",
+        "TensorCore", "Training",
       ]),
     tests(of: "kcompress", ["Basics"]),
   ]

@@ -106,6 +106,29 @@ import Testing
     }
   }
 
+  /// What apply wrote finds its architecture; a file that only happens to have a .json beside it is left alone.
+  @Test func compressedWeightsTakeTheArchitectureBesideThem() throws {
+    var weights = file(convolution, isWeightsOnly: true)
+    try withTemporaryFolder { folder in
+      let (path, beside) = (folder + "/w.h5", folder + "/w.json")
+      try HDF5File.write(weights.hdf5, to: path)
+      #expect(try !Checkpoint.open(path).missesArchitecture)
+      weights.record = ["a": 1]
+      try HDF5File.write(weights.hdf5, to: path)
+      let alone = try Checkpoint.open(path)
+      #expect(alone.missesArchitecture && alone.graph == nil && alone.architecturePath(besides: path) == nil)
+
+      try OutputFile.write(config().text().utf8, to: beside, overwrite: false)
+      let whole = try Checkpoint.open(path)
+      #expect(!whole.missesArchitecture && whole.graph != nil)
+      #expect(whole.architecturePath(besides: path) == beside)
+      weights.record = nil
+      try HDF5File.write(weights.hdf5, to: path)
+      #expect(try Checkpoint.open(path).graph == nil)
+      #expect(try Checkpoint.open(path, architecture: beside).graph != nil)
+    }
+  }
+
   @Test func namesMaySpanAttributes() throws {
     let layers = (0..<1500).map { index in
       ("layer_with_a_name_of_some_forty_characters_\(index)", [StoredTensor]())

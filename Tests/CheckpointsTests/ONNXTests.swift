@@ -182,6 +182,38 @@ import Testing
     expectRefusal("weights.bin") { try open(Self.external("weights.bin")) }
   }
 
+  /// Tensors are changed in the model at hand, which must then be the one that reading the written file gives.
+  @Test(arguments: [3, 8])
+  func changedTensorsGiveTheModelOfTheirFile(_ irVersion: Int64) throws {
+    let original = try open(
+      Self.model { model in
+        model.irVersion = irVersion
+        // One weight is the value of a node.
+        var constant = Self.node("Constant", [], "fc.weight")
+        var value = Onnx_AttributeProto()
+        (value.name, value.type, value.t) = ("value", .tensor, model.graph.initializer.remove(at: 1))
+        constant.attribute = [value]
+        model.graph.node.insert(constant, at: 0)
+      })
+    let kernels = Dictionary(
+      uniqueKeysWithValues: original.layers.map { ($0.name, Tensor<Double>(zeros: $0.kernelShape).map { _ in 0.25 }) })
+    let converted = try original.converted(to: .f16)
+    #expect(converted.tensor(named: "conv.weight")?.dtype == .f16)
+    for changed in [
+      converted, try original.substituting(kernels: kernels), try converted.substituting(kernels: kernels),
+    ] {
+      try withTemporaryFolder { folder in
+        let paths = ["/a.onnx", "/b.onnx"].map { folder + $0 }
+        try changed.write(replacing: [], record: ["a": 1], to: paths[0], overwrite: false)
+        let read = try Checkpoint.open(paths[0])
+        #expect(read.tensors == changed.tensors && read.layers == changed.layers && read.graph == changed.graph)
+        try read.write(replacing: [], record: ["a": 1], to: paths[1], overwrite: false)
+        #expect(try InputFile.read(paths[0]) == InputFile.read(paths[1]))
+        #expect(try changed.byteCount(replacing: [], record: ["a": 1]) == read.byteCount)
+      }
+    }
+  }
+
   /// The size that a plan counts with is the size of the file, whatever is replaced, and the file is read again.
   @Test(arguments: [3, 8])
   func writtenSizeIsKnownBefore(_ irVersion: Int64) throws {
