@@ -5,11 +5,15 @@ import TensorCore
 package struct IntegerVector: Sendable, Hashable {
   /// What the integers are for.
   package enum Kind: String, Sendable {
+    /// They are the extents of a shape.
     case extents = "shape"
+    /// They are places along an axis.
     case places
   }
 
+  /// What the integers are for.
   package let kind: Kind
+  /// The integers in order.
   package let values: [Int]
 
   /// Makes a vector of its parts.

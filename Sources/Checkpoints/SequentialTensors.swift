@@ -13,6 +13,7 @@ import ModelGraph
 ///
 /// So CP, three convolutions and a bias, stores `conv1.0.weight`, `conv1.1.weight`, `conv1.2.weight`, `conv1.2.bias`.
 package struct SequentialTensor: Equatable, Sendable {
+  /// What a tensor is to its module.
   package enum Role: Equatable, Sendable {
     /// The weight of a convolution, counted among the convolutions of the stages.
     case weight(index: Int, shape: [Int])
@@ -21,6 +22,7 @@ package struct SequentialTensor: Equatable, Sendable {
 
   /// The position of the module that stores the tensor, from 0.
   package let position: Int
+  /// What the tensor is to its module.
   package let role: Role
 
   /// The part of the tensor's name that follows the layer's name and a dot.

@@ -12,7 +12,10 @@ enum SafetensorsLayout {
   }
 
   /// The place in the list that orders dtypes by their alignment.
-  static func rank(_ dtype: DType) -> Int { ranks[dtype] ?? 0 }
+  static func rank(_ dtype: DType) -> Int {
+    guard let rank = ranks[dtype] else { preconditionFailure("\(dtype.rawValue) is not in the list of all types") }
+    return rank
+  }
 
   private static let ranks = Dictionary(
     uniqueKeysWithValues: DType.allCases.enumerated().map { ($1, $0) })
