@@ -127,7 +127,7 @@ extension GraphCalibration {
         if let index = item.index {
           network.set(
             index,
-            network.planned[index].candidate.refit(
+            try network.planned[index].candidate.refit(
               network.layers[index], towards: objective, kernel: kernel, sweeps: Self.refitSweeps))
         } else {
           own = objective.kernel

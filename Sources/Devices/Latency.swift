@@ -66,27 +66,9 @@ package struct Latency: Sendable {
   }
 
   private func seconds(of stages: [Stage], at use: Use) -> Double {
-    let any = TensorReference("")
-    let nodes = stages.nodes(
-      name: "", layer: "", input: "", layout: use.layout, factors: stages.convolutions.map { _ in any },
-      bias: stages.hasBias ? any : nil)
-    var shape = use.input
-    var work: [NodeWork] = []
-    var takesFinish = false
-    for node in nodes {
-      guard let output = (try? node.operation.outputShape(of: [shape.map(Int?.some)]))?.map({ $0.compactMap(\.self) })
-      else {
-        preconditionFailure("\(node.operation) does not take \(shape)")
-      }
-      work += node.work(inputs: [shape], output: output)
-      takesFinish =
-        switch node.operation {
-        case .convolution(let convolution, _, _, _): convolution.takesFinish
-        case .bias: true
-        default: false
-        }
-      shape = output
-    }
-    return (work + (takesFinish ? [] : use.follower)).reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
+    let steps = stages.steps(on: use.input, layout: use.layout)
+    let takesFinish = steps.last?.takesFinish ?? false
+    return (steps.flatMap(\.work) + (takesFinish ? [] : use.follower))
+      .reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
   }
 }

@@ -95,12 +95,13 @@ extension ONNXOperators {
       guard let weights = node.tensor(1), let hidden = node.tensor(2), node.input(3) == nil || node.tensor(3) != nil
       else { return conversion.refuse("whose weights other nodes compute") }
       let usual = kind == .lstm ? ["Sigmoid", "Tanh", "Tanh"] : kind == .gru ? ["Sigmoid", "Tanh"] : ["Tanh"]
-      let directions =
-        switch node.text("direction", default: "forward") {
-        case "reverse": [true]
-        case "bidirectional": [false, true]
-        default: [false]
-        }
+      let directions: [Bool]
+      switch node.text("direction", default: "forward") {
+      case "forward": directions = [false]
+      case "reverse": directions = [true]
+      case "bidirectional": directions = [false, true]
+      case let other: return conversion.refuse("in the direction '\(other)'")
+      }
       let functions = node.texts("activations") ?? []
       guard functions.isEmpty || functions == Array(repeating: usual, count: directions.count).flatMap(\.self),
         node.proto.attribute(named: "clip") == nil, node.int("layout", default: 0) == 0,

@@ -54,7 +54,7 @@ extension RecurrentModel {
       case .outputFactor: Tensor(shape: [n, n], elements: diagonal)
       case .hidden: self[.hidden].combined(with: beta1, along: 0, *)
       case .input: self[.input].combined(with: beta2, along: 1, *)
-      default: nil
+      case .bias, .alpha, .beta1, .beta2, .tensor, .decoder, .decoderBias: nil
       }
     }
   }
@@ -73,7 +73,7 @@ extension RecurrentModel {
       case .outputFactor: output
       case .stateFactor: state
       case .inputFactor: input
-      default: nil
+      case .hidden, .input, .bias, .alpha, .beta1, .beta2, .tensor, .decoder, .decoderBias: nil
       }
     }
   }

@@ -109,7 +109,7 @@ extension RecurrentShape {
     case .stateFactor: [rank, hidden, 1]
     case .inputFactor: [rank, 1, inputs]
     case .outputFactor: [hidden, rank, 1]
-    default: extents(of: parameter)
+    case .hidden, .bias, .alpha, .beta1, .beta2, .decoder, .decoderBias: extents(of: parameter)
     }
   }
 }
@@ -122,7 +122,7 @@ extension RecurrentParameter {
     case .tensor: tensor.permuted([1, 2, 0])
     case .stateFactor, .outputFactor: tensor.reshaped(tensor.shape + [1])
     case .inputFactor: tensor.permuted([1, 0]).reshaped([tensor.shape[1], 1, tensor.shape[0]])
-    default: tensor
+    case .hidden, .bias, .alpha, .beta1, .beta2, .decoder, .decoderBias: tensor
     }
   }
 
@@ -132,7 +132,8 @@ extension RecurrentParameter {
     case .input: tensor.permuted([1, 0])
     case .tensor: tensor.permuted([2, 0, 1])
     case .inputFactor: tensor.permuted([2, 0, 1]).reshaped(shape.extents(of: self))
-    default: tensor.reshaped(shape.extents(of: self))
+    case .stateFactor, .outputFactor, .hidden, .bias, .alpha, .beta1, .beta2, .decoder, .decoderBias:
+      tensor.reshaped(shape.extents(of: self))
     }
   }
 }

@@ -112,7 +112,7 @@ import Testing
     let (inputs, outputs) = (secondMoment(18, seed: 26), try ModeNorm(outputMoment(10, seed: 27)))
     let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: inputs, output: outputs))
     let pattern = FactorPattern(shapes: [[10, 1, 1, 1], [1, 6, 3, 1]], ranks: [3], rankAxes: [[0], [0]])
-    let fit = Fitting(objective).improved(gaussianFactors(pattern, seed: 8), sweeps: 100)
+    let fit = try Fitting(objective).improved(gaussianFactors(pattern, seed: 8), sweeps: 100)
     let flat = outputs.root.times(kernel.reshaped([10, 18]))
     let values = try SymmetricEigendecomposition.values(of: flat.times(inputs).times(flat, otherTransposed: true))
     let expected = (values[3...].reduce(0, +) / values.reduce(0, +)).squareRoot()
@@ -154,7 +154,7 @@ import Testing
     let both = FitNorm(secondMoment: moment, output: try ModeNorm(outputMoment(12, seed: 6)))
     let objective = try FitObjective(kernel, norm: both)
     let first = try Fitting(FitObjective(kernel, norm: inputs)).fit(pattern, of: structure, effort: .final)
-    let next = Fitting(objective).improved(first.factorization, sweeps: 20)
+    let next = try Fitting(objective).improved(first.factorization, sweeps: 20)
     let before = objective.discrepancy(of: first.factorization.reconstruct())
     if pattern.shapes.allSatisfy({ $0[0] == 1 || $0[0] == 12 }) {
       #expect(next.discrepancy <= before * (1 + 1e-9))
@@ -187,11 +187,11 @@ import Testing
     let (a, b) = (own.discrepancy(of: plain.factorization.reconstruct()), plain.factorization.reconstruct())
     #expect(abs(a - whole.discrepancy(of: b)) <= 1e-9)
     // Fits from the same start come to about the same, and below the fit to the weights.
-    let fit = Fitting(own).improved(plain.factorization, sweeps: 30)
+    let fit = try Fitting(own).improved(plain.factorization, sweeps: 30)
     #expect(abs(fit.discrepancy - own.discrepancy(of: fit.factorization.reconstruct())) <= 1e-9)
     if pattern.shapes.allSatisfy({ $0[1] == 1 || $0[1] == 8 }) {
       #expect(fit.discrepancy < 0.95 * a)
-      let other = Fitting(whole).improved(plain.factorization, sweeps: 30)
+      let other = try Fitting(whole).improved(plain.factorization, sweeps: 30)
       #expect(abs(fit.discrepancy - other.discrepancy) <= 0.02 * other.discrepancy)
     } else {
       #expect(fit.discrepancy < 1.05 * a)

@@ -80,12 +80,12 @@ public struct Fitting {
         factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
     }
     switch effort {
-    case .trial: return improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
-    case .sweep: return swept(pattern, from: start)
+    case .trial: return try improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
+    case .sweep: return try swept(pattern, from: start)
     case .final:
-      let first = swept(pattern, from: start)
-      let fits = [first] + (start == nil ? restarted(pattern).map { [$0] } ?? [] : [])
-      let finished = fits.map { $0.converged ? $0 : improved($0, sweeps: finalSweeps, work: Self.finalWork) }
+      let first = try swept(pattern, from: start)
+      let fits = [first] + (start == nil ? try restarted(pattern).map { [$0] } ?? [] : [])
+      let finished = try fits.map { $0.converged ? $0 : try improved($0, sweeps: finalSweeps, work: Self.finalWork) }
       return finished.min { $0.discrepancy < $1.discrepancy }.required("there is a first fit")
     }
   }
@@ -95,37 +95,41 @@ public struct Fitting {
   /// - Throws: `Failure` where LAPACK does not converge.
   public func fit(_ pattern: FactorPattern, of structure: any Structure, sweeps: Int) throws -> Fit {
     let own = structure.needsTrials ? nil : try structure.start(objective.kernel, pattern)
-    return improved(own ?? gaussian(pattern), sweeps: sweeps, work: .infinity)
+    return try improved(own ?? gaussian(pattern), sweeps: sweeps, work: .infinity)
   }
 
   /// The factors after a few more sweeps, from where they are.
-  public func improved(_ factorization: Factorization, sweeps: Int) -> Fit {
-    improved(factorization, sweeps: sweeps, work: .infinity)
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
+  public func improved(_ factorization: Factorization, sweeps: Int) throws -> Fit {
+    try improved(factorization, sweeps: sweeps, work: .infinity)
   }
 
   private var finalSweeps: Int { objective.metric == nil ? Self.finalSweeps : Self.metricFinalSweeps }
   private var sweepLimit: Int { objective.metric == nil ? Self.sweepLimit : Self.metricSweepLimit }
 
   /// The fit that a sweep makes: from the structure's own start, else from below.
-  private func swept(_ pattern: FactorPattern, from start: Factorization?) -> Fit {
-    start.map { improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last.required("a climb ends at its pattern")
+  private func swept(_ pattern: FactorPattern, from start: Factorization?) throws -> Fit {
+    try start.map { try improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last.required("a climb ends at its pattern")
   }
 
   /// The best of a few random starts after a trial; nil where a fit is so much work that the climb has to do.
-  private func restarted(_ pattern: FactorPattern) -> Fit? {
+  private func restarted(_ pattern: FactorPattern) throws -> Fit? {
     guard work(pattern) * Double(Self.finalSweeps) <= Self.restartWork else { return nil }
-    let trials = (0..<UInt64(Self.restarts)).map { improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps) }
+    let trials = try (0..<UInt64(Self.restarts)).map { try improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps) }
     return trials.min { $0.discrepancy < $1.discrepancy }
   }
 
   /// The fits of a pattern and of all smaller ones on the way to it, by ascending parameters: each starts from the one before,
   /// with room to grow. That is as good as many starts from scratch, and gives the curve of the form for one fit's price.
-  public func climb(to pattern: FactorPattern) -> [Fit] {
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
+  public func climb(to pattern: FactorPattern) throws -> [Fit] {
     var fits: [Fit] = []
     // Ranks of 1 stay out of the ladder, so that they stay 1, and patterns that are the same to the kernel climb alike.
     for rung in Self.ladder(to: pattern.reduced) {
       let start = fits.last?.factorization.grown(to: rung, seed: seed &+ UInt64(fits.count)) ?? gaussian(rung)
-      fits.append(improved(start, sweeps: sweepLimit))
+      fits.append(try improved(start, sweeps: sweepLimit))
     }
     return fits.map { $0.restored(to: pattern) }
   }
@@ -147,22 +151,22 @@ public struct Fitting {
     .gaussian(pattern, norm: objective.norm, seed: seed &+ variant &* 0x9E37_79B9)
   }
 
-  private func improved(_ fit: Fit, sweeps: Int, work: Double) -> Fit {
-    let next = improved(fit.factorization, sweeps: sweeps, work: work)
+  private func improved(_ fit: Fit, sweeps: Int, work: Double) throws -> Fit {
+    let next = try improved(fit.factorization, sweeps: sweeps, work: work)
     return Fit(
       factorization: next.factorization, discrepancy: next.discrepancy, kernelDiscrepancy: next.kernelDiscrepancy,
       converged: next.converged, sweeps: fit.sweeps + next.sweeps)
   }
 
   /// - Parameter work: the multiply-accumulates that the sweeps may be, but for the first four.
-  private func improved(_ start: Factorization, sweeps: Int, work: Double = Self.sweepWork) -> Fit {
+  private func improved(_ start: Factorization, sweeps: Int, work: Double = Self.sweepWork) throws -> Fit {
     let affordable = max(4, Int(min(1e6, work / self.work(start.pattern))))
     // Ranks of 1 are no ranks, so that patterns which are the same to the kernel are the same to the fit.
     let reduced = Factorization(
       start.pattern.reduced,
       factors: start.factors.enumerated().map { $1.reshaped(start.pattern.reduced.factorShape($0)) })
     let solver = AlternatingLeastSquares(sweepLimit: min(sweeps, affordable))
-    let roots = (try? objective.roots(of: reduced.pattern)) ?? []
+    let roots = try objective.roots(of: reduced.pattern)
     var result = solver.fit(
       roots.isEmpty ? objective : objective.scaled(by: roots), from: roots.reduce(reduced) { $1.applied(to: $0) })
     result.factorization = roots.reduce(result.factorization) { $1.undone($0) }

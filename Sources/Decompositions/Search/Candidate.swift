@@ -103,11 +103,12 @@ public struct Candidate: Sendable, Equatable {
   ///
   /// - Parameter kernel: the layer's own, with which the result is compared.
   /// - Precondition: the layer has no groups.
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func refit(
     _ layer: FittedLayer, towards objective: FitObjective, kernel: Tensor<Double>, sweeps: Int
-  ) -> FittedLayer {
+  ) throws -> FittedLayer {
     precondition(layer.factorizations.count == 1, "a layer with groups has several objectives")
-    let fit = Fitting(objective).improved(layer.factorizations[0], sweeps: sweeps)
+    let fit = try Fitting(objective).improved(layer.factorizations[0], sweeps: sweeps)
     return fitted([fit], discrepancy: fit.factorization.reconstruct().relativeDiscrepancy(from: kernel))
   }
 

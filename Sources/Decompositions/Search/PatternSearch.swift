@@ -148,8 +148,10 @@ public struct PatternSearch {
   }
 
   /// The candidates of a pattern and of the smaller ones from which its fit climbs.
-  func curve(_ pattern: FactorPattern, of structure: any Structure) -> [Candidate] {
-    let climbs = blocks.map { $0.climb(to: pattern) }
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
+  func curve(_ pattern: FactorPattern, of structure: any Structure) throws -> [Candidate] {
+    let climbs = try blocks.map { try $0.climb(to: pattern) }
     return climbs[0].indices.compactMap { step in
       candidate(climbs[0][step].factorization.pattern, of: structure, climbs.map { $0[step] })
     }

@@ -93,7 +93,7 @@ public struct Sweep: Sendable {
         contest.isOpen(to: promise, at: anchor),
         let top = promise.pattern.scaled(toParameters: Int(end) / groups)
       else { continue }
-      curve += search.curve(top, of: structure)
+      curve += try search.curve(top, of: structure)
       // The smaller anchor's ladder ends where the larger one's parameters begin.
       end = Double(promise.pattern.parameterCount * groups)
     }
