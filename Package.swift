@@ -185,6 +185,7 @@ let package = Package(
     tests(
       of: "CharacterModels",
       ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
+    tests(of: "Reports", ["Basics", "Compression", "Planning", "Plans"]),
     tests(of: "kcompress", ["Basics", "Inference"]),
   ]
 )

@@ -111,19 +111,25 @@ package enum OutputFile {
     guard Glibc.close(descriptor) == 0 else { throw cannotWrite(target) }
   }
 
-  /// Refuses early what could only fail later: a target that exists, a folder that is missing or closed to us.
+  /// Refuses early what could only fail later, or would destroy something: a target that exists, that is no regular file or that
+  /// is not ours to write, and a folder that is missing or closed to us.
   ///
   /// - Parameter option: chooses another path.
   package static func check(_ path: String, overwrite: Bool, option: String = "-o") throws {
     if let kind = FileKind(path) {
-      if kind == .folder {
+      guard kind == .file else {
         throw Failure(
-          path, "cannot be written", "it is a folder", remedy: "give the path of a file")
+          path, "cannot be written", "it is \(kind.noun)", remedy: "give the path of a file with \(option)")
       }
       if !overwrite {
         throw Failure(
           path, "is not overwritten", "it exists already",
           remedy: "choose another path with \(option), or pass --overwrite")
+      }
+      // Renaming would replace even a file that we may not write.
+      guard FileManager.default.isWritableFile(atPath: path) else {
+        throw Failure(
+          path, "is not overwritten", "we may not write to it", remedy: "choose another path with \(option)")
       }
     }
     let folder = path.folderPath
@@ -143,8 +149,10 @@ package enum OutputFile {
   /// Refuses a path at which something else lies than an older document of the same kind: those may be replaced unasked.
   ///
   /// - Parameter schema: how the schema of such a document begins.
+  /// - Throws: `Failure` where something else is there, or cannot be read.
   package static func checkReplaceable(_ path: String, as noun: String, schema: String) throws {
-    guard let bytes = try? InputFile.read(path) else { return }
+    guard FileKind(path) != nil else { return }
+    let bytes = try InputFile.read(path)
     guard (try? JSON(parsing: bytes))?["schema"]?.string?.hasPrefix(schema) == true else {
       throw Failure(
         path, "is not overwritten", "it exists already and is no \(noun)", remedy: "choose another path with -o")

@@ -18,6 +18,8 @@ enum HDF5Writer {
     // Otherwise space is reserved in blocks, and what is left of the last ones stays in the file.
     try check(H5Pset_meta_block_size(access.id, 0), path, problem)
     try check(H5Pset_small_data_block_size(access.id, 0), path, problem)
+    // A header that is put aside and read again is filled in another order.
+    try check(chdf5_keep_metadata(access.id), path, problem)
     return access
   }
 

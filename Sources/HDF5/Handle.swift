@@ -52,7 +52,8 @@ struct Handle: ~Copyable {
 
 /// What has just gone wrong in the library.
 func libraryFailure(_ subject: String, _ problem: String = "cannot be read") -> Failure {
-  let message = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 400) { text in
+  // A message names the file with its path, which may have 4096 bytes.
+  let message = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 5000) { text in
     guard let start = text.baseAddress else { return "" }
     unsafe chdf5_last_error(start, text.count)
     return unsafe String(cString: start)
@@ -68,7 +69,7 @@ func libraryFailure(_ subject: String, _ problem: String = "cannot be read") -> 
       remedy: "copy or download it again")
   }
   return Failure(
-    subject, problem, message.isEmpty ? "the HDF5 library refuses it" : "HDF5 library: \(message)")
+    subject, problem, message.isEmpty ? "the HDF5 library refuses it" : "HDF5 library: \(message.prefix(400))")
 }
 
 /// What the operating system said, which the library puts among addresses and times: `..., error message = 'No space left on

@@ -9,6 +9,11 @@ extension CostVector {
     for (lane, resource) in Resource.sums.enumerated() { self[lane] = amount(resource) }
   }
 
+  /// What stands in each resource's lane.
+  var byResource: [Resource: Double] {
+    Dictionary(uniqueKeysWithValues: Resource.sums.enumerated().map { ($1, self[$0]) })
+  }
+
   /// The amounts in the lanes.
   var amounts: Amounts {
     var amounts = Amounts()

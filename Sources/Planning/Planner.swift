@@ -221,7 +221,7 @@ package struct Planner: Sendable {
       request, checkpoint, zip(layers, chosen).map { ($0, $1) }, budget: limits,
       predicted: .init(predicted(chosen, selection), loss: selection.solver.loss),
       original: .init(originalAmounts, parameters: checkpoint.parameterCount),
-      solver: selection.solver, prices: selection.prices.amounts, frontier: frontier)
+      solver: selection.solver, prices: selection.prices.byResource, frontier: frontier)
   }
 
   /// What the network takes with these forms.

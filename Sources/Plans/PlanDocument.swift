@@ -162,7 +162,7 @@ package struct PlanDocument: Sendable, Equatable {
   package var original: Original
   package var solver: Solver
   /// What one unit of each resource more would take off the loss, as far as the relaxation tells; 0 for limits that do not bind.
-  package var prices: Amounts
+  package var prices: [Resource: Double]
   package var layers: [LayerPlan]
   package var kept: [KeptTensor]
   package var options: Options
@@ -171,7 +171,7 @@ package struct PlanDocument: Sendable, Equatable {
 
   package init(
     checkpoint: String, sha256: String, budget: Amounts, predicted: Costs, original: Original, solver: Solver,
-    prices: Amounts, layers: [LayerPlan], kept: [KeptTensor], options: Options, frontier: [Alternative]
+    prices: [Resource: Double], layers: [LayerPlan], kept: [KeptTensor], options: Options, frontier: [Alternative]
   ) {
     self.checkpoint = checkpoint
     self.sha256 = sha256

@@ -134,7 +134,8 @@ private struct Desk {
       var request = desk.request(.secondOrder, to: "b.safetensors", epochs: 9, rate: 1e30)
       request.start = .file(desk.path("a.safetensors"))
       let failed = try request.run()
-      #expect(failed.divergence?.contains("epoch 1") == true && failed.bestEpoch == nil && failed.bitsPerCharacter == nil)
+      #expect(
+        failed.divergence?.contains("epoch 1") == true && failed.bestEpoch == nil && failed.bitsPerCharacter == nil)
       #expect(try desk.bits("a.safetensors").isFinite && !FileManager.default.fileExists(atPath: failed.output))
     }
   }

@@ -1,7 +1,7 @@
 import Basics
 import Checkpoints
-import Foundation
 import Formats
+import Foundation
 import HDF5
 import TensorCore
 import TestSupport

@@ -83,6 +83,20 @@ import Testing
     try expectExact(group, "\(count) arrays")
   }
 
+  /// More objects than the library remembers unless it is told to.
+  @Test func largeTrees() throws {
+    var group = HDF5Group(attributes: ["names": .strings((0..<12).map { "a layer's name \($0)" })])
+    for number in 0..<12 {
+      var layer = HDF5Group(attributes: ["weights": .strings(["kernel", "bias"]), "n": .empty])
+      for inner in 0..<(number == 3 ? 6000 : 3) {
+        layer.insert(array([3], .boolean), at: "inner \(inner)/kernel")
+        layer.groups["inner \(inner)"]?.attributes["name"] = .string("inner")
+      }
+      group.groups[String(repeating: "l", count: 1 + number * 2)] = layer
+    }
+    try expectExact(group, "6000 groups in one of twelve")
+  }
+
   @Test(arguments: 0..<40)
   func randomTrees(seed: Int) throws {
     var generator = SplitMix64(seed: UInt64(seed))

@@ -1,6 +1,7 @@
 import Basics
-@testable import Solver
 import Testing
+
+@testable import Solver
 
 @Suite struct FrontierTests {
   private func groups(seed: UInt64) -> [[KnapsackItem]] {

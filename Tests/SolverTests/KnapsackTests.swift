@@ -1,8 +1,8 @@
 import Basics
-@testable import Solver
 import Testing
 
 @testable import Planning
+@testable import Solver
 
 extension SplitMix64 {
   fileprivate mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }

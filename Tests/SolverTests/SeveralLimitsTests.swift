@@ -1,8 +1,8 @@
 import Basics
-@testable import Solver
 import Testing
 
 @testable import Planning
+@testable import Solver
 
 @Suite struct SeveralLimitsTests {
   private func below(_ limit: Int, _ generator: inout SplitMix64) -> Int { Int(generator.next() % UInt64(limit)) }

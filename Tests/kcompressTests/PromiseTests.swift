@@ -1,0 +1,136 @@
+import Basics
+import Foundation
+import Inference
+import TestSupport
+import Testing
+
+/// What the program promises whatever the numbers are.
+@Suite struct PromiseTests {
+  /// Seeds are 64 bits wide, in options, plans and records.
+  @Test(arguments: ["18446744073709551615", "9223372036854775808", "0"])
+  func anySeedPlansAndApplies(_ seed: String) throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      let plan = try workshop.run("plan", "digits.h5", "--budget", "120kB", "--seed", seed)
+      #expect(plan.status == 0, "\(plan.errors)")
+      #expect(String(decoding: try workshop.bytes("digits.plan.json"), as: UTF8.self).contains("\"seed\": \(seed)"))
+      let apply = try workshop.run("apply", "digits.plan.json")
+      #expect(apply.status == 0, "\(apply.errors)")
+      let verify = try workshop.run("verify", "digits.compressed.h5", "--json")
+      #expect(verify.status == 0 && verify.json?["verdict"] == "passed", "\(verify.errors)\(verify.output)")
+    }
+  }
+
+  /// Without outputs to compare with, a record or a threshold nothing is judged.
+  @Test func whatNobodyJudgesIsMeasured() throws {
+    try Workshop.with(["digits.h5", "digits.reference.npz"]) { workshop in
+      let alone = try workshop.run("verify", "digits.h5", "--json")
+      #expect(alone.status == 0, "\(alone.errors)")
+      #expect(alone.json?["verdict"] == "measured" && alone.json?["passed"]?.isNull == true)
+      let text = try workshop.run("verify", "digits.h5")
+      #expect(text.output.contains("measured") && !text.output.contains("passed"), "\(text.output)")
+      let judged = try workshop.run("verify", "digits.h5", "--reference", "digits.reference.npz", "--json")
+      #expect(judged.json?["verdict"] == "passed" && judged.json?["passed"]?.bool == true)
+    }
+  }
+
+  /// An entry of a plan that does not say what it should is an error, not a default.
+  @Test(arguments: [
+    (#""input_mean": [0.5]"#, #""input_mean": [0.5, "x"]"#, "input_mean"),
+    (#""input_std": [0.25]"#, #""input_std": "0.25""#, "input_std"),
+    (#""max_samples": 40"#, #""max_samples": "forty""#, "max_samples"),
+    (#""max_samples": 40"#, #""max_sample": 40"#, "max_sample"),
+  ])
+  func malformedCalibrationIsRefused(_ text: String, _ other: String, _ word: String) throws {
+    try Workshop.with(["digits.h5", "digits.calibration.npz"]) { workshop in
+      let plan = try workshop.run(
+        "plan", "digits.h5", "--budget", "120kB", "--structures", "svd", "--calibration", "digits.calibration.npz",
+        "--input-mean", "0.5", "--input-std", "0.25", "--max-samples", "40")
+      #expect(plan.status == 0, "\(plan.errors)")
+      let document = String(decoding: try workshop.bytes("digits.plan.json"), as: UTF8.self)
+      let compact = try JSON(parsing: Array(document.utf8)).text()
+      let unspaced = { (text: String) in text.replacing(": ", with: ":").replacing(", ", with: ",") }
+      let changed = unspaced(compact).replacing(unspaced(text), with: unspaced(other))
+      try #require(changed != unspaced(compact), "\(compact)")
+      try workshop.write(changed, to: "digits.plan.json")
+      try workshop.expectFailure(["apply", "digits.plan.json"], status: 2, word)
+    }
+  }
+
+  /// Results that nobody can read are no success.
+  @Test func standardOutputThatIsFullIsAnError() throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      for command in ["inspect digits.h5", "inspect digits.h5 --json", "devices", "verify digits.h5"] {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "\"$0\" \(command) > /dev/full 2> errors", Program.path]
+        process.currentDirectoryURL = URL(fileURLWithPath: workshop.folder)
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 2, "\(command)")
+        let errors = String(decoding: try workshop.bytes("errors"), as: UTF8.self)
+        #expect(errors.contains("standard output") && errors.contains("No space left on device"), "\(errors)")
+      }
+    }
+  }
+
+  /// Whatever is no regular file stays what it is.
+  @Test func specialFilesAreNoOutputs() throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      try #require(mkfifo(workshop.path("pipe"), 0o600) == 0)
+      for path in ["pipe", "/dev/null"] {
+        try workshop.expectFailure(
+          ["plan", "digits.h5", "--budget", "120kB", "-o", path], status: 2, "a device, a pipe or a socket")
+      }
+      #expect(try workshop.run("plan", "digits.h5", "--budget", "120kB").status == 0)
+      for path in ["pipe", "/dev/null"] {
+        try workshop.expectFailure(
+          ["apply", "digits.plan.json", "-o", path, "--overwrite"], status: 2, "a device, a pipe or a socket")
+      }
+      try workshop.expectFailure(["inspect", "pipe"], status: 2, "a device, a pipe or a socket")
+    }
+  }
+
+  /// A plan does not take the place of what is no plan, whether it can be read or not.
+  @Test func plansReplacePlansOnly() throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      try workshop.write("notes", to: "notes.json")
+      try workshop.expectFailure(
+        ["plan", "digits.h5", "--budget", "120kB", "-o", "notes.json"], status: 2, "is no plan")
+      #expect(try workshop.bytes("notes.json") == Array("notes".utf8))
+    }
+  }
+}
+
+/// Training that diverges ends with status 1 and keeps the best that it had, whatever is trained.
+@Suite struct DivergenceTests {
+  @Test func characterModels() throws {
+    try Workshop.with([]) { workshop in
+      try workshop.write(String(repeating: "to be, or not to be, that is the question. ", count: 40), to: "text.txt")
+      func train(_ more: String...) throws -> Program.Outcome {
+        try Program.run(
+          ["rnn", "train", "text.txt", "--steps", "20", "--batch-size", "8", "--json"] + more, in: workshop.folder)
+      }
+      let good = try train("--model", "2rnn", "--hidden", "8", "--epochs", "1", "-o", "good.safetensors")
+      #expect(good.status == 0, "\(good.errors)")
+      let bad = try train(
+        "--from", "good.safetensors", "--epochs", "3", "--learning-rate", "1e30", "-o", "bad.safetensors")
+      #expect(bad.status == 1, "\(bad.errors)")
+      #expect(bad.json?["diverged"]?.bool == true && bad.json?["ending"]?.string?.contains("no number") == true)
+      #expect(bad.errors.contains("--learning-rate"), "\(bad.errors)")
+    }
+  }
+
+  @Test func tuning() throws {
+    try Workshop.with(["digits.h5", "digits.calibration.npz"]) { workshop in
+      #expect(try workshop.run("plan", "digits.h5", "--budget", "60kB").status == 0)
+      #expect(try workshop.run("apply", "digits.plan.json").status == 0)
+      let outcome = try workshop.run(
+        "tune", "digits.compressed.h5", "--data", "digits.calibration.npz", "--epochs", "3", "--optimizer", "descent",
+        "--learning-rate", "1e20", "--schedule", "constant", "--clip", "0", "--json")
+      #expect(outcome.status == 1, "\(outcome.errors)")
+      #expect(outcome.json?["diverged"]?.bool == true)
+      // What was best is in the file, and it is a network.
+      #expect(try workshop.run("verify", "digits.compressed.tuned.h5").status != 2)
+    }
+  }
+}
