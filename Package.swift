@@ -23,7 +23,8 @@ let package = Package(
   products: [
     .executable(name: "kcompress", targets: ["kcompress"]),
     // Structures and fits for other packages; see docs/library.md.
-    .library(name: "Decompositions", targets: ["Decompositions", "ModelGraph", "LinearAlgebra", "TensorCore", "Basics"]),
+    .library(
+      name: "Decompositions", targets: ["Decompositions", "ModelGraph", "LinearAlgebra", "TensorCore", "Basics"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
