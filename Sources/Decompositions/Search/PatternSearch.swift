@@ -100,10 +100,11 @@ public struct PatternSearch {
   /// The patterns that are worth fitting in earnest, the most promising first.
   func promising(_ structure: any Structure, parameters: Int, effort: SearchEffort) throws -> [Promise] {
     let perGroup = parameters / blocks.count
-    let proposals = try structure.proposals(spectra, parameters: perGroup).lazy
-      .filter { isRunnable($0, structure) }
-    if structure.startIsOptimal { return proposals.prefix(1).map { ($0, 0) } }
-    guard structure.needsTrials else { return proposals.prefix(effort.finalists).map { ($0, 0) } }
+    let all = try structure.proposals(spectra, parameters: perGroup)
+    if structure.startIsOptimal { return runnable(all, structure, atMost: 1).map { ($0, 0) } }
+    guard structure.needsTrials else {
+      return runnable(all, structure, atMost: effort.finalists).map { ($0, 0) }
+    }
     var tried: [FactorPattern: Double] = [:]
     var work = 0.0
     func attempt(_ pattern: FactorPattern) throws {
@@ -113,12 +114,11 @@ public struct PatternSearch {
       work += leading.trialWork(pattern)
       tried[pattern] = try trial(pattern, structure)
     }
-    for pattern in proposals.prefix(effort.proposals) { try attempt(pattern) }
+    for pattern in runnable(all, structure, atMost: effort.proposals) { try attempt(pattern) }
     for _ in 0..<effort.moves {
       guard let best = ranked(tried).first else { break }
-      let fresh = structure.neighbours(of: best.pattern, parameters: perGroup).lazy
-        .filter { tried[$0] == nil && isRunnable($0, structure) }
-      for pattern in Array(fresh.prefix(effort.neighbours)) { try attempt(pattern) }
+      let fresh = structure.neighbours(of: best.pattern, parameters: perGroup).filter { tried[$0] == nil }
+      for pattern in runnable(fresh, structure, atMost: effort.neighbours) { try attempt(pattern) }
       guard let next = ranked(tried).first, next.discrepancy < best.discrepancy else { break }
     }
     let best = Array(ranked(tried).prefix(effort.finalists))
@@ -190,6 +190,32 @@ public struct PatternSearch {
 
   /// Whether the layer's window can be divided among the factors and the writer has layers for the stages.
   private func isRunnable(_ pattern: FactorPattern, _ structure: any Structure) -> Bool {
-    candidate(structure, pattern, discrepancy: 0, note: "").map { accepts($0.structure, $0.stages) } ?? false
+    answers.answer(for: pattern, of: structure.name) {
+      candidate(structure, pattern, discrepancy: 0, note: "").map { accepts($0.structure, $0.stages) } ?? false
+    }
+  }
+
+  /// The first patterns that can run, in their order; no more are looked at than that takes.
+  private func runnable(
+    _ patterns: [FactorPattern], _ structure: any Structure, atMost count: Int
+  ) -> [FactorPattern] {
+    var found: [FactorPattern] = []
+    for pattern in patterns {
+      guard found.count < count else { break }
+      if isRunnable(pattern, structure) { found.append(pattern) }
+    }
+    return found
+  }
+}
+
+/// What a search knows of patterns already: searches for near sizes come upon the same ones.
+private final class Answers {
+  private var known: [String: [FactorPattern: Bool]] = [:]
+
+  func answer(for pattern: FactorPattern, of structure: String, _ find: () -> Bool) -> Bool {
+    if let answer = known[structure]?[pattern] { return answer }
+    let answer = find()
+    known[structure, default: [:]][pattern] = answer
+    return answer
   }
 }

@@ -69,10 +69,12 @@ public struct Sweep: Sendable {
     let groups = search.convolution.groups
     // Singular values cost the same for any number of ranks.
     let step = structure.startIsOptimal && search.isPlain ? Self.fineStep : Fitting.step
+    // Near sizes give the same pattern.
+    var seen: Set<FactorPattern> = []
     return try Self.targets(search.convolution.parameterCount, step: step).compactMap { target in
-      guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern else {
-        return nil
-      }
+      guard let pattern = try search.promising(structure, parameters: target, effort: .sweep).first?.pattern,
+        seen.insert(pattern).inserted
+      else { return nil }
       let outlook = try structure.outlook(search.spectra, pattern).squareRoot()
       guard groups > 1 || outlook < contest.discrepancy(at: pattern.parameterCount) else { return nil }
       return try search.candidate(pattern, of: structure, effort: .sweep)
