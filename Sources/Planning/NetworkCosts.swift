@@ -21,10 +21,16 @@ struct NetworkCosts: Sendable {
     memory = try graph.flatMap { try ActivationMemory($0) }
     latency = try request.device.flatMap { device in try graph.flatMap { try Latency(of: $0, on: device) } }
     activationSize = max(1, (request.device?.dtype ?? .f32).bits / 8)
-    total = [
-      .macs: checkpoint.macs.map(Double.init), .latency: latency?.total,
-      .ram: memory.map { [activationSize] in Double($0.peak * activationSize) },
-    ]
+    var total = Amounts()
+    for resource in Resource.allCases {
+      switch resource {
+      case .bytes: break
+      case .macs: total[resource] = checkpoint.macs.map(Double.init)
+      case .latency: total[resource] = latency?.total
+      case .ram: total[resource] = memory.map { [activationSize] in Double($0.peak * activationSize) }
+      }
+    }
+    self.total = total
     if request.budget[.latency] != nil, request.device == nil {
       throw Failure(
         Resource.latency.option, "cannot be kept", "no device says how fast it is",
