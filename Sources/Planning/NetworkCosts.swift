@@ -7,7 +7,7 @@ import Plans
 /// What a network takes to run, and what each layer's stages take of it. Nil where nobody can know: without a graph, with open
 /// extents, without a device. The bytes of the file are `FileSizeModel`'s.
 struct NetworkCosts: Sendable {
-  /// With every layer as it is.
+  /// What the network takes with every layer as it is.
   let total: Amounts
   private let latency: Latency?
   private let memory: ActivationMemory?

@@ -20,7 +20,7 @@ package struct Infeasibility: Sendable, Equatable {
   /// What one limit would have to be, the others as they are.
   package struct Shortfall: Sendable, Equatable {
     package let limit: Limit
-    /// In the unit of the resource, or in loss.
+    /// The limit in the unit of the resource, or in loss.
     package let allowed: Double
     /// The least that was found; nil where the others alone cannot be kept together.
     package let reachable: Double?

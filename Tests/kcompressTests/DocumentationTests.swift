@@ -31,8 +31,8 @@ import Testing
 
   /// The long options in a text; `-o` is `--output`.
   private static func options(in text: String) -> Set<String> {
-    var options = Set(text.matches(of: /(?:^|[^a-z0-9-])(--[a-z][a-z-]*)/).map { String($0.output.1) })
-    if text.contains(/(?:^|[^a-z0-9-])-o\b/) { options.insert("--output") }
+    var options = Set(text.matches(of: #/(?:^|[^a-z0-9-])(--[a-z][a-z-]*)/#).map { String($0.output.1) })
+    if text.contains(#/(?:^|[^a-z0-9-])-o\b/#) { options.insert("--output") }
     return options
   }
 
