@@ -90,8 +90,8 @@ struct Transcript: Sendable, CustomTestStringConvertible {
   /// machines.
   static func comparable(_ lines: [String]) -> [String] {
     let trimmed = lines.map { line in
-      line.replacing(/\b[0-9][0-9.]* (s|ms|us|seconds|GFLOP\/s)\b/) { "# \($0.output.1)" }
-        .replacing(/ +$/, with: "")
+      line.replacing(#/\b[0-9][0-9.]* (s|ms|us|seconds|GFLOP/s)\b/#) { "# \($0.output.1)" }
+        .replacing(#/ +$/#, with: "")
     }
     return Array(trimmed.drop(while: \.isEmpty).reversed().drop(while: \.isEmpty).reversed())
   }
@@ -117,10 +117,12 @@ struct CommandHelp: Sendable {
     try #require(outcome.status == 0, "\(outcome.errors)")
     let lines = outcome.output.components(separatedBy: "\n")
     guard let start = lines.firstIndex(of: "SUBCOMMANDS:") else {
-      let options = lines.compactMap { $0.firstMatch(of: /^  (?:-[a-z], )?(--[a-z][a-z-]*)/).map { String($0.output.1) } }
+      let options = lines.compactMap { line in
+        line.firstMatch(of: #/^  (?:-[a-z], )?(--[a-z][a-z-]*)/#).map { String($0.output.1) }
+      }
       return [CommandHelp(name: path.joined(separator: " "), options: options)]
     }
-    let names = lines[(start + 1)...].compactMap { $0.firstMatch(of: /^  ([a-z]+)/).map { String($0.output.1) } }
+    let names = lines[(start + 1)...].compactMap { $0.firstMatch(of: #/^  ([a-z]+)/#).map { String($0.output.1) } }
     return try names.flatMap { try commands(under: path + [$0]) }
   }
 }
