@@ -110,10 +110,12 @@ struct CommandHelp: Sendable {
   var own: [String] { options.filter { !Self.common.contains($0) } }
 
   /// All commands that do something, as the program lists them.
-  static func all() throws -> [CommandHelp] { try commands(under: []) }
+  static func all() throws -> [CommandHelp] { try found.get() }
 
-  private static func commands(under path: [String]) throws -> [CommandHelp] {
-    let outcome = try Program.run(["help"] + path, in: NSTemporaryDirectory())
+  private static let found = Result { try withTemporaryFolder { try commands(under: [], in: $0) } }
+
+  private static func commands(under path: [String], in folder: String) throws -> [CommandHelp] {
+    let outcome = try Program.run(["help"] + path, in: folder)
     try #require(outcome.status == 0, "\(outcome.errors)")
     let lines = outcome.output.components(separatedBy: "\n")
     guard let start = lines.firstIndex(of: "SUBCOMMANDS:") else {
@@ -123,6 +125,6 @@ struct CommandHelp: Sendable {
       return [CommandHelp(name: path.joined(separator: " "), options: options)]
     }
     let names = lines[(start + 1)...].compactMap { $0.firstMatch(of: #/^  ([a-z]+)/#).map { String($0.output.1) } }
-    return try names.flatMap { try commands(under: path + [$0]) }
+    return try names.flatMap { try commands(under: path + [$0], in: folder) }
   }
 }
