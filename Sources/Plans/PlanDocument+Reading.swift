@@ -32,7 +32,7 @@ extension PlanDocument {
     predicted = try Costs(&document)
     original = try Original(&document)
     solver = try Solver(&document)
-    prices = try Self.prices(&document)
+    prices = try Self.amounts(&document, "shadow_prices", Self.priced, required: Set(Self.priced))
     options = try Options(&document)
     layers = try document.array("layers").enumerated().map { position, json in
       try LayerPlan(json, "layer \(position)")
@@ -43,21 +43,13 @@ extension PlanDocument {
   }
 
   /// The amounts under a key of their own.
-  private static func amounts(_ document: inout Reader, _ key: String) throws -> Amounts {
+  private static func amounts(
+    _ document: inout Reader, _ key: String, _ resources: [Resource] = Resource.allCases, required: Set<Resource> = []
+  ) throws -> Amounts {
     var reader = try Reader(document.value(key), key)
-    let amounts = try Amounts(&reader)
+    let amounts = try Amounts(&reader, resources, required: required)
     try reader.finish()
     return amounts
-  }
-
-  /// The shadow prices. They are loss for each unit of a resource, so those of counts are no whole numbers.
-  private static func prices(_ document: inout Reader) throws -> Amounts {
-    let key = "shadow_prices"
-    var reader = try Reader(document.value(key), key)
-    var prices = Amounts()
-    for resource in priced { prices[resource] = try reader.real(resource.rawValue) }
-    try reader.finish()
-    return prices
   }
 }
 

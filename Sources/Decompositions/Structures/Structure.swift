@@ -120,7 +120,7 @@ enum ModeGroups {
     kernelShape.indices.filter { kernelShape[$0] > 1 }.map { [$0] }
   }
 
-  /// Merged and separate groups, once where they are the same.
+  /// Both, once where they are the same.
   static func all(_ kernelShape: [Int]) -> [[[Int]]] {
     let (merged, separate) = (merged(kernelShape), separate(kernelShape))
     return merged == separate ? [merged] : [merged, separate]
