@@ -29,6 +29,8 @@ public struct Failure: Error, Equatable, Sendable {
 
 extension Failure {
   /// What `body` makes; a failure in it is seen from `path`.
+  ///
+  /// - Throws: What `body` throws.
   public static func within<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let failure as Failure { throw failure.within(path) }
   }

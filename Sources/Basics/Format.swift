@@ -5,12 +5,12 @@ package enum Format {
   /// `1.23 MB`: decimal units, three significant digits.
   package static func bytes(_ count: Int) -> String { scaled(Double(count), ["B", "kB", "MB", "GB", "TB"]) }
 
-  /// `12.5 M`
+  /// A count as people read it: `12.5 M`.
   package static func count(_ count: Int) -> String {
     scaled(Double(count), ["", "k", "M", "G", "T"]).trimmingCharacters(in: .whitespaces)
   }
 
-  /// `12.3 ms`
+  /// A time in seconds as people read it: `12.3 ms`.
   package static func seconds(_ seconds: Double) -> String {
     seconds < 0.9995e-3
       ? scaled(seconds * 1e6, ["us"])
@@ -18,7 +18,7 @@ package enum Format {
         ? String(format: "%.3g ms", seconds * 1e3) : String(format: "%.3g s", seconds)
   }
 
-  /// `12.3 %`
+  /// A part of 1 as people read it: `12.3 %`.
   package static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 
   /// Three significant digits: `0.123`, `1.2e-05`.
@@ -26,7 +26,7 @@ package enum Format {
     value == 0 ? "0" : abs(value) < 1e-3 ? String(format: "%.1e", value) : String(format: "%.3f", value)
   }
 
-  /// `3 x 3 x 16`
+  /// A shape as people read it: `3 x 3 x 16`.
   package static func shape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: " x ") }
 
   private static func scaled(_ value: Double, _ units: [String]) -> String {

@@ -43,12 +43,16 @@ package struct JSONReader {
     return value
   }
 
-  /// Nil where the value is null; the key must be there.
+  /// The value of a key that must be there; nil where it is null.
+  ///
+  /// - Throws: `Failure` where the key is missing, or its value is not what is expected.
   package mutating func optional<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
     try value(key).isNull ? nil : try required(key, read, expected)
   }
 
-  /// Nil where the key is not there or its value is null.
+  /// The value of a key that may be missing; nil where the key is not there or its value is null.
+  ///
+  /// - Throws: `Failure` where the value is not what is expected.
   package mutating func ifPresent<T>(_ key: String, _ read: (JSON) -> T?, _ expected: String) throws -> T? {
     present(key).map(\.isNull) ?? true ? nil : try required(key, read, expected)
   }

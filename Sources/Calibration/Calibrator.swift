@@ -29,7 +29,7 @@ package struct PlannedLayer: Sendable {
 
 /// The weights that a plan's layers became, and what else changed with them.
 package struct FittedPlan: Sendable {
-  /// In the order of the planned layers.
+  /// The fitted layers, in the order of the planned ones.
   package var layers: [FittedLayer]
   /// The kernels of layers that stay dense and follow the others' changes, by the layers' names.
   package var kernels: [String: Tensor<Double>]

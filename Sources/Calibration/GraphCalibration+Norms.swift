@@ -17,6 +17,8 @@ extension GraphCalibration {
   private static let channelPiece = 32
 
   /// What the inputs of every measurable layer say, by the layer's name.
+  ///
+  /// - Throws: `Failure` where the network cannot be run.
   package func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics] {
     let outputs = try outputNorms(progress: progress)
     var moments: [String: Moments] = [:]

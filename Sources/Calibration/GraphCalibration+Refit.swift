@@ -15,6 +15,7 @@ extension GraphCalibration {
   /// held out is undone.
   ///
   /// - Parameter dense: layers that keep their form and follow the others' changes.
+  /// - Throws: `Failure` where the network cannot be run, or LAPACK does not converge.
   package func fit(
     _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: ProgressHandler
   ) throws -> FittedPlan {

@@ -8,6 +8,8 @@ extension GraphCalibration {
   private static let pointCount = 8
 
   /// What a layer's candidates do to the outputs; nil where there are none, or the graph does not use the layer.
+  ///
+  /// - Throws: `Failure` where the network cannot be run, or LAPACK does not converge.
   package func sensitivity(
     of layer: Layer, _ candidates: [Candidate], _ statistics: InputStatistics?, seed: UInt64
   ) throws -> Sensitivity? {

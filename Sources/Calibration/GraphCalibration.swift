@@ -12,7 +12,7 @@ package struct GraphCalibration: Calibrator {
   let weights: NetworkWeights
   let fitted: [String: Tensor<Float>]
   let heldOut: [String: Tensor<Float>]
-  /// On the samples held out.
+  /// The loss on the samples held out.
   package let loss: OutputLoss
   let source: String
   package let sampleCount: Int

@@ -30,7 +30,8 @@ extension GraphCalibration {
     return changed.replacing(offset.tensor, by: values)
   }
 
-  /// Nil where nothing shifts the layer's output.
+  /// What shifts the layer's output, with the values that make up for what another kernel does to its mean; nil where nothing
+  /// shifts it.
   func meanOffset(
     of layer: Layer, for kernel: Tensor<Double>, insteadOf own: Tensor<Double>, mean: [Double]
   ) throws -> (LayerOffset, values: Tensor<Double>)? {
@@ -44,7 +45,8 @@ extension GraphCalibration {
     return (offset, offset.corrected(try weights[offset.tensor], shortfall: shortfall))
   }
 
-  /// Nil where nothing shifts the layer's output, or something that others use too.
+  /// The bias of the layer, or the mean of the batch normalisation behind it; nil where there is neither, or where others use it
+  /// too.
   func offset(of layer: Layer) throws -> LayerOffset? {
     let uses = uses(of: layer)
     guard uses.count == 1, case .convolution(let convolution, let layout, _, let bias) = graph.nodes[uses[0]].operation

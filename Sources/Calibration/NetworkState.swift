@@ -20,12 +20,12 @@ struct NetworkWeights: Sendable {
     self.tensors = tensors
   }
 
-  /// With another kernel for a layer, (out, in, spatial...).
+  /// The weights with another kernel (out, in, spatial...) for a layer.
   func replacing(_ layer: Layer, by kernel: Tensor<Double>) -> NetworkWeights {
     replacing(layer.kernel, by: kernel)
   }
 
-  /// With other values for a tensor, in the program's order.
+  /// The weights with other values for a tensor, in the program's order.
   func replacing(_ reference: TensorReference, by tensor: Tensor<Double>) -> NetworkWeights {
     var result = self
     result.changed[reference.name] = tensor.converted(to: Float.self)

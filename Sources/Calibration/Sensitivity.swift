@@ -27,7 +27,7 @@ package struct Sensitivity: Sendable {
 
   package var json: JSON { .array(points.map { [.real($0.square), .real($0.loss)] }) }
 
-  /// Nil for what is none.
+  /// Reads what `json` states; nil where the JSON is none.
   package init?(_ json: JSON) {
     guard let entries = json.array else { return nil }
     points = entries.compactMap { entry in

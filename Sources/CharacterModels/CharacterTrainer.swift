@@ -24,7 +24,7 @@ struct CharacterTrainer: Sendable {
 
   let settings: Settings
   private(set) var model: RecurrentModel
-  /// After the epoch with the least validation loss.
+  /// The model after the epoch with the least validation loss.
   private(set) var best: RecurrentModel
   private(set) var optimizer: Optimizer
   private(set) var plateau: PlateauHalving

@@ -16,7 +16,7 @@ package struct RecurrentContestRequest: Job {
   package var test: String?
   package var seeds: Int
   package var schedule: RecurrentSchedule
-  /// The HTML form.
+  /// The path of the HTML form of the report.
   package var report: String
   package var overwrite: Bool
 

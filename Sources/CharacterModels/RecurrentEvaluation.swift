@@ -41,9 +41,9 @@ package struct RecurrentEvaluation: Sendable {
   package let model: String
   package let shape: RecurrentShape
   package let bitsPerCharacter: Double
-  /// In the text.
+  /// The count of characters in the text.
   package let characters: Int
-  /// Of these, not in the vocabulary.
+  /// The count of characters that the vocabulary does not have.
   package let unknown: Int
   package let carriesState: Bool
   package let notices: [String]

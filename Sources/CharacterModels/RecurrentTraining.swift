@@ -44,7 +44,7 @@ package struct RecurrentTrainingRequest: Job {
   }
 
   package var text: String
-  /// Nil holds out the end of the text.
+  /// The path of the validation text; nil holds out the end of the text.
   package var validation: String?
   package var start: Start
   package var output: String
@@ -68,9 +68,9 @@ package struct RecurrentTrainingRequest: Job {
 /// What `rnn train` did.
 package struct RecurrentTrainingResult: Sendable {
   package struct Epoch: Sendable, Equatable {
-    /// Bits per character, on average over the epoch.
+    /// The training loss in bits per character, on average over the epoch.
     package let training: Double
-    /// Bits per character after the epoch.
+    /// The validation loss in bits per character, after the epoch.
     package let validation: Double
     /// The learning rate in the epoch.
     package let learningRate: Double
@@ -78,7 +78,7 @@ package struct RecurrentTrainingResult: Sendable {
 
   package let output: String
   package let shape: RecurrentShape
-  /// All of them, those before a resumption too.
+  /// All epochs, those before a resumption too.
   package let epochs: [Epoch]
   /// The validation loss, in bits per character, of the model that training started from; nil for a new one.
   package let initialBits: Double?

@@ -57,6 +57,7 @@ extension Checkpoint {
   /// The bytes that such integers take in the file, each time that it holds them.
   ///
   /// - Precondition: The vector is one of `sharedVectors`.
+  /// - Throws: `Failure` where the layer cannot be replaced.
   package func byteCount(of vector: IntegerVector) throws -> Int { try content.byteCount(of: vector) }
 
   /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth, in bytes.

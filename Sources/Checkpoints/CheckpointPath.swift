@@ -16,21 +16,21 @@ package struct CheckpointPath: Sendable {
     stem = String(path.dropLast(suffix.count))
   }
 
-  /// `model.plan.json`
+  /// The plan beside the checkpoint: `model.plan.json`.
   package var plan: String { stem + ".plan.json" }
-  /// `model.compressed.h5`
+  /// The compressed checkpoint beside the checkpoint: `model.compressed.h5`.
   package var compressed: String { stem + ".compressed" + suffix }
-  /// `model.dense.h5`
+  /// The checkpoint with composed kernels beside the checkpoint: `model.dense.h5`.
   package var dense: String { stem + ".dense" + suffix }
-  /// `model.tuned.h5`
+  /// The fine-tuned checkpoint beside the checkpoint: `model.tuned.h5`.
   package var tuned: String { stem + ".tuned" + suffix }
-  /// `model.frozen.h5`
+  /// The checkpoint with the frozen parts beside the checkpoint: `model.frozen.h5`.
   package var frozen: String { stem + ".frozen" + suffix }
-  /// `model.merged.h5`
+  /// The checkpoint with merged factors beside the checkpoint: `model.merged.h5`.
   package var merged: String { stem + ".merged" + suffix }
-  /// `model.factors.safetensors`
+  /// The factors beside the checkpoint: `model.factors.safetensors`.
   package var factors: String { stem + ".factors.safetensors" }
-  /// `model.report.html`
+  /// The HTML report beside the checkpoint: `model.report.html`.
   package var report: String { stem + ".report.html" }
   /// `model.json`: the architecture of weights that come without one.
   package var architecture: String { stem + ".json" }

@@ -11,7 +11,7 @@ import Running
 package struct ApplyRequest: Job {
   /// The path of the plan.
   package var plan: String
-  /// Nil puts the result beside the checkpoint, as `model.compressed.h5`.
+  /// Where the checkpoint goes; nil puts it beside the original, as `model.compressed.h5`.
   package var output: String?
   /// The HTML report; nil puts it beside the checkpoint, as `model.report.html`. The other two forms lie beside it.
   package var report: String?
@@ -63,14 +63,14 @@ package struct ApplyResult: Sendable {
   package let architecture: String?
   package let bytes: Int
   package let sha256: String
-  /// Wall-clock time.
+  /// The wall-clock time of the whole job, in seconds.
   package let seconds: Double
   package let layers: [LayerCheck]
   package let network: Draft.NetworkMeasurement
   /// Where the report goes.
   package let reports: ReportPaths
   package let notices: [String]
-  /// Nil without calibration samples.
+  /// What calibration came to; nil without calibration samples.
   package let calibration: CalibrationOutcome?
 
   package var json: JSON {

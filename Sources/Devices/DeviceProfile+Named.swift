@@ -3,6 +3,8 @@ import Foundation
 
 extension DeviceProfile {
   /// The profiles that come with the program, in the order in which they are listed.
+  ///
+  /// - Throws: `Failure` where one of them is malformed, which a test excludes.
   package static func builtIn() throws -> [DeviceProfile] {
     try [
       PackageResources.stm32h743_json, PackageResources.stm32f746_json, PackageResources.stm32l4r5_json,

@@ -22,9 +22,10 @@ package struct DeviceProfile: Sendable, Equatable {
 
   /// How fast the kernels of one kind are.
   package struct Speed: Sendable, Equatable {
-    /// Of wide and deep products, by the type that is computed in; empty for kinds without multiply-accumulates.
+    /// The rate of wide and deep products, by the type that is computed in; empty for kinds without
+    /// multiply-accumulates.
     package var macsPerSecond: [DType: Double]
-    /// In place of the device's own; nil where it is that.
+    /// The bandwidth of this operation, in bytes per second; nil where it is the device's own.
     package var bandwidth: Double?
     package var overhead: Double?
     /// The width of a product (`NodeWork`), and its depth, at which half the speed is reached: Hockney's n_1/2 (R. W. Hockney and C. R. Jesshope,

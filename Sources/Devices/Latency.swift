@@ -21,7 +21,7 @@ package struct Latency: Sendable {
     let follower: [NodeWork]
   }
 
-  /// Nil where the model leaves extents open.
+  /// Makes the model of a network on a device; nil where the network leaves extents open.
   ///
   /// - Parameter dtype: of weights and activations; nil for the device's own.
   /// - Throws: `Failure` where the device's runtime does not have an operation of the network, or the graph does not fit together.

@@ -7,9 +7,9 @@ import TensorCore
 struct Roofline: Sendable, Equatable {
   /// Multiply-accumulates per second of wide and deep products; infinite for kinds without.
   var rate: Double
-  /// Bytes per second.
+  /// The bandwidth in bytes per second.
   var bandwidth: Double
-  /// Seconds.
+  /// What every operation takes beside, in seconds.
   var overhead: Double
   /// See `DeviceProfile.Speed`.
   var halfWidth: Double

@@ -82,9 +82,9 @@ public enum HDF5ElementType: Sendable, Equatable {
   case brainFloat
   case signed(bits: Int)
   case unsigned(bits: Int)
-  /// h5py's: an enumeration FALSE = 0, TRUE = 1 of one byte.
+  /// The boolean of h5py: an enumeration FALSE = 0, TRUE = 1 of one byte.
   case boolean
-  /// What it is instead.
+  /// A type that arrays of numbers do not have; the text says what it is.
   case unsupported(String)
 
   /// The size of an element in bytes, nil where the type is unsupported.

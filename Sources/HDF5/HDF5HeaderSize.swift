@@ -11,13 +11,13 @@ struct HDF5HeaderSize {
   private struct Message {
     var kind: Kind
     var chunk: Int
-    /// Of the message's content, from the first byte behind the chunk's prefix.
+    /// Where the message's content begins, from the first byte behind the chunk's prefix.
     var offset: Int
-    /// Of the content, in bytes.
+    /// The size of the content in bytes.
     var size: Int
 
     var end: Int { offset + size }
-    /// Of the message's own prefix.
+    /// Where the message's own prefix begins.
     var start: Int { offset - messagePrefix }
     /// Tells the place where the message begins, and the one where it ends, from all others of the header.
     var startKey: Int { chunk << 40 | start }

@@ -123,7 +123,7 @@ struct HDF5Reader {
     return count
   }
 
-  /// Nil for a null dataspace, which has no elements.
+  /// The extents of a dataspace; nil for a null dataspace, which has no elements.
   static func extents(_ space: consuming Handle, _ path: String) throws -> [Int]? {
     if H5Sget_simple_extent_type(space.id) == H5S_NULL { return nil }
     let order = H5Sget_simple_extent_ndims(space.id)

@@ -19,10 +19,10 @@ public struct HDF5Size: Sendable, Equatable {
     return Self.superblock + byteCount + heapByteCount + strings * Self.smallestHeap
   }
 
-  /// Of version 2, with addresses of 8 bytes.
+  /// The superblock of version 2, with addresses of 8 bytes.
   private static let superblock = 48
   private static let smallestHeap = 4096
-  /// Of a heap and of an object in it.
+  /// The prefix of a heap, and of an object in it.
   private static let heapPrefix = 16
   /// A heap's prefix and, for each text of 8 bytes, its own prefix.
   private static let brainFloatsPerHeap = (smallestHeap - heapPrefix) / (heapPrefix + 8)
@@ -39,7 +39,7 @@ public enum HDF5AttributeSize: Sendable, Equatable {
   case string(byteCount: Int)
   /// A list of strings, of which the longest has so many bytes.
   case strings(count: Int, width: Int)
-  /// No elements.
+  /// The attribute has no elements.
   case empty
 
   /// - Precondition: the attribute can be written.

@@ -49,7 +49,7 @@ struct Constant: Computation {
 }
 
 struct ShapeOfOperand: Computation {
-  /// Nil counts all elements.
+  /// The axes whose extents are counted; nil counts all elements.
   let axes: Range<Int>?
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {

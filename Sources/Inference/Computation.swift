@@ -13,7 +13,7 @@ protocol Computation: Sendable {
 /// A computation that finishes its output with channel-wise and element-wise functions while it is in cache.
 protocol FinishingComputation: Computation {
   var finish: Finish { get set }
-  /// Where the output has the channels that `finish` counts.
+  /// The axis on which the output has the channels that `finish` counts.
   func channelAxis(rank: Int) -> Int
 }
 

@@ -63,7 +63,7 @@ extension Convolution {
 /// The channels that `Convolution.batch` repeats the weight over are rows like the positions: (position, copy).
 struct ChannelsLastConvolution: FinishingComputation {
   let convolution: Convolution
-  /// (groups, taps * in / groups, out / groups).
+  /// The kernel as it is multiplied: (groups, taps * in / groups, out / groups).
   let weights: [Float]
   var finish: Finish
 

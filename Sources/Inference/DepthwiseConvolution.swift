@@ -4,7 +4,7 @@ import TensorCore
 /// One input channel for each group, channels last: every tap is a product over neighbouring channels.
 struct DepthwiseConvolution: FinishingComputation {
   let convolution: Convolution
-  /// (taps, all output channels): the copies of the weight side by side.
+  /// The kernel (taps, all output channels): the copies of the weight side by side.
   let weights: [Float]
   var finish: Finish
 

@@ -2,9 +2,9 @@ import Basics
 import ModelGraph
 import TensorCore
 
-/// y = x * scale + offset with one pair for every channel.
+/// The function y = x * scale + offset with one pair for every channel.
 struct ChannelAffine: Sendable {
-  /// Nil is 1 everywhere.
+  /// The scale of each channel; nil is 1 everywhere.
   var scale: [Float]?
   var offset: [Float]
 

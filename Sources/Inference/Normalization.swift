@@ -48,7 +48,7 @@ struct LayerNormalization: Computation {
   }
 }
 
-/// x * scale + offset with one value, or one for every channel of the last axis.
+/// Computes x * scale + offset with one value, or one for every channel of the last axis.
 struct ScalingComputation: Computation {
   let affine: ChannelAffine
 
@@ -64,7 +64,8 @@ struct ScalingComputation: Computation {
   }
 }
 
-/// (x - mean) / max(sqrt(variance), 1e-7) with stored statistics over some axes, as Keras' Normalization has it.
+/// Computes (x - mean) / max(sqrt(variance), 1e-7) with stored statistics over some axes, as Keras's Normalization has
+/// it.
 struct AxesNormalization: Computation {
   let axes: [Int]
   let mean: [Float]
@@ -86,7 +87,7 @@ struct AxesNormalization: Computation {
   }
 }
 
-/// x below 0 times a learned slope.
+/// Multiplies every x below 0 by a learned slope.
 struct ParametricReLU: Computation {
   let slopes: Value
 

@@ -77,10 +77,10 @@ public struct PatchMoments: Sendable {
   /// E[t x^T]: (out x patch).
   public var crossing: Tensor<Double> { ordered(cross.meanProducts) }
 
-  /// E[x]: (patch).
+  /// The mean of the input patches, E[x]: (patch).
   public var inputMean: [Double] { ordered(Tensor(shape: [1, patch], elements: own.mean)).elements }
 
-  /// E[t]: (out).
+  /// The mean of the targets, E[t]: (out).
   public var outputMean: [Double] { cross.mean }
 
   /// Where patches are filled tap by tap.

@@ -2,7 +2,7 @@ import Foundation
 import ModelGraph
 import TensorCore
 
-/// Operands: data, axes.
+/// A reduction over some axes. The operands are the data and the axes.
 struct ReductionComputation: Computation {
   let kind: Reduction
   let ignoresMissingAxes: Bool

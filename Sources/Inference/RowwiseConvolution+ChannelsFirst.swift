@@ -8,7 +8,7 @@ import TensorCore
 /// row multiplies it from its own line on, as in `RowwiseConvolution`.
 struct ChannelsFirstRowwiseConvolution: FinishingComputation {
   let convolution: Convolution
-  /// (kernel row, out, in / groups * taps of a row).
+  /// The kernel as it is multiplied: (kernel row, out, in / groups * taps of a row).
   let weights: [Float]
   var finish: Finish
 

@@ -9,7 +9,7 @@ import TensorCore
 /// the kernel has rows.
 struct RowwiseConvolution: FinishingComputation {
   let convolution: Convolution
-  /// (groups, taps, in / groups, out / groups).
+  /// The kernel as it is multiplied: (groups, taps, in / groups, out / groups).
   let weights: [Float]
   var finish: Finish
 

@@ -8,7 +8,7 @@ import TensorCore
 /// Runs channels last; the other layout is brought there and back.
 struct TransposedConvolutionComputation: FinishingComputation {
   let convolution: TransposedConvolution
-  /// (groups, in / groups, taps * out / groups).
+  /// The kernel as it is multiplied: (groups, in / groups, taps * out / groups).
   let weights: [Float]
   var finish: Finish
 

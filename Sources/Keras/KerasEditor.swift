@@ -22,7 +22,7 @@ struct KerasEditor {
     let holder: KerasModel
     let layer: Layer
     let parts: [KerasPart]
-    /// One for each part.
+    /// The names of the parts, one for each.
     var names: [String] = []
   }
 

@@ -10,12 +10,12 @@ struct KerasFile: Sendable {
     let weights: [StoredTensor]
   }
 
-  /// Of a weights-only file, the architecture that came beside it; nil where none did.
+  /// The architecture that came beside a weights-only file; nil where none did.
   var modelConfig: JSON?
   /// `keras_version` and `backend` as the file states them.
   var kerasVersion: String?
   var backend: String?
-  /// In the order of `layer_names`, layers without weights included.
+  /// The layers in the order of `layer_names`, those without weights included.
   var layers: [LayerGroup]
   /// `top_level_model_weights` of Keras 3, usually empty; nil where the file has no such group.
   var topLevelWeights: [StoredTensor]?

@@ -8,7 +8,7 @@ enum KerasContainer: Sendable {
   case hdf5
   /// `.weights.h5` of Keras 3; the architecture lies beside it.
   case variables(KerasVariables)
-  /// `.keras` of Keras 3.
+  /// The file is a `.keras` archive of Keras 3.
   case archive(KerasArchive)
 }
 

@@ -7,7 +7,7 @@ struct KerasLayer: Sendable {
   let entry: KerasEntry
   /// The major version of Keras that wrote the file; some names changed their meaning with it.
   let majorVersion: Int
-  /// By the names that `KerasLayerType.weightNames` gives, `kernel` say.
+  /// The weights by the names that `KerasLayerType.weightNames` gives, `kernel` say.
   var weights: [String: StoredTensor] = [:]
 
   var path: String { entry.path }

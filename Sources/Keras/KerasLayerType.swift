@@ -13,7 +13,7 @@ struct KerasLayerType: Sendable {
   /// What a layer does to its inputs: the first operation takes all of them, every other one the result of the one before.
   typealias Operations = @Sendable (KerasLayer, _ inputRank: () -> Int?) throws -> [Operation]
 
-  /// Nil where the program cannot know them.
+  /// The names of a layer's weights; nil where the program cannot know them.
   var weightNames: @Sendable (KerasLayer) -> WeightNames? = { _ in WeightNames() }
   /// The kernels that the layer holds; checks the weights' shapes.
   var layers: @Sendable (KerasLayer) throws -> [Layer] = { _ in [] }

@@ -179,7 +179,7 @@ extension KerasLayer {
 }
 
 extension [Int] {
-  /// From (spatial..., a, b) to (b, a, spatial...).
+  /// The permutation from (spatial..., a, b) to (b, a, spatial...).
   static func kernelLast(_ spatialOrder: Int) -> [Int] {
     [spatialOrder + 1, spatialOrder] + Array(0..<spatialOrder)
   }

@@ -10,13 +10,13 @@ struct KerasWeights: Sendable {
   struct Own: Sendable {
     let trainable: [StoredTensor]
     let fixed: [StoredTensor]
-    /// Empty where the program does not know the layer's class.
+    /// The names of the weights; empty where the program does not know the layer's class.
     let names: [String]
 
     var all: [StoredTensor] { trainable + fixed }
   }
 
-  /// By the layer's path; layers inside a group whose order is unknown are absent.
+  /// The weights by their layer's path; layers inside a group whose order is unknown are absent.
   private(set) var byPath: [String: Own] = [:]
   /// The position of the group of every layer of the outermost model that has one.
   private(set) var groups: [String: Int] = [:]
@@ -72,7 +72,7 @@ struct KerasWeights: Sendable {
   /// One layer's share of a group: its trainable or its fixed weights.
   struct Slot {
     let entry: KerasEntry
-    /// Nil where the class is unknown.
+    /// The names of the weights; nil where the class is unknown.
     let names: [String]?
     let isTrainable: Bool
   }

@@ -90,7 +90,7 @@ public enum BLAS {
     }
   }
 
-  /// The same on arrays.
+  /// The matrix product of the other `gemm`, on arrays.
   public static func gemm<Scalar: BLASScalar>(
     _ transposeA: Bool, _ transposeB: Bool, m: Int, n: Int, k: Int,
     alpha: Scalar = 1, a: [Scalar], aOffset: Int = 0, lda: Int,

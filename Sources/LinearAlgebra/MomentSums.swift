@@ -14,7 +14,7 @@ public struct MomentSums: Sendable {
   /// The observations so far.
   public private(set) var count = 0
 
-  /// No observation yet.
+  /// Sums without an observation.
   ///
   /// - Parameters:
   ///   - rows: The variables of t.
@@ -70,11 +70,11 @@ public struct MomentSums: Sendable {
 
 /// E[x] and E[x x^T] of a vector x over some observations.
 public struct Moments: Sendable, Equatable {
-  /// E[x].
+  /// The mean E[x].
   public let mean: [Double]
   /// E[x x^T]: (variables x variables).
   public let second: Tensor<Double>
-  /// The observations.
+  /// The count of observations.
   public let count: Int
 
   /// Moments that are known already.

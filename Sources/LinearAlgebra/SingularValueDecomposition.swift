@@ -5,11 +5,11 @@ import TensorCore
 ///
 /// Signs are fixed: in every column of U the element of largest magnitude, the first of equals, is positive.
 public struct SingularValueDecomposition: Sendable {
-  /// m x k, orthonormal columns.
+  /// The left singular vectors U: m x k, orthonormal columns.
   public let u: Tensor<Double>
-  /// k values, descending, never negative.
+  /// The k singular values: descending, never negative.
   public let values: [Double]
-  /// k x n, orthonormal rows.
+  /// The right singular vectors V^T: k x n, orthonormal rows.
   public let vt: Tensor<Double>
 
   /// Decomposes a matrix.

@@ -5,9 +5,9 @@ import TensorCore
 ///
 /// Signs are fixed: in every eigenvector the element of largest magnitude, the first of equals, is positive.
 public struct SymmetricEigendecomposition: Sendable {
-  /// n eigenvalues, descending.
+  /// The n eigenvalues, descending.
   public let values: [Double]
-  /// n x n: row i is the eigenvector of value i.
+  /// The eigenvectors (n x n): row i is that of value i.
   public let vectors: Tensor<Double>
 
   /// Reads the upper triangle only.

@@ -29,7 +29,7 @@ public struct ActivationMemory: Sendable {
   /// Alive before the first node.
   private let inputs: Int
 
-  /// Nil where the model leaves extents open.
+  /// Counts the memory of a network; nil where the network leaves extents open.
   ///
   /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public init?(_ graph: ModelGraph) throws {

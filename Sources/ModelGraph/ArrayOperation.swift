@@ -64,7 +64,7 @@ public enum ArrayOperation: Sendable, Equatable {
 public struct Literal: Sendable, Equatable {
   /// The extents of the array; empty for a single number.
   public let shape: [Int]
-  /// Row-major.
+  /// The elements, row-major.
   public let values: [Double]
 
   /// An array of these extents with these elements, row-major.
@@ -79,17 +79,17 @@ public struct Literal: Sendable, Equatable {
   /// A vector of integers: axes, extents.
   public init(_ integers: [Int]) { self.init(shape: [integers.count], values: integers.map(Double.init)) }
 
-  /// A single number.
+  /// A literal of a single number.
   public init(scalar: Double) { self.init(shape: [], values: [scalar]) }
 }
 
 /// A function of the elements at the same place of several arrays.
 public enum Elementwise: String, Sendable {
   case add, subtract, multiply, divide
-  /// Rounds towards zero.
+  /// A quotient of whole numbers, rounded towards zero.
   case integerDivide
   case power
-  /// With the sign of the divisor, or of the dividend.
+  /// The rest of a division, with the sign of the divisor (modulo) or of the dividend (remainder).
   case modulo, remainder
   case minimum, maximum, mean
   case equal, less, greater, lessOrEqual, greaterOrEqual
@@ -104,7 +104,7 @@ public enum Elementwise: String, Sendable {
 public enum ElementFunction: Sendable, Equatable {
   case negate, absolute, sign, reciprocal, squareRoot, exponential, logarithm
   case floor, ceiling
-  /// To the nearest, ties to even.
+  /// The nearest whole number; ties go to the even one.
   case round
   case erf, sine, cosine, tangent, arcSine, arcCosine, arcTangent, hyperbolicSine, hyperbolicCosine
   case not, isNaN
@@ -113,7 +113,7 @@ public enum ElementFunction: Sendable, Equatable {
   /// 1 unless the element is 0.
   case toBoolean
   case clip(minimum: Float, maximum: Float)
-  /// max(0, min(1, slope * x + offset)).
+  /// The function max(0, min(1, slope * x + offset)).
   case hardSigmoid(slope: Float, offset: Float)
 }
 
@@ -191,11 +191,11 @@ public struct RecurrentLayer: Sendable, Equatable {
   public var hiddenCount: Int
   /// One entry for each direction: whether it runs backwards.
   public var directions: [Bool]
-  /// (directions, gates * hidden, features).
+  /// The weights of the input: (directions, gates * hidden, features).
   public var inputWeights: TensorReference
-  /// (directions, gates * hidden, hidden).
+  /// The weights of the hidden state: (directions, gates * hidden, hidden).
   public var hiddenWeights: TensorReference
-  /// (directions, 2 * gates * hidden): for the input, then for the hidden state.
+  /// The biases (directions, 2 * gates * hidden): those for the input, then those for the hidden state.
   public var bias: TensorReference?
   /// GRU: whether the reset gate acts after the hidden state's product.
   public var resetsAfterProduct: Bool

@@ -14,9 +14,10 @@ public enum ChannelLayout: String, Sendable {
 
 /// The border that a sliding window adds to its input.
 public enum Padding: Sendable, Equatable {
-  /// None.
+  /// There is no padding.
   case valid
-  /// As much as makes the output ceil(input / stride); an odd rest goes to the end (TensorFlow's and ONNX's SAME_UPPER).
+  /// The padding makes the output ceil(input / stride); an odd rest goes to the end (TensorFlow's and ONNX's
+  /// SAME_UPPER).
   case same
   /// The same amount, an odd rest at the beginning (ONNX's SAME_LOWER).
   case sameLower
@@ -84,7 +85,7 @@ public struct Window: Sendable, Equatable {
 
 /// A convolution without its weights. With no spatial axis it is a linear layer.
 public struct Convolution: Sendable, Equatable {
-  /// (out, in / groups, spatial...): what one copy of the weight holds.
+  /// The shape of one copy of the weight: (out, in / groups, spatial...).
   public var kernelShape: [Int]
   /// Input and output channels split into this many blocks; block g of the output sees block g of the input.
   public var groups: Int

@@ -2,7 +2,7 @@ import Basics
 
 /// What is known of a value before the network runs.
 struct KnownValue {
-  /// Nil for an open extent.
+  /// The extents; nil for an open one.
   var shape: [Int?]
   /// The elements, row-major, where the value is a short list of numbers from which shapes are made; nil for an open one.
   var content: [Double?]?
@@ -22,7 +22,7 @@ struct KnownValue {
   /// The content as integers, where the length is known.
   var integers: [Int?]? { content.map { $0.map { $0.flatMap(Int.init(clampingTruncated:)) } } }
 
-  /// All of the content.
+  /// The whole content as integers.
   ///
   /// - Throws: `Failure` where some of it is open.
   func requiredIntegers(_ role: String) throws -> [Int] {

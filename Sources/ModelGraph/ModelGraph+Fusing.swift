@@ -51,7 +51,7 @@ private struct Pass {
   private let channelAxis: Int?
   private var hasActivation = false
 
-  /// Nil where nothing can follow in the same pass.
+  /// Begins a pass; nil where nothing can follow in it.
   init?(beginningWith part: PartOfPass) {
     switch part {
     case .beginning(let axis): channelAxis = axis

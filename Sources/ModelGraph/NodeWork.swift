@@ -4,9 +4,9 @@ public enum OperationKind: String, Sendable, CaseIterable {
   case pointwiseConvolution = "pointwise_convolution"
   case depthwiseConvolution = "depthwise_convolution"
   case groupedConvolution = "grouped_convolution"
-  /// With a stride above 1.
+  /// A convolution with a stride above 1.
   case stridedConvolution = "strided_convolution"
-  /// With a dilation above 1.
+  /// A convolution with a dilation above 1.
   case dilatedConvolution = "dilated_convolution"
   case transposedConvolution = "transposed_convolution"
   /// A linear layer and any other matrix product.

@@ -5,7 +5,7 @@ import TensorCore
 ///
 /// This is the one place that decides whether an operation fits its inputs: whoever runs the graph relies on it.
 extension Operation {
-  /// Nil for what cannot be run: nothing is known about its output.
+  /// The shape of the output; nil for what cannot be run, of whose output nothing is known.
   ///
   /// - Throws: `Failure` with an empty subject when the operation does not fit its inputs.
   public func outputShape(of inputs: [[Int?]]) throws -> [Int?]? {

@@ -3,11 +3,12 @@ public indirect enum Operation: Sendable, Equatable {
   /// Kernel (out, in / groups, spatial...), bias (batch * out). Without spatial axes: a linear layer on the last axis.
   case convolution(Convolution, layout: ChannelLayout, kernel: TensorReference, bias: TensorReference?)
   case transposedConvolution(TransposedConvolution)
-  /// (x - mean) / sqrt(variance + epsilon) * gamma + beta along `axis`, with the stored statistics.
+  /// Batch normalisation with the stored statistics: (x - mean) / sqrt(variance + epsilon) * gamma + beta along `axis`.
   case batchNormalization(
     axis: Int, epsilon: Double, gamma: TensorReference?, beta: TensorReference?,
     mean: TensorReference, variance: TensorReference)
-  /// The same with the statistics of the sample over `axes`; gamma and beta have the shape of these axes.
+  /// Layer normalisation: the statistics are those of the sample over `axes`; gamma and beta have the shape of these
+  /// axes.
   case layerNormalization(
     axes: [Int], epsilon: Double, gamma: TensorReference?, beta: TensorReference?)
   case activation(Activation)
@@ -27,9 +28,9 @@ public indirect enum Operation: Sendable, Equatable {
   case reshape([Int])
   /// New axis n is old axis `order[n]`; the batch stays first.
   case permutation([Int])
-  /// x * scale + offset. One value, or one for every channel of the last axis.
+  /// The function x * scale + offset, with one value, or one for every channel of the last axis.
   case scaling(scale: [Float], offset: [Float])
-  /// (x - mean) / max(sqrt(variance), 1e-7) along `axes`, as Keras has it.
+  /// The function (x - mean) / max(sqrt(variance), 1e-7) along `axes`, as Keras has it.
   case normalization(axes: [Int], mean: TensorReference, variance: TensorReference)
   /// Repeats a [batch, features] value `count` times: [batch, count, features].
   case repetition(count: Int)
@@ -38,7 +39,7 @@ public indirect enum Operation: Sendable, Equatable {
   /// Adds one value to every channel.
   case bias(TensorReference, layout: ChannelLayout)
   case identity
-  /// Without a batch axis, as ONNX has it.
+  /// An operation that knows no batch axis, as ONNX has it.
   case array(ArrayOperation)
   /// What the program cannot run, or must not: a Lambda, a custom layer, a recurrent layer. Inspect and plan still work on the model.
   case unsupported(type: String, reason: String)
@@ -123,7 +124,7 @@ public enum Merge: Sendable, Equatable {
 /// Every function of one value; `alpha`, `threshold` and the like as Keras names them.
 public enum Activation: Sendable, Equatable {
   case linear
-  /// max(x, 0) below `maximum`, `negativeSlope * (x - threshold)` where x < threshold.
+  /// The function max(x, 0) below `maximum`, and `negativeSlope * (x - threshold)` where x < threshold.
   case relu(negativeSlope: Float = 0, threshold: Float = 0, maximum: Float? = nil)
   case sigmoid, tanh, softplus, softsign, exponential, silu, mish, logSigmoid
   case hardSigmoidKeras2, hardSigmoid, hardSilu, hardTanh, tanhShrink, sparsePlus, sparseSigmoid, squareplus(b: Float)

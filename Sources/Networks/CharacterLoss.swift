@@ -10,9 +10,10 @@ package struct CharacterLoss: Sendable {
   /// Rows that run together.
   private static let rows = 64
 
-  /// In bits per predicted character; NaN where the network gives one.
+  /// The loss in bits per predicted character; NaN where the network gives one.
   ///
   /// - Parameter steps: of a segment; with a carried state it changes nothing but the work.
+  /// - Throws: What a thread throws.
   package static func bitsPerCharacter(
     _ model: RecurrentModel, _ tokens: [Int], steps: Int, _ state: State, workers: Workers
   ) throws -> Double {

@@ -56,7 +56,10 @@ package struct TrainingTexts: Sendable {
   /// The part of a text at its end that judges where there is no other one.
   private static let heldOutPart = 0.1
 
-  /// - Parameter validation: a path; nil holds out the end of the text.
+  /// Reads the text to train on and the one that judges.
+  ///
+  /// - Parameter validation: The path of the text that judges; nil holds out the end of the other.
+  /// - Throws: `Failure` where one of them is no readable text in UTF-8.
   package init(_ path: String, validation other: String?) throws {
     let text = try CharacterText.read(path)
     if let other {

@@ -93,7 +93,7 @@ package struct Examination: Sendable {
 
 /// The kinds of networks that there are.
 package enum NetworkKinds {
-  /// In the order in which they are asked; the last one takes every checkpoint.
+  /// The kinds in the order in which they are asked; the last one takes every checkpoint.
   package static let all: [any NetworkKind.Type] = [CharacterNetwork.self, GraphNetwork.self]
 
   /// The kind of network that a checkpoint holds.

@@ -71,6 +71,8 @@ package struct RecurrentFile: Sendable {
   }
 
   /// Writes a model.
+  ///
+  /// - Throws: `Failure` where the file exists and may not be replaced, or cannot be written.
   package static func write(_ model: RecurrentModel, to path: String, overwrite: Bool) throws {
     try SafetensorsFile(
       tensors: model.stored, metadata: [RecurrentModel.metadataKey: model.description.text()]

@@ -4,10 +4,10 @@ import TensorCore
 /// What every node and initialiser of a model takes in the file, which of them hold a tensor, and what the rest takes: so the
 /// size of a changed model follows from what changes alone.
 struct ONNXParts {
-  /// With tags and lengths, in the model's order.
+  /// The count of bytes of each node with its tag and length, in the model's order.
   let nodes: [Int]
   let initializers: [Int]
-  /// Of all together.
+  /// The count of bytes of all parts together.
   let byteCount: Int
   /// The model without its graph and without what apply recorded.
   let modelByteCount: Int

@@ -10,7 +10,7 @@ import TensorCore
 /// the layer itself.
 struct ONNXStageWriter {
   let layer: Layer
-  /// Of the layer's input.
+  /// The count of axes of the layer's input.
   let rank: Int
   let stages: [Stage]
 

@@ -9,7 +9,7 @@ import Solver
 /// is first counted for each of them, then split among those that have it in the plan found before.
 struct BudgetedSelection {
   let picks: [Int]
-  /// Of the file, exactly.
+  /// The exact growth of the file, in bytes.
   let growth: Int
   private(set) var solver: PlanDocument.Solver
   /// What one unit of each limit more would take off the loss.

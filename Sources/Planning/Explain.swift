@@ -99,7 +99,8 @@ package struct Explanation: Sendable {
   package let layer: Layer
   /// The most parameters that a candidate may have, its bias aside.
   package let limit: Int
-  /// By ascending discrepancy, of the layer's output where there are samples, one for each structure that has any.
+  /// The candidates by ascending discrepancy, of the layer's output where there are samples; one for each structure
+  /// that has any.
   package let candidates: [Candidate]
   /// Structures without a candidate of this size that the layer can run.
   package let absent: [String]

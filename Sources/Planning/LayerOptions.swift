@@ -6,7 +6,7 @@ import Solver
 /// The forms that a layer may take in a plan, with what each costs.
 struct LayerOptions: Sendable {
   struct Option: Sendable {
-    /// Nil for the dense kernel.
+    /// The candidate of this option; nil for the dense kernel.
     let candidate: Candidate?
     /// What the form takes: of resources that add up, what is added to the network's as it is (negative where it shrinks); of
     /// those with a peak, what is alive while the layer runs.
@@ -23,7 +23,7 @@ struct LayerOptions: Sendable {
   }
 
   let choices: LayerChoices
-  /// Empty where the limits leave none.
+  /// The options within the limits; empty where the limits leave none.
   private(set) var options: [Option] = []
   /// Why some candidates are no options.
   private(set) var notes: [String] = []
@@ -61,7 +61,7 @@ struct LayerOptions: Sendable {
     }
   }
 
-  /// Without the options that take more than a limit on a resource with a peak.
+  /// The options without those that take more than a limit on a resource with a peak.
   func within(_ resource: Resource, _ limit: Double) -> LayerOptions {
     var result = self
     result.options = options.filter { $0.amounts[resource].map { $0 <= limit } ?? true }

@@ -7,7 +7,7 @@ import Plans
 /// What a network takes to run, and what each layer's stages take of it. Nil where nobody can know: without a graph, with open
 /// extents, without a device. The bytes of the file are `FileSizeModel`'s.
 struct NetworkCosts: Sendable {
-  /// With every layer as it is.
+  /// What the network takes with every layer as it is.
   let total: Amounts
   private let latency: Latency?
   private let memory: ActivationMemory?
@@ -21,10 +21,16 @@ struct NetworkCosts: Sendable {
     memory = try graph.flatMap { try ActivationMemory($0) }
     latency = try request.device.flatMap { device in try graph.flatMap { try Latency(of: $0, on: device) } }
     activationSize = max(1, (request.device?.dtype ?? .f32).bits / 8)
-    total = [
-      .macs: checkpoint.macs.map(Double.init), .latency: latency?.total,
-      .ram: memory.map { [activationSize] in Double($0.peak * activationSize) },
-    ]
+    var total = Amounts()
+    for resource in Resource.allCases {
+      switch resource {
+      case .bytes: break
+      case .macs: total[resource] = checkpoint.macs.map(Double.init)
+      case .latency: total[resource] = latency?.total
+      case .ram: total[resource] = memory.map { [activationSize] in Double($0.peak * activationSize) }
+      }
+    }
+    self.total = total
     if request.budget[.latency] != nil, request.device == nil {
       throw Failure(
         Resource.latency.option, "cannot be kept", "no device says how fast it is",

@@ -39,7 +39,7 @@ struct SweepCache: Sendable {
     return (folder as NSString).appendingPathComponent("\(key.prefix(40)).json")
   }
 
-  /// Nil where nothing is known, or what is there cannot be read.
+  /// What is known of a layer; nil where nothing is known, or what is there cannot be read.
   func choices(of layer: Layer) -> LayerChoices? {
     guard let bytes = try? InputFile.read(path(of: layer)), let json = try? JSON(parsing: bytes),
       json["layer"]?.string == layer.name, let entries = json["candidates"]?.array

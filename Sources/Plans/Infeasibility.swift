@@ -20,7 +20,7 @@ package struct Infeasibility: Sendable, Equatable {
   /// What one limit would have to be, the others as they are.
   package struct Shortfall: Sendable, Equatable {
     package let limit: Limit
-    /// In the unit of the resource, or in loss.
+    /// The limit in the unit of the resource, or in loss.
     package let allowed: Double
     /// The least that was found; nil where the others alone cannot be kept together.
     package let reachable: Double?
@@ -94,9 +94,7 @@ extension Infeasibility.Shortfall {
     guard let reachable else { return nil }
     switch limit {
     case .resource(let resource):
-      // A little more time, for the rounding of the text.
-      let value = resource.isCount ? "\(Int(reachable))" : String(format: "%.4g", reachable * 1001) + "ms"
-      return "\(resource.option) to \(value) or more"
+      return "\(resource.option) to \(resource.optionValue(allowing: reachable)) or more"
     case .loss: return "--max-loss to \(String(format: "%.4g", reachable * 1.001)) or more"
     }
   }

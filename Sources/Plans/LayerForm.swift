@@ -24,7 +24,7 @@ package enum LayerForm: Sendable, Equatable {
     }
   }
 
-  /// Empty for the dense form.
+  /// The ranks of the structure; empty for the dense form.
   package var ranks: [Int] {
     switch self {
     case .dense: []
@@ -32,7 +32,7 @@ package enum LayerForm: Sendable, Equatable {
     }
   }
 
-  /// Empty for the dense form.
+  /// The shapes of the factors; empty for the dense form.
   package var shapes: [[Int]] {
     switch self {
     case .dense: []

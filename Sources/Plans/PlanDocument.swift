@@ -45,7 +45,7 @@ package struct PlanDocument: Sendable, Equatable {
     package var lowerBound: Double
     /// Whether the plan is proven to be the best.
     package var optimal: Bool
-    /// (loss - lowerBound) / loss.
+    /// How much better any plan could be at most: (loss - lowerBound) / loss.
     package var gap: Double
 
     package init(loss: Double, lowerBound: Double, gap: Double, optimal: Bool) {

@@ -86,6 +86,15 @@ package enum Resource: String, CaseIterable, Sendable {
     }
   }
 
+  /// The least value of the option that allows an amount.
+  package func optionValue(allowing amount: Double) -> String {
+    switch self {
+    case .bytes, .macs, .ram: "\(Int(amount))"
+    // A little more time, for the rounding of the text.
+    case .latency: String(format: "%.4g", amount * 1001) + "ms"
+    }
+  }
+
   /// An amount with its noun, as a list of limits names it: `12.5 M multiply-accumulates`.
   package func phrase(_ amount: Double) -> String {
     switch self {

@@ -67,6 +67,8 @@ extension RecurrentModel {
   }
 
   /// The dimensions and the vocabulary that the metadata states.
+  ///
+  /// - Throws: `Failure` where something is missing or malformed.
   package static func dimensions(_ description: JSON) throws -> (RecurrentShape, Vocabulary) {
     func damaged(_ reason: String, _ remedy: String? = nil) -> Failure {
       Failure("metadata '\(metadataKey)'", "is damaged", reason, remedy: remedy)

@@ -5,7 +5,7 @@ import TensorCore
 package struct RecurrentModel: Sendable, Equatable {
   package let shape: RecurrentShape
   package let vocabulary: Vocabulary
-  /// By name (`RecurrentParameter`), in the shapes of `RecurrentShape.extents`.
+  /// The parameters by name (`RecurrentParameter`), in the shapes of `RecurrentShape.extents`.
   package var parameters: [String: Tensor<Float>]
 
   /// - Precondition: the parameters are those of the shape, and the vocabulary has as many symbols as the network.

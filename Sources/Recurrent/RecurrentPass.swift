@@ -8,7 +8,7 @@ package final class RecurrentPass: Sendable {
     package let loss: Double
     /// The states after the last step (rows x n).
     package let states: [Float]
-    /// By the parameters' names.
+    /// The gradients by the parameters' names.
     package let gradients: [String: Tensor<Float>]
   }
 

@@ -6,9 +6,9 @@ import TensorCore
 /// All of them are h' = tanh(bilinear(h, x) + V h + U x + b); they differ in the bilinear term and in whether the linear ones are there.
 package struct RecurrentShape: Sendable, Equatable {
   package enum Kind: String, CaseIterable, Sendable {
-    /// Without a bilinear term.
+    /// A network without a bilinear term.
     case rnn
-    /// alpha . Vh . Ux + beta1 . Vh + beta2 . Ux, the multiplicative integration of Wu et al. (2016).
+    /// A network with alpha . Vh . Ux + beta1 . Vh + beta2 . Ux, the multiplicative integration of Wu et al. (2016).
     case mirnn
     /// A x1 h x2 x with a third-order tensor A.
     case secondOrder = "2rnn"
@@ -26,9 +26,9 @@ package struct RecurrentShape: Sendable, Equatable {
   }
 
   package let kind: Kind
-  /// n, the numbers of the state.
+  /// The count n of numbers in the state.
   package let hidden: Int
-  /// d, the symbols.
+  /// The count d of symbols.
   package let inputs: Int
   /// R, the products of a canonical term; 0 for other kinds.
   package let rank: Int
@@ -58,13 +58,13 @@ extension RecurrentShape.Kind {
 
 /// The parameters by the names that they have in files.
 package enum RecurrentParameter: String, CaseIterable, Sendable {
-  /// V (n x n).
+  /// The matrix V of the state (n x n).
   case hidden
   /// U, transposed: (d x n).
   case input
-  /// b (n).
+  /// The bias b (n).
   case bias
-  /// (n) each.
+  /// The gains alpha, beta1 and beta2 of a mirnn, (n) each.
   case alpha
   case beta1
   case beta2
@@ -72,13 +72,13 @@ package enum RecurrentParameter: String, CaseIterable, Sendable {
   case tensor = "bilinear.weight"
   /// The canonical term's factor of the state, transposed: (R x n).
   case stateFactor = "bilinear.0.weight"
-  /// That of the input (d x R).
+  /// The factor B of the input (d x R).
   case inputFactor = "bilinear.1.weight"
-  /// That of the output (n x R).
+  /// The factor C of the output (n x R).
   case outputFactor = "bilinear.2.weight"
-  /// W (d x n).
+  /// The matrix W of the decoder (d x n).
   case decoder
-  /// (d).
+  /// The bias of the decoder (d).
   case decoderBias = "decoder_bias"
 }
 

@@ -8,11 +8,11 @@ import TensorCore
 package struct RecurrentWeights: Sendable {
   package let shape: RecurrentShape
   let values: [RecurrentParameter: [Float]]
-  /// (d x n).
+  /// What each symbol adds to the sums (d x n).
   let offset: [Float]
-  /// (d x n); empty where no gate is.
+  /// What each symbol multiplies V h by (d x n); empty where no gate is.
   let gain: [Float]
-  /// For each symbol A[.., .., x] + V (d, out, in); empty without a tensor.
+  /// The matrix A[.., .., x] + V of each symbol (d, out, in); empty without a tensor.
   let merged: [Float]
 
   package init(_ model: RecurrentModel) {

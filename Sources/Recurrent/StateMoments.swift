@@ -92,7 +92,7 @@ package struct StateMoments: Sendable {
     return Tensor(shape: [width, width], elements: elements)
   }
 
-  /// E[g g^T]: (n x n).
+  /// The second moment of the slopes, E[g g^T]: (n x n).
   package var outputMoment: Tensor<Double> {
     let n = shape.hidden
     return Tensor(shape: [n, n], elements: slopes.map { $0 / Double(max(1, count)) })

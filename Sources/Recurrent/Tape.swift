@@ -11,7 +11,7 @@ struct Tape {
   var recurrent: [Float]
   /// A^T h of a canonical term (R numbers), then its slope.
   var products: [Float]
-  /// The same times B^T x.
+  /// The products A^T h times B^T x.
   var gated: [Float]
   /// Logits, then their slopes.
   var logits: [Float]
@@ -19,9 +19,9 @@ struct Tape {
   var asked: [Float]
   /// The slopes before the activation.
   var slopes: [Float]
-  /// Of one step: sums before the activation, on the way back what the next step asks of the states.
+  /// The sums of one step before the activation; on the way back what the next step asks of the states.
   var sums: [Float]
-  /// Of one step: slopes of `gated`.
+  /// The slopes of `gated` in one step.
   var gatedSlopes: [Float]
   /// Rows sorted by symbol, and products of these.
   var sorted: [Float]
@@ -64,7 +64,7 @@ struct Tape {
   /// The states after the last step (rows x n).
   var lastStates: [Float] { Array(states[steps * rows * shape.hidden..<(steps + 1) * rows * shape.hidden]) }
 
-  /// From the first states to the logits of every step.
+  /// Runs from the first states to the logits of every step.
   mutating func forward(_ weights: RecurrentWeights, _ segment: Segment) {
     let (n, d) = (shape.hidden, shape.inputs)
     for step in 0..<steps {

@@ -15,7 +15,7 @@ package struct Vocabulary: Sendable, Equatable {
     numbers = Dictionary(uniqueKeysWithValues: scalars.enumerated().map { ($1, $0 + 1) })
   }
 
-  /// All that a text has.
+  /// A vocabulary of all the characters that a text has.
   package init(of text: String) { self.init(Set(text.unicodeScalars).sorted()) }
 
   /// The symbols, the unknown one included.

@@ -4,9 +4,9 @@ import Foundation
 /// The extent of one axis and the numbers that it shows.
 struct Axis {
   enum Scale {
-    /// From 0, shown in their unit.
+    /// The axis begins at 0, and bytes are shown in their unit.
     case bytes
-    /// Whole powers of 10.
+    /// The marks are whole powers of 10.
     case logarithmic
     /// Just what the values need.
     case tight
@@ -29,7 +29,7 @@ struct Axis {
     }
   }
 
-  /// From 0 at the beginning to 1 at the end.
+  /// Where a value lies: from 0 at the beginning of the axis to 1 at its end.
   func part(_ value: Double) -> Double {
     scale == .logarithmic ? log(max(value, low) / low) / log(high / low) : (value - low) / (high - low)
   }

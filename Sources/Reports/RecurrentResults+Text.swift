@@ -28,7 +28,7 @@ extension RecurrentTrainingResult {
 }
 
 extension RecurrentShape {
-  /// `cprnn, 128 states, rank 192, 66 inputs, 93378 parameters`
+  /// The shape in words: `cprnn, 128 states, rank 192, 66 inputs, 93378 parameters`.
   package var sentence: String {
     "\(kind.rawValue), \(hidden) states, \(rank > 0 ? "rank \(rank), " : "")\(inputs) inputs, \(parameterCount) parameters"
   }

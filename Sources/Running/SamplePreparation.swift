@@ -25,6 +25,8 @@ package struct SamplePreparation: Sendable, Equatable {
 
 extension SamplePreparation {
   /// Scale, mean and deviation along the axis whose extent is the number of values: the last one, else the second.
+  ///
+  /// - Throws: `Failure` where no axis has as many entries as there are values.
   package func apply(to array: Tensor<Float>, arrayName: String) throws -> Tensor<Float> {
     var elements = array.elements
     if let scale { for i in elements.indices { elements[i] *= Float(scale) } }

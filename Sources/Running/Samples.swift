@@ -37,6 +37,7 @@ extension Samples {
   /// Seeded uniform inputs of [0, 1), a few more than `count` where the model takes some at a time.
   ///
   /// - Parameter sampleShape: of one sample, where the model leaves extents open.
+  /// - Throws: `Failure` where the model leaves extents open that nobody states.
   package init(seed: UInt64, count wanted: Int, for graph: ModelGraph, sampleShape: [Int] = []) throws {
     let batch = graph.fixedBatch ?? 1
     let count = (wanted + batch - 1) / batch * batch

@@ -8,7 +8,7 @@ struct SafetensorsHeader {
     let name: String
     let dtype: DType
     let shape: [Int]
-    /// In the data section.
+    /// Where the bytes lie in the data section.
     let range: Range<Int>
   }
 
@@ -17,7 +17,7 @@ struct SafetensorsHeader {
   static let metadataKey = "__metadata__"
 
   let metadata: [String: String]
-  /// In the order of the header.
+  /// The entries in the order of the header.
   let entries: [Entry]
   /// Where the data section begins in the file.
   let dataOffset: Int

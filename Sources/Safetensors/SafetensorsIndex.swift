@@ -5,7 +5,7 @@ import TensorCore
 struct SafetensorsIndex {
   /// File name by tensor name.
   let weightMap: [String: String]
-  /// In the order of their first mention.
+  /// The files in the order of their first mention.
   let fileNames: [String]
   /// The bytes of all tensors as the index states them. Written by tools that count tied tensors in several ways, so
   /// that a wrong number is no defect of the tensors.

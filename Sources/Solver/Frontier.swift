@@ -18,7 +18,7 @@ package struct Frontier: Sendable {
     package var cost: Double { costs[0] }
   }
 
-  /// By ascending cost and descending loss; empty where a group has no item that can be chosen.
+  /// The points by ascending cost and descending loss; none where a group has no item that can be chosen.
   package let points: [Point]
 
   /// - Parameter groups: as those of `Knapsack`; no cost but the first decides.

@@ -2,7 +2,7 @@
 package struct KnapsackItem: Sendable, Equatable {
   /// What the choice adds under each limit, possibly negative. An item with a cost that is NaN or infinite is never chosen.
   package let costs: CostVector
-  /// At least 0. An item whose loss is NaN or infinite is never chosen.
+  /// The loss of the item, at least 0. An item whose loss is NaN or infinite is never chosen.
   package let loss: Double
 
   package init(costs: CostVector, loss: Double) {
@@ -24,7 +24,7 @@ package struct KnapsackItem: Sendable, Equatable {
 /// the least of what it dropped.
 package struct Knapsack: Sendable {
   package struct Solution: Sendable, Equatable {
-    /// For each group the index of its item.
+    /// The index of the chosen item of each group.
     package let choices: [Int]
     package let costs: CostVector
     package let loss: Double
@@ -88,7 +88,7 @@ struct ReducedProblem: Sendable {
   /// The limits beyond the cheapest items, nowhere negative.
   let room: CostVector
 
-  /// Nil where even the cheapest items cost too much.
+  /// Prepares a problem; nil where even the cheapest items cost too much.
   init?(_ all: [[KnapsackItem]], _ limits: CostVector) {
     var groups = all.map(KnapsackGroup.init)
     while true {

@@ -33,7 +33,7 @@ struct KnapsackGroup: Sendable {
     items = kept.reversed().map { Item(index: $0.index, costs: $0.costs - least, loss: $0.loss) }
   }
 
-  /// Without the items that cost more than `room` beyond the cheapest; these change then.
+  /// The group without the items that cost more than `room` beyond the cheapest; these change then.
   func affordable(_ room: CostVector) -> KnapsackGroup {
     guard !items.allSatisfy({ $0.costs.fits(room) }) else { return self }
     return KnapsackGroup(items.filter { $0.costs.fits(room) }, beyond: cheapest)

@@ -43,7 +43,7 @@ struct NetworkTimer {
     values = Set((graph.inputs.map(\.name) + graph.nodes.map(\.name)).filter(engine.computes))
   }
 
-  /// One round.
+  /// Runs one round.
   ///
   /// - Throws: `Failure` where an operation meets what it cannot compute.
   mutating func run(repetitions: Int) throws {

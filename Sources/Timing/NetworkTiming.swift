@@ -6,7 +6,7 @@ import ModelGraph
 package struct NetworkTiming: Sendable {
   /// The structure in it, `dense` for the network itself.
   package let name: String
-  /// Of every run but the first of each round, which loads what the others find in caches.
+  /// The time of every run but the first of each round, which loads what the others find in caches.
   package let seconds: [Double]
   let nodes: [NodeTiming]
 

@@ -14,7 +14,7 @@ public struct Backpropagation: Sendable {
   public enum Statistics: String, Sendable {
     /// What the checkpoint holds: they are constants.
     case stored
-    /// The batch that runs.
+    /// The statistics are those of the batch that runs.
     case batch
   }
 

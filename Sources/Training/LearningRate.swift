@@ -3,7 +3,8 @@ import Foundation
 /// How the length of the steps changes over a run whose length is known.
 public enum LearningRate: Sendable, Equatable {
   case constant
-  /// Up along a line over the first part, then down to 0 along half a cosine (Loshchilov and Hutter, 2017).
+  /// The learning rate goes up along a line over the first part, then down to 0 along half a cosine (Loshchilov and
+  /// Hutter, 2017).
   case cosine(warmUp: Double)
   /// Up from a 25th along half a cosine over the first part, then down to a 10,000th of that (Smith and Topin, 2018; the
   /// numbers are PyTorch's).

@@ -8,7 +8,8 @@ import TensorCore
 public struct Optimizer: Sendable, Equatable {
   /// How a gradient becomes a step.
   public enum Rule: Sendable, Equatable {
-    /// v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead, else p - rate v (Sutskever et al., 2013).
+    /// Gradient descent with momentum: v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead,
+    /// else p - rate v (Sutskever et al., 2013).
     case descent(momentum: Float, nesterov: Bool)
     /// Adam with decay apart from the gradient (Loshchilov and Hutter, 2019).
     case adaptive(first: Float, second: Float, epsilon: Float)
@@ -30,7 +31,7 @@ public struct Optimizer: Sendable, Equatable {
   /// What is remembered of one parameter.
   struct Memory: Sendable, Equatable {
     var steps = 0
-    /// As many as the rule says, each of the parameter's count.
+    /// The moments of the parameter: as many as the rule says, each of the parameter's count.
     var moments: [[Float]]
   }
 

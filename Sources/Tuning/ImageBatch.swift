@@ -9,7 +9,7 @@ struct ImageBatch {
   private let inner: Int
   private let planesPerImage: Int
 
-  /// Nil for what has no 4 axes. Channels are the last axis where that is the shorter one.
+  /// Reads the shape of a batch; nil for what has no 4 axes. Channels are the last axis where that is the shorter one.
   init?(_ shape: [Int]) {
     guard shape.count == 4 else { return nil }
     let isLast = shape[3] < shape[1]

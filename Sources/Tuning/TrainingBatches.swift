@@ -17,7 +17,7 @@ struct TrainingBatches: Sendable {
   let seed: UInt64
 
   struct Batch: Sendable {
-    /// Of the samples, before augmentation.
+    /// The numbers of the samples, before augmentation.
     let indices: [Int]
     let inputs: [String: Tensor<Float>]
     let targets: Tensor<Float>?

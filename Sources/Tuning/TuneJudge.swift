@@ -7,7 +7,7 @@ import TensorCore
 struct TuneJudge: Sendable {
   let graph: ModelGraph
   let inputs: [String: Tensor<Float>]
-  /// Of the original.
+  /// The outputs of the original; nil where there is none.
   let expected: [Tensor<Float>]?
   /// What labels or targets ask of the first output.
   let targets: Tensor<Float>?

@@ -7,7 +7,7 @@ import Training
 package enum TuneMethod: String, Sendable, CaseIterable {
   /// The factors of compressed layers, and every bias, normalisation and slope.
   case factors
-  /// All.
+  /// Every kernel, bias, gain, shift and slope.
   case full
   /// A product of low rank added to every kernel, begun once (LoRA).
   case lora
@@ -59,7 +59,7 @@ package struct TuneRequest: Sendable {
   /// Labelled samples whose accuracy is told after every epoch; nothing is chosen by them.
   package var test: String?
   package var companions = Companions()
-  /// Nil puts the result beside the checkpoint, as `model.tuned.h5`.
+  /// Where the result goes; nil puts it beside the checkpoint, as `model.tuned.h5`.
   package var output: String?
   package var overwrite = false
   package var resumes = false
@@ -74,7 +74,7 @@ package struct TuneRequest: Sendable {
   package var usesLabels = false
   /// The part of the loss that labels make.
   package var labelPart = 0.5
-  /// Nil takes what softens the original's outputs.
+  /// The temperature of distillation; nil takes what softens the original's outputs.
   package var temperature: Double?
   /// How much the mean relative squared error of values inside the network counts, beside the loss of the outputs.
   package var features = 0.0

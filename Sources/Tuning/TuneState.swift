@@ -6,19 +6,19 @@ import Training
 
 /// What was measured after an epoch.
 package struct TuneEpoch: Sendable, Equatable {
-  /// 0 is before the first.
+  /// The number of the epoch; 0 is the state before the first.
   package let number: Int
-  /// Of the training since the first epoch, in seconds; what came before an interruption counts.
+  /// The time of the training since the first epoch, in seconds; what came before an interruption counts.
   package var seconds: Double
   /// The mean training loss of a sample; nil before the first epoch.
   package let loss: Double?
-  /// On the samples held out.
+  /// The loss on the samples held out.
   package let heldOutLoss: Double
-  /// With the original's classes, on the samples held out.
+  /// The top-1 agreement with the original, on the samples held out.
   package let agreement: Double?
-  /// On the samples held out, where they have labels that count.
+  /// The accuracy on the samples held out, where they have labels that count.
   package let heldOutAccuracy: Double?
-  /// On the samples of `--test`.
+  /// The accuracy on the samples of `--test`.
   package let testAccuracy: Double?
 
   package var json: JSON {

@@ -12,7 +12,7 @@ struct Tuning: Sendable {
   let request: TuneRequest
   let graph: ModelGraph
   let backpropagation: Backpropagation
-  /// Nil where labels or targets teach alone.
+  /// The original that teaches; nil where labels or targets teach alone.
   let teacher: TuneTeacher?
   let batches: TrainingBatches
   /// Whether what the original says of a view is kept until the view comes again.

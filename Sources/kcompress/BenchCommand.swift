@@ -61,7 +61,7 @@ struct BenchCommand: ParsableCommand {
   }
 }
 
-/// `1x224x224`
+/// The shape of one sample as an option states it: `1x224x224`.
 struct SampleShape: ExpressibleByArgument {
   let extents: [Int]
 

@@ -98,7 +98,7 @@ struct CacheOptions: ParsableArguments {
   var folder: String? { noCache ? nil : cache ?? CacheFolder.standard }
 }
 
-/// `0.485,0.456,0.406`
+/// A list of numbers as an option states it: `0.485,0.456,0.406`.
 struct NumberList: ExpressibleByArgument {
   let values: [Double]
 

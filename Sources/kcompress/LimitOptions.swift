@@ -68,7 +68,7 @@ struct LimitOptions: ParsableArguments {
     at.map { .part($0.part) } ?? maxLoss.map { .smallest(maximumLoss: $0) } ?? .leastLoss
   }
 
-  /// `60%`
+  /// A percentage as an option states it: `60%`.
   struct Percentage: ExpressibleByArgument {
     let part: Double
 

@@ -100,7 +100,7 @@ struct PlanCommand: ParsableCommand {
   }
 }
 
-/// `f16`
+/// A storage type as an option states it: `f16`.
 enum StoredType: String, ExpressibleByArgument, CaseIterable {
   case f16, bf16, f32
 
@@ -113,7 +113,7 @@ enum StoredType: String, ExpressibleByArgument, CaseIterable {
   }
 }
 
-/// `svd,cp,gkpd`
+/// A list of structures as an option states it: `svd,cp,gkpd`.
 struct StructureList: ExpressibleByArgument {
   let names: [String]
 

@@ -214,7 +214,7 @@ enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
   var usualLearningRate: Double { self == .adamw ? 3e-4 : 0.01 }
 }
 
-/// `crop,flip,cutmix`
+/// A list of augmentations as an option states it: `crop,flip,cutmix`.
 struct AugmentationList: ExpressibleByArgument {
   var names: Set<Augmentation> = []
 
@@ -230,7 +230,7 @@ struct AugmentationList: ExpressibleByArgument {
   var defaultValueDescription: String { "none" }
 }
 
-/// `8`, `0.25`, `conv1*=4`
+/// A rule for ranks as an option states it: `8`, `0.25`, `conv1*=4`.
 extension RankRule: ExpressibleByArgument {
   package init?(argument: String) {
     let parts = argument.split(separator: "=", omittingEmptySubsequences: false)

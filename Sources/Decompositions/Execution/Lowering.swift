@@ -15,7 +15,7 @@ public struct Lowering: Sendable, Equatable {
   public struct FactorConvolution: Sendable, Equatable {
     /// The position of the factor.
     public let factor: Int
-    /// See `Convolution`.
+    /// The shape of the kernel, as in `Convolution`.
     public let kernelShape: [Int]
     /// See `Convolution.groups`.
     public let groups: Int

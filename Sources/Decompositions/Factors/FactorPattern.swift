@@ -38,7 +38,7 @@ public struct FactorPattern: Sendable, Hashable {
   /// The extents of factor k's rank axes.
   public func rankExtents(_ k: Int) -> [Int] { rankAxes[k].map { ranks[$0] } }
 
-  /// Digits, then ranks.
+  /// The shape of factor k: the extents of its digits, then those of its ranks.
   public func factorShape(_ k: Int) -> [Int] { shapes[k] + rankExtents(k) }
 
   /// The elements of factor k.

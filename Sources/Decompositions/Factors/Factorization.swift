@@ -10,7 +10,7 @@ public struct Factorization: Sendable, Equatable {
   /// Factor k has the shape `pattern.factorShape(k)`.
   public internal(set) var factors: [Tensor<Double>]
 
-  /// Factors of a pattern.
+  /// Puts the factors of a pattern together.
   ///
   /// - Precondition: the factors have the pattern's shapes.
   public init(_ pattern: FactorPattern, factors: [Tensor<Double>]) {

@@ -15,8 +15,8 @@ struct FactorProblem {
   private let shape: [Int]
   private let grams: [Gram]
 
-  /// In the norm of the weights: the other factors fall into components that share no rank, and E E^T is the Kronecker product of
-  /// theirs.
+  /// The problem in the norm of the weights: the other factors fall into components that share no rank, and E E^T is
+  /// the Kronecker product of theirs.
   init(_ pattern: FactorPattern, factor k: Int) {
     let labels = EinsumLabels(pattern)
     shape = [pattern.modeCount(k)] + pattern.rankExtents(k)
@@ -36,7 +36,8 @@ struct FactorProblem {
     }
   }
 
-  /// In a norm over the input patch, which ties the factor's part of the patch to its ranks and to all other factors.
+  /// The problem in a norm over the input patch, which ties the factor's part of the patch to its ranks and to all
+  /// other factors.
   ///
   /// - Parameter metric: as `FitObjective.metric(rearrangedFor:)` returns it.
   init(_ pattern: FactorPattern, factor k: Int, metric: Tensor<Double>) {

@@ -19,7 +19,7 @@ final class FitEquations {
 
   private enum Problem {
     case formed(FactorProblem)
-    /// In a norm over the input patch, where the matrix would be large.
+    /// The equations in a norm over the input patch, where the matrix would be large.
     case stepped(MetricProblem)
   }
 

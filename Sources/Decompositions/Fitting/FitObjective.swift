@@ -9,7 +9,7 @@ import TensorCore
 /// ||G^(1/2) (W - What) S^(1/2)||^2, errors count by what they do to the network's outputs. An input norm C stands for S as if the taps of a
 /// patch were independent: S is C times the identity.
 public struct FitObjective: Sendable {
-  /// (out, in, spatial...).
+  /// The kernel that is approximated: (out, in, spatial...).
   public let kernel: Tensor<Double>
   /// What the inputs count.
   private let inputs: Inputs
@@ -22,11 +22,11 @@ public struct FitObjective: Sendable {
 
   /// S, the second moment of the input patches.
   private enum Inputs {
-    /// The identity.
+    /// The norm is the identity: all errors count alike.
     case alike
     /// The whole of it, with a mean diagonal of 1.
     case patches(Tensor<Double>)
-    /// That of the channels, times the identity.
+    /// The norm is that of the channels, times the identity over the taps.
     case channels(ModeNorm)
   }
 

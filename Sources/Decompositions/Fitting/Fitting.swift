@@ -1,9 +1,9 @@
 import Basics
 import TensorCore
 
-/// The outcome of a fit.
+/// What a fit comes to.
 public struct Fit: Sendable {
-  /// The factors.
+  /// The factors that were found.
   public let factorization: Factorization
   /// The discrepancy in the objective's norm, from the reconstruction.
   public let discrepancy: Double
@@ -30,11 +30,11 @@ extension Fit {
 
 /// How much work a fit may be. A larger effort goes on where a smaller one stopped, so it never ends higher.
 public enum FitEffort: Sendable {
-  /// A first impression.
+  /// A few sweeps give a first impression.
   case trial
-  /// For the many candidates of a sweep.
+  /// The effort for each of the many candidates of a sweep.
   case sweep
-  /// For the factors that are written.
+  /// The effort for the factors that are written.
   case final
 }
 

@@ -4,7 +4,7 @@ import TensorCore
 
 /// One way to replace a layer: a structure with its shapes and ranks, what it stores, what it loses, how it runs.
 public struct Candidate: Sendable, Equatable {
-  /// The structure's name.
+  /// The name of the structure.
   public let structure: String
   /// The shapes and ranks of the factors of each of the layer's groups.
   public let pattern: FactorPattern
@@ -51,7 +51,7 @@ public struct Candidate: Sendable, Equatable {
     self = candidate
   }
 
-  /// Nil where the layer's window cannot be divided among the factors.
+  /// Makes a candidate of a pattern; nil where the layer's window cannot be divided among the factors.
   init?(
     structure: String, _ pattern: FactorPattern, discrepancy: Double, outputDiscrepancy: Double? = nil,
     factorizations: [Factorization]? = nil, note: String, convolution: Convolution, hasBias: Bool

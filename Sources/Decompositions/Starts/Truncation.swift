@@ -6,9 +6,9 @@ import TensorCore
 /// It comes from the eigenvectors of the smaller Gram matrix, which is one matrix product and an eigenproblem of the smaller side
 /// instead of a singular value decomposition; singular values below about 1e-8 of the largest are lost to rounding.
 struct Truncation {
-  /// (rows x rank), orthonormal where M has that rank, zero columns beyond it.
+  /// The basis (rows x rank): orthonormal columns where M has that rank, zero columns beyond it.
   let basis: Tensor<Double>
-  /// (rank x columns): basis^T M.
+  /// The rest (rank x columns): basis^T M.
   let rest: Tensor<Double>
 
   init(_ matrix: Tensor<Double>, rank: Int) throws {

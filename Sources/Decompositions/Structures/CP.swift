@@ -25,7 +25,9 @@ public struct CP: Structure {
     }
   }
 
-  /// With two factors the best approximation.
+  /// The best approximation where there are two factors.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func start(_ kernel: Tensor<Double>, _ pattern: FactorPattern) throws -> Factorization? {
     pattern.factorCount == 2 ? try KroneckerSum.factors(kernel, pattern) : nil
   }

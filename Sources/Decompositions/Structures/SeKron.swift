@@ -19,6 +19,8 @@ public struct SeKron: Structure {
 
   /// Sequences over whole modes first: every order of the modes, with second ranks of 1 and 2. Then the best sums of two
   /// Kronecker products.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func proposals(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
     let shape = spectra.kernel.shape
     var patterns: [FactorPattern] = []
@@ -36,6 +38,8 @@ public struct SeKron: Structure {
   }
 
   /// CP's patterns, which are SeKron's with inner ranks of 1.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func seeds(_ spectra: KernelSpectra, parameters: Int) throws -> [FactorPattern] {
     try CP().proposals(spectra, parameters: parameters).flatMap { cp in
       cp.factorCount > 2

@@ -26,6 +26,8 @@ public struct TensorTrain: Structure {
 
   /// Cut at any bond, a train has at most the bond's rank, so no tail can be won back. The sum of the tails bounds the TT-SVD from
   /// above, and fits gain less than a sixth on it.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double {
     let tails = try pattern.ranks.enumerated().map {
       try spectra.tail(leading: Self.leading(pattern.form, through: $0.offset), rank: $0.element)

@@ -37,6 +37,8 @@ public struct Tucker: Structure {
   }
 
   /// The truncated HOSVD is close to the best: fits gain less than a tenth on it.
+  ///
+  /// - Throws: `Failure` where LAPACK does not converge.
   public func outlook(_ spectra: KernelSpectra, _ pattern: FactorPattern) throws -> Double {
     0.8 * (try Self.truncationError(pattern.form, spectra)(pattern.ranks))
   }

@@ -146,7 +146,7 @@ extension ElementFunction {
   }
 }
 
-/// x below 0 times a learned slope.
+/// The adjoint of multiplying every x below 0 by a learned slope.
 struct ParametricReLUAdjoint: Adjoint {
   let slopes: TensorReference
 

@@ -23,10 +23,10 @@ struct AdjointPass {
   let node: Node
   /// The gradient of the output, in its shape.
   let gradient: Tensor<Float>
-  /// Empty where the adjoint does not read them.
+  /// The operands; none where the adjoint does not read them.
   let operands: [Tensor<Float>]
   let operandShapes: [[Int]]
-  /// Nil where the adjoint does not read it.
+  /// The output; nil where the adjoint does not read it.
   let output: Tensor<Float>?
   /// Whether somebody asks for an operand's gradient.
   let isWanted: [Bool]

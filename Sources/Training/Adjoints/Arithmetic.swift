@@ -10,7 +10,7 @@ enum Arithmetic: Sendable, Equatable {
 }
 
 extension Merge {
-  /// Nil for what works not element by element.
+  /// The arithmetic of the operation; nil for what works not element by element.
   var arithmetic: Arithmetic? {
     switch self {
     case .add: .sum
@@ -25,7 +25,7 @@ extension Merge {
 }
 
 extension Elementwise {
-  /// Nil where nothing changes with the operands, or only by steps.
+  /// The arithmetic of the operation; nil where nothing changes with the operands, or only by steps.
   var arithmetic: Arithmetic? {
     switch self {
     case .add: .sum

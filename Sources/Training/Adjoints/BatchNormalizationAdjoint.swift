@@ -16,7 +16,7 @@ struct BatchNormalizationAdjoint: Adjoint {
     gamma.map(isTrained) ?? false ? .operands : []
   }
 
-  /// With the batch's statistics.
+  /// Goes back through a normalisation with the batch's statistics.
   func run(
     _ input: Tensor<Float>, _ statistics: BatchStatistics, weight: (TensorReference) throws -> Tensor<Float>
   ) rethrows -> Tensor<Float> {

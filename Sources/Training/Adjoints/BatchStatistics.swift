@@ -3,11 +3,11 @@ import TensorCore
 
 /// What a batch normalisation found in a batch.
 public struct BatchStatistics: Sendable {
-  /// One for each channel.
+  /// The mean of each channel.
   public let mean: [Double]
-  /// The mean squared distance from the mean.
+  /// The variance of each channel: the mean squared distance from its mean.
   public let variance: [Double]
-  /// Numbers of each channel.
+  /// The count of numbers of each channel.
   public let count: Int
 
   init(_ input: Tensor<Float>, axis: Int) {

@@ -72,7 +72,7 @@ struct BiasAdjoint: Adjoint {
   }
 }
 
-/// x * scale + offset: one number, or one for every channel of the last axis.
+/// The adjoint of x * scale + offset: one number, or one for every channel of the last axis.
 struct ScalingAdjoint: Adjoint {
   let scale: [Float]
 

@@ -2,7 +2,7 @@ import Inference
 import ModelGraph
 import TensorCore
 
-/// (x - mean) / sqrt(variance + epsilon) with the sample's own statistics over some axes.
+/// The adjoint of (x - mean) / sqrt(variance + epsilon) with the sample's own statistics over some axes.
 struct LayerNormalizationAdjoint: Adjoint {
   let axes: [Int]
   let epsilon: Double
@@ -53,7 +53,7 @@ struct LayerNormalizationAdjoint: Adjoint {
   }
 }
 
-/// (x - mean) / max(sqrt(variance), 1e-7) with stored statistics over some axes.
+/// The adjoint of (x - mean) / max(sqrt(variance), 1e-7) with stored statistics over some axes.
 struct AxesNormalizationAdjoint: Adjoint {
   let axes: [Int]
   let variance: TensorReference

@@ -1,7 +1,7 @@
 import ModelGraph
 
 extension Node {
-  /// Nil for what has none here.
+  /// The adjoint of the node; nil for an operation that has none here.
   var adjoint: (any Adjoint)? {
     switch operation {
     case .convolution(let convolution, let layout, let kernel, let bias):

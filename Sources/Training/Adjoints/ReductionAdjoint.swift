@@ -3,7 +3,7 @@ import Inference
 import ModelGraph
 import TensorCore
 
-/// Operands: data, axes.
+/// The adjoint of a reduction over some axes. The operands are the data and the axes.
 struct ReductionAdjoint: Adjoint {
   let kind: Reduction
 

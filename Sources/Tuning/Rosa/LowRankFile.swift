@@ -7,11 +7,11 @@ import Training
 struct LowRankFile {
   static let schema = "kcompress.rosa/1"
 
-  /// By the layers' names.
+  /// The factors by the layers' names.
   var factors: [String: LowRankFactors]
   /// The shapes of the kernels, (out, in / groups, spatial...).
   var shapes: [String: [Int]]
-  /// Of the checkpoint with the frozen parts.
+  /// The hash of the checkpoint with the frozen parts.
   var frozenSHA256: String
 
   func write(to path: String, overwrite: Bool) throws {

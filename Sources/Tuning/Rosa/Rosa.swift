@@ -123,7 +123,7 @@ package struct RosaMergeRequest: Job {
   /// The checkpoint with the frozen parts.
   package var frozen: String
   package var factors: String
-  /// Nil puts the result beside the frozen checkpoint.
+  /// Where the merged checkpoint goes; nil puts it beside the frozen one.
   package var output: String?
   package var overwrite: Bool
 
