@@ -34,9 +34,9 @@ build: deps ## build .build/release/kcompress
 demo: build ## plan, apply and verify a small network
 	@Fixtures/demo.sh $(KCOMPRESS)
 
-# swift test by itself would add flags of its own and compile everything once more.
+# swift test by itself would add flags of its own and compile everything once more, and tools of packages that nothing here needs.
 test: deps ## run all tests, in release mode
-	swift build $(TEST_FLAGS) --build-tests
+	swift build $(TEST_FLAGS) --product kcompressPackageTests
 	swift test $(TEST_FLAGS) --skip-build
 
 # BUILT=1 takes the program that is there already: after make test that is the tests' own, and nothing is compiled twice.

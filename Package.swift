@@ -66,27 +66,81 @@ let package = Package(
     module("Checkpoints", ["Basics", "ModelGraph", "TensorCore"]),
     module("Safetensors", ["Basics", "Checkpoints", "Hashing", "ModelGraph", "TensorCore"]),
     module("Keras", ["Basics", "Checkpoints", "HDF5", "Hashing", "ModelGraph", "TensorCore", "ZIP"]),
-    module("ONNX", ["Basics", "Checkpoints", "Hashing", "ModelGraph", "ONNXProto", "TensorCore", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
-    module("Formats", ["Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP"]),
+    module(
+      "ONNX",
+      [
+        "Basics", "Checkpoints", "Hashing", "ModelGraph", "ONNXProto", "TensorCore",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
+    module(
+      "Formats",
+      ["Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP"]),
     .target(
       name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],
       resources: [.embedInCode("Profiles")], swiftSettings: strict),
     module("Running", ["Basics", "Checkpoints", "Formats", "Inference", "ModelGraph", "Safetensors", "TensorCore"]),
     module("Plans", ["Basics", "Checkpoints", "Decompositions", "Formats", "Running", "TensorCore"]),
-    module("Calibration", ["Basics", "Checkpoints", "Decompositions", "Inference", "LinearAlgebra", "ModelGraph", "Running", "TensorCore", "Training"]),
-    module("Networks", ["Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Hashing", "LinearAlgebra", "ModelGraph", "Plans", "Recurrent", "Running", "Safetensors", "TensorCore"]),
-    module("Compression", ["Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Inference", "ModelGraph", "Networks", "Plans", "Running", "TensorCore"]),
-    module("Planning", ["Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "Formats", "Hashing", "ModelGraph", "Networks", "Plans", "Running", "Solver", "TensorCore"]),
-    module("Timing", ["Basics", "Checkpoints", "Decompositions", "Devices", "Formats", "Inference", "ModelGraph", "Plans", "Running", "TensorCore"]),
-    module("Tuning", ["Basics", "Checkpoints", "Compression", "Formats", "Hashing", "Inference", "ModelGraph", "Running", "Safetensors", "TensorCore", "Training"]),
-    module("CharacterModels", ["Basics", "Decompositions", "Formats", "Networks", "Recurrent", "Running", "TensorCore", "Training"]),
-    module("Reports", ["Basics", "CharacterModels", "Compression", "Devices", "ModelGraph", "Planning", "Plans", "Recurrent", "Timing", "Tuning"]),
+    module(
+      "Calibration",
+      [
+        "Basics", "Checkpoints", "Decompositions", "Inference", "LinearAlgebra", "ModelGraph", "Running", "TensorCore",
+        "Training",
+      ]),
+    module(
+      "Networks",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Hashing", "LinearAlgebra", "ModelGraph",
+        "Plans", "Recurrent", "Running", "Safetensors", "TensorCore",
+      ]),
+    module(
+      "Compression",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Formats", "Inference", "ModelGraph", "Networks",
+        "Plans", "Running", "TensorCore",
+      ]),
+    module(
+      "Planning",
+      [
+        "Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "Formats", "Hashing", "ModelGraph",
+        "Networks", "Plans", "Running", "Solver", "TensorCore",
+      ]),
+    module(
+      "Timing",
+      [
+        "Basics", "Checkpoints", "Decompositions", "Devices", "Formats", "Inference", "ModelGraph", "Plans", "Running",
+        "TensorCore",
+      ]),
+    module(
+      "Tuning",
+      [
+        "Basics", "Checkpoints", "Compression", "Formats", "Hashing", "Inference", "ModelGraph", "Running",
+        "Safetensors", "TensorCore", "Training",
+      ]),
+    module(
+      "CharacterModels",
+      ["Basics", "Decompositions", "Formats", "Networks", "Recurrent", "Running", "TensorCore", "Training"]),
+    module(
+      "Reports",
+      [
+        "Basics", "CharacterModels", "Compression", "Devices", "ModelGraph", "Planning", "Plans", "Recurrent", "Timing",
+        "Tuning",
+      ]),
     .executableTarget(
-      name: "kcompress", dependencies: ["Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "Formats", "LinearAlgebra", "ModelGraph", "Planning", "Plans", "Recurrent", "Reports", "Running", "TensorCore", "Timing", "Training", "Tuning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      name: "kcompress",
+      dependencies: [
+        "Basics", "CharacterModels", "Checkpoints", "Compression", "Decompositions", "Devices", "Formats",
+        "LinearAlgebra", "ModelGraph", "Planning", "Plans", "Recurrent", "Reports", "Running", "TensorCore", "Timing",
+        "Training", "Tuning", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       resources: [.embedInCode("Resources/kcompress_torch.py")], swiftSettings: strict),
 
     .executableTarget(
-      name: "kcompress-measure", dependencies: ["Basics", "Decompositions", "Devices", "Formats", "Inference", "LinearAlgebra", "ModelGraph", "Planning", "Plans", "Running", "Solver", "TensorCore", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      name: "kcompress-measure",
+      dependencies: [
+        "Basics", "Decompositions", "Devices", "Formats", "Inference", "LinearAlgebra", "ModelGraph", "Planning",
+        "Plans", "Running", "Solver", "TensorCore", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       path: "Benchmarks/Measure", swiftSettings: strict),
 
     .target(
@@ -102,16 +156,35 @@ let package = Package(
     tests(of: "Recurrent", ["Basics", "TensorCore"]),
     tests(of: "HDF5", ["Basics"]),
     tests(of: "Hashing"),
-    tests(of: "Checkpoints", ["Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy", "ONNX", "ONNXProto", "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    tests(
+      of: "Checkpoints",
+      [
+        "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy", "ONNX",
+        "ONNXProto", "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     tests(of: "Solver", ["Basics", "Planning"]),
     tests(of: "Devices", ["Basics", "Checkpoints", "ModelGraph"]),
     tests(of: "Running", ["Basics", "Formats", "ModelGraph", "TensorCore"]),
     tests(of: "Plans", ["Basics"]),
-    tests(of: "Calibration", ["Basics", "Checkpoints", "Decompositions", "ModelGraph", "Networks", "Plans", "Running", "TensorCore"]),
+    tests(
+      of: "Calibration",
+      ["Basics", "Checkpoints", "Decompositions", "ModelGraph", "Networks", "Plans", "Running", "TensorCore"]),
     tests(of: "Compression", ["Basics", "Calibration", "Formats", "Planning", "Plans", "Running", "TensorCore"]),
-    tests(of: "Planning", ["Basics", "Calibration", "Checkpoints", "Compression", "Formats", "Networks", "Plans", "Running", "Solver", "TensorCore"]),
-    tests(of: "Tuning", ["Basics", "Checkpoints", "Compression", "Formats", "Inference", "ModelGraph", "Planning", "Running", "TensorCore", "Training"]),
-    tests(of: "CharacterModels", ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
+    tests(
+      of: "Planning",
+      [
+        "Basics", "Calibration", "Checkpoints", "Compression", "Formats", "Networks", "Plans", "Running", "Solver",
+        "TensorCore",
+      ]),
+    tests(
+      of: "Tuning",
+      [
+        "Basics", "Checkpoints", "Compression", "Formats", "Inference", "ModelGraph", "Planning", "Running",
+        "TensorCore", "Training",
+      ]),
+    tests(
+      of: "CharacterModels",
+      ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
     tests(of: "Reports", ["Basics", "Compression", "Planning", "Plans"]),
     tests(of: "kcompress", ["Basics", "Inference"]),
   ]

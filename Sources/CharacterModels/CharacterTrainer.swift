@@ -62,7 +62,8 @@ struct CharacterTrainer: Sendable {
 
   /// Whether all epochs have run, as many as are borne have brought nothing, or the training has diverged.
   func isDone(_ schedule: RecurrentSchedule) -> Bool {
-    divergence != nil || epochs.count >= schedule.epochs || bestEpoch.map { epochs.count - $0 >= schedule.patience } ?? false
+    divergence != nil || epochs.count >= schedule.epochs
+      || bestEpoch.map { epochs.count - $0 >= schedule.patience } ?? false
   }
 
   /// Says how good the model is that training starts from, which is kept unless an epoch is better.

@@ -31,7 +31,8 @@ package struct RecurrentEvaluationRequest: Job {
       throw Failure(model, "cannot be evaluated", "its loss on '\(text.path)' is no number", remedy: "train it again")
     }
     return RecurrentEvaluation(
-      model: model, shape: file.model.shape, bitsPerCharacter: bits, characters: text.tokens.count, unknown: text.unknown,
+      model: model, shape: file.model.shape, bitsPerCharacter: bits, characters: text.tokens.count,
+      unknown: text.unknown,
       carriesState: carriesState, notices: file.notices + [text.notice].compactMap(\.self))
   }
 }

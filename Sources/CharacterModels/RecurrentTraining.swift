@@ -29,7 +29,8 @@ package struct RecurrentSchedule: Sendable, Equatable {
 
   func settings(seed: UInt64) -> CharacterTrainer.Settings {
     CharacterTrainer.Settings(
-      steps: steps, batchSize: batchSize, learningRate: learningRate, state: carriesState ? .carried : .reset, seed: seed)
+      steps: steps, batchSize: batchSize, learningRate: learningRate, state: carriesState ? .carried : .reset,
+      seed: seed)
   }
 }
 
@@ -102,7 +103,8 @@ package struct RecurrentTrainingResult: Sendable {
       "epochs": .array(
         epochs.map {
           [
-            "training_bits": .real($0.training), "validation_bits": .real($0.validation), "learning_rate": .real($0.learningRate), "rate": .real($0.learningRate),
+            "training_bits": .real($0.training), "validation_bits": .real($0.validation),
+            "learning_rate": .real($0.learningRate), "rate": .real($0.learningRate),
           ]
         }),
       "initial_bits": .optional(initialBits, JSON.real), "best_epoch": .optional(bestEpoch, JSON.integer),
@@ -143,7 +145,8 @@ extension RecurrentTrainingRequest {
     if resumes { try RecurrentFile.write(trainer.best, to: output, overwrite: true) }
     return RecurrentTrainingResult(
       output: output, shape: trainer.best.shape, epochs: trainer.epochs, initialBits: trainer.initial,
-      bestEpoch: trainer.epochs.isEmpty ? nil : trainer.bestEpoch, divergence: trainer.divergence, seconds: (ContinuousClock.now - start).inSeconds,
+      bestEpoch: trainer.epochs.isEmpty ? nil : trainer.bestEpoch, divergence: trainer.divergence,
+      seconds: (ContinuousClock.now - start).inSeconds,
       notices: first.notices + [training, judging].compactMap(\.notice))
   }
 

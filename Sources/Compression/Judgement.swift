@@ -84,7 +84,8 @@ struct Judgement {
 
   private mutating func judge(_ outputs: [OutputComparison]) {
     if outputs.isEmpty, !hasJudged, let maximum = thresholds.maximumDiscrepancy {
-      failures.append("relative discrepancy: it is unknown, for want of outputs to compare with, at most \(maximum) is allowed")
+      failures.append(
+        "relative discrepancy: it is unknown, for want of outputs to compare with, at most \(maximum) is allowed")
     }
     if let minimum = thresholds.minimumAgreement, outputs.allSatisfy({ $0.topOneAgreement == nil }) {
       failures.append("top-1 agreement: no output has classes, and at least \(minimum) is asked for")

@@ -31,7 +31,8 @@ struct CharacterCalibrator: Calibrator {
   ) throws -> FittedPlan {
     let statistics = try statistics(of: planned.map(\.layer), progress: progress)
     let layers = try planned.fitted(
-      of: checkpoint, seed: seed, workers: workers, progress: progress) { statistics[$0.name]?.norm }
+      of: checkpoint, seed: seed, workers: workers, progress: progress
+    ) { statistics[$0.name]?.norm }
     var plan = FittedPlan(layers: layers)
     if let item = planned.first, let fitted = layers.first {
       plan.offsets = try offsets(

@@ -7,7 +7,9 @@ extension Record.LayerRecord {
   /// The kernel that the parts in a compressed checkpoint stand for.
   ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
-  package func composed(in compressed: Checkpoint) throws -> Tensor<Double> { try weightsAndKernel(in: compressed).kernel }
+  package func composed(in compressed: Checkpoint) throws -> Tensor<Double> {
+    try weightsAndKernel(in: compressed).kernel
+  }
 
   /// The weights of the parts, each of its convolution's kernel shape, and the kernel that they stand for.
   ///

@@ -120,7 +120,9 @@ private struct FileSearch {
     let costs = zip(groups, picks).reduce(CostVector.zero) { $0 + $1.0[$1.1].costs }
     let loss = zip(groups, picks).reduce(0) { $0 + $1.0[$1.1].loss }
     let growth = try measure(picks)
-    guard Double(growth) <= fileLimit, (1..<CostVector.scalarCount).allSatisfy({ costs[$0] <= limits[$0] }), loss < .infinity else {
+    guard Double(growth) <= fileLimit, (1..<CostVector.scalarCount).allSatisfy({ costs[$0] <= limits[$0] }),
+      loss < .infinity
+    else {
       return nil
     }
     return Found(picks: picks, growth: growth, loss: loss, prices: .zero)

@@ -9,7 +9,8 @@ extension PlanDocument {
   /// Writes down what was chosen.
   init(
     _ request: PlanRequest, _ checkpoint: Checkpoint, _ chosen: [(layer: LayerOptions, option: LayerOptions.Option)],
-    budget: Amounts, predicted: Costs, original: Original, solver: Solver, prices: [Resource: Double], frontier: [Alternative]
+    budget: Amounts, predicted: Costs, original: Original, solver: Solver, prices: [Resource: Double],
+    frontier: [Alternative]
   ) {
     self.init(
       checkpoint: request.checkpoint, sha256: checkpoint.sha256, budget: budget, predicted: predicted,

@@ -20,7 +20,9 @@ extension PlanDocument {
         "loss": .real(solver.loss), "lower_bound": .real(solver.lowerBound),
         "gap": .real(solver.gap), "optimal": .bool(solver.optimal),
       ],
-      "shadow_prices": .object(JSONObject(Self.priced.map { ($0.rawValue, .real(prices[$0].required("every resource that adds up has a price"))) })),
+      "shadow_prices": .object(
+        JSONObject(
+          Self.priced.map { ($0.rawValue, .real(prices[$0].required("every resource that adds up has a price"))) })),
       "options": options.json,
       "layers": .array(layers.map(\.json)),
       "kept": .array(

@@ -35,7 +35,8 @@ package struct ApplyReport {
       guard let before = plan.original.amounts[resource], let after = plan.predicted.amounts[resource] else { continue }
       let change =
         resource == .macs
-        ? ", \(Format.percent(after / max(1, before))) of \(resource.text(before))" : ", \(resource.text(before)) before"
+        ? ", \(Format.percent(after / max(1, before))) of \(resource.text(before))"
+        : ", \(resource.text(before)) before"
       rows.append((resource.title(device: plan.options.device), resource.text(after) + change))
     }
     switch result.network {

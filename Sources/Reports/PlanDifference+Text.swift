@@ -16,7 +16,10 @@ extension PlanDifference {
     func change(_ name: String, _ before: String, _ after: String) -> String { "\(name): \(before) -> \(after)" }
     let (old, new) = (before.predicted, after.predicted)
     let totals =
-      [change("bytes", "\(old.bytes)", "\(new.bytes)"), change("loss", Format.number(old.loss), Format.number(new.loss))]
+      [
+        change("bytes", "\(old.bytes)", "\(new.bytes)"),
+        change("loss", Format.number(old.loss), Format.number(new.loss)),
+      ]
       + Resource.allCases.filter { $0 != .bytes }.compactMap { resource in
         guard let was = old.amounts[resource], let now = new.amounts[resource] else { return nil }
         return change(resource.title(device: after.options.device), resource.text(was), resource.text(now))

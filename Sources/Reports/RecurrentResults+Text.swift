@@ -10,7 +10,8 @@ extension RecurrentTrainingResult {
     if let initialBits { table.add(["0", "", Format.number(initialBits), ""]) }
     for (number, epoch) in epochs.enumerated() {
       table.add([
-        "\(number + 1)", Format.number(epoch.training), Format.number(epoch.validation), Format.number(epoch.learningRate),
+        "\(number + 1)", Format.number(epoch.training), Format.number(epoch.validation),
+        Format.number(epoch.learningRate),
       ])
     }
     var lines = [table.text, ""]

@@ -17,7 +17,8 @@ extension Verification {
     }
     if let accuracy = found.accuracy {
       lines.append(
-        "accuracy \(Format.percent(accuracy))" + (found.originalAccuracy.map { " (original \(Format.percent($0)))" } ?? ""))
+        "accuracy \(Format.percent(accuracy))"
+          + (found.originalAccuracy.map { " (original \(Format.percent($0)))" } ?? ""))
     }
     if let psnr = found.psnr {
       lines.append(

@@ -22,7 +22,8 @@ package struct Network: Sendable {
   /// - Parameter inputs: one tensor for each input of the graph, samples first.
   /// - Returns: one tensor for each output of the graph, samples first.
   /// - Throws: `Failure` where the count of samples does not fit the model, or the network cannot be run.
-  package func run(_ inputs: [String: Tensor<Float>], progress: ProgressHandler, task: String) throws -> [Tensor<Float>] {
+  package func run(_ inputs: [String: Tensor<Float>], progress: ProgressHandler, task: String) throws -> [Tensor<Float>]
+  {
     let samples = inputs.values.first?.shape.first ?? 0
     if let batch = graph.fixedBatch, samples % batch != 0 {
       throw Failure(

@@ -44,7 +44,9 @@ package struct RankRule: Sendable, Equatable {
   }
 
   /// - Returns: 1 to `side`.
-  package func rank(side: Int) -> Int { max(1, min(side, Int(amount < 1 ? (amount * Double(side)).rounded() : amount))) }
+  package func rank(side: Int) -> Int {
+    max(1, min(side, Int(amount < 1 ? (amount * Double(side)).rounded() : amount)))
+  }
 
   var json: JSON { [.string(layers.pattern), .real(amount)] }
 }
@@ -113,7 +115,8 @@ package struct TuneRequest: Sendable {
       "labels": .bool(usesLabels), "label_part": .real(labelPart), "temperature": .optional(temperature, JSON.real),
       "features": .real(features), "optimizer": .string("\(optimizer)"), "learning_rate": .real(learningRate),
       "schedule": .string(schedule.rawValue),
-      "weight_decay": .real(weightDecay), "clip": .optional(clip, JSON.real), "statistics": .string(statistics.rawValue),
+      "weight_decay": .real(weightDecay), "clip": .optional(clip, JSON.real),
+      "statistics": .string(statistics.rawValue),
       "augment": .strings(augmentations.map(\.rawValue).sorted()), "views": .optional(views, JSON.integer),
       "held_out": .real(heldOut),
       "patience": .optional(patience, JSON.integer), "ranks": .array(ranks.map(\.json)), "draw": .string(draw.rawValue),

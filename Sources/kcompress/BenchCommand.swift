@@ -18,7 +18,8 @@ struct BenchCommand: ParsableCommand {
   var batchSize = 64
   @Option(name: .customLong("batch"), help: .hidden) var oldBatch: Int?
 
-  @Option(help: ArgumentHelp(
+  @Option(
+    help: ArgumentHelp(
       "How often a batch runs, whose median counts; and how often one sample runs in each of five rounds.",
       valueName: "n"))
   var repetitions = 20

@@ -95,7 +95,8 @@ struct TrainingOptions: ParsableArguments {
   @Option(name: .customLong("batch"), help: .hidden) var oldBatchSize: Int?
   @Option(
     help: ArgumentHelp(
-      "The highest learning rate of the schedule; 3e-4 for adamw and 0.01 for the others unless given.", valueName: "x"))
+      "The highest learning rate of the schedule; 3e-4 for adamw and 0.01 for the others unless given.", valueName: "x")
+  )
   var learningRate: Double?
   @Option(name: .customLong("rate"), help: .hidden) var oldLearningRate: Double?
   @Option(
@@ -138,16 +139,21 @@ struct TrainingOptions: ParsableArguments {
 
   func validate() throws {
     for (value, name) in [
-      (epochs, "--epochs"), (oldBatchSize ?? batchSize, "--batch-size"), (patience ?? 1, "--patience"), (views ?? 1, "--views"),
+      (epochs, "--epochs"), (oldBatchSize ?? batchSize, "--batch-size"), (patience ?? 1, "--patience"),
+      (views ?? 1, "--views"),
     ]
     where value < 1 {
       throw ValidationError("\(name) must be at least 1, not \(value)")
     }
-    for (value, name) in [(oldLearningRate ?? learningRate ?? 1, "--learning-rate"), (temperature ?? 1, "--temperature")]
+    for (value, name) in [
+      (oldLearningRate ?? learningRate ?? 1, "--learning-rate"), (temperature ?? 1, "--temperature"),
+    ]
     where !(value > 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number above 0, not \(value)")
     }
-    for (value, name) in [(oldWeightDecay ?? weightDecay, "--weight-decay"), (clip, "--clip"), (features, "--features")]
+    for (value, name) in [
+      (oldWeightDecay ?? weightDecay, "--weight-decay"), (clip, "--clip"), (features, "--features"),
+    ]
     where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) must be a number from 0, not \(value)")
     }

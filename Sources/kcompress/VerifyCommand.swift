@@ -61,7 +61,8 @@ struct VerifyCommand: ParsableCommand {
     let request = VerifyRequest(
       checkpoint: checkpoint, reference: reference, original: original,
       thresholds: Thresholds(
-        maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement, minimumAccuracy: minAccuracy), preparation: samples.preparation, seed: seed, text: text,
+        maximumDiscrepancy: maxDiscrepancy, minimumAgreement: minAgreement, minimumAccuracy: minAccuracy),
+      preparation: samples.preparation, seed: seed, text: text,
       companions: companions.companions)
     let verification = try common.run(request)
     try common.show(verification.json, verification.text, notices: verification.notices)

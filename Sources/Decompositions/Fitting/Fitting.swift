@@ -110,13 +110,16 @@ public struct Fitting {
 
   /// The fit that a sweep makes: from the structure's own start, else from below.
   private func swept(_ pattern: FactorPattern, from start: Factorization?) throws -> Fit {
-    try start.map { try improved($0, sweeps: sweepLimit) } ?? climb(to: pattern).last.required("a climb ends at its pattern")
+    try start.map { try improved($0, sweeps: sweepLimit) }
+      ?? climb(to: pattern).last.required("a climb ends at its pattern")
   }
 
   /// The best of a few random starts after a trial; nil where a fit is so much work that the climb has to do.
   private func restarted(_ pattern: FactorPattern) throws -> Fit? {
     guard work(pattern) * Double(Self.finalSweeps) <= Self.restartWork else { return nil }
-    let trials = try (0..<UInt64(Self.restarts)).map { try improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps) }
+    let trials = try (0..<UInt64(Self.restarts)).map {
+      try improved(gaussian(pattern, variant: $0), sweeps: Self.trialSweeps)
+    }
     return trials.min { $0.discrepancy < $1.discrepancy }
   }
 

@@ -22,7 +22,8 @@ struct LowRankFile {
       "schema": .string(Self.schema), "frozen": .string(frozenSHA256),
       "shapes": .object(JSONObject(shapes.sorted { $0.key < $1.key }.map { ($0.key, JSON.integers($0.value)) })),
     ]
-    try SafetensorsFile(tensors: tensors, metadata: ["kcompress": document.text()]).write(to: path, overwrite: overwrite)
+    try SafetensorsFile(tensors: tensors, metadata: ["kcompress": document.text()]).write(
+      to: path, overwrite: overwrite)
   }
 
   init(factors: [String: LowRankFactors], shapes: [String: [Int]], frozenSHA256: String) {
