@@ -12,14 +12,14 @@ package enum FileKind: Sendable {
 
   /// Looks at a path; nil where nothing is there.
   package init?(_ path: String) {
-    var status = unsafe stat()
+    var status = stat()
     guard unsafe stat(path, &status) == 0 else {
       guard unsafe lstat(path, &status) == 0 else { return nil }
       self = .brokenLink
       return
     }
     self =
-      switch unsafe status.st_mode & S_IFMT {
+      switch status.st_mode & S_IFMT {
       case S_IFREG: .file
       case S_IFDIR: .folder
       default: .special
