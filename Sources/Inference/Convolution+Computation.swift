@@ -25,7 +25,7 @@ func convolutionComputation(
       ? RowwiseConvolution(convolution, kernel: kernel, finish: finish)
       : ChannelsLastConvolution(convolution, kernel: kernel, finish: finish)
   case .channelsFirst:
-    if isDepthwise { return PlanewiseConvolution(convolution, kernel: kernel, finish: finish) }
+    if isDepthwise { return PlanewiseConvolution(convolution: convolution, kernel: kernel.elements, finish: finish) }
     return RowwiseConvolution.suits(convolution)
       ? ChannelsFirstRowwiseConvolution(convolution, kernel: kernel, finish: finish)
       : ChannelsFirstConvolution(convolution, kernel: kernel, finish: finish)

@@ -104,14 +104,9 @@ extension Geometry {
 /// One input channel for each group, channels first: every tap is a product over the whole plane.
 struct PlanewiseConvolution: FinishingComputation {
   let convolution: Convolution
+  /// The elements of the weight, (out, 1, taps).
   let kernel: [Float]
   var finish: Finish
-
-  init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
-    self.convolution = convolution
-    self.kernel = kernel.elements
-    self.finish = finish
-  }
 
   func channelAxis(rank: Int) -> Int { 1 }
 

@@ -18,22 +18,29 @@ extension StoredTensor {
 }
 
 extension DType {
+  /// The type of the tensors that files store so; nil where no tensor is.
   fileprivate init?(_ type: HDF5ElementType) {
-    switch type {
-    case .float(16): self = .f16
-    case .float(32): self = .f32
-    case .float(64): self = .f64
-    case .brainFloat: self = .bf16
-    case .signed(8): self = .i8
-    case .signed(16): self = .i16
-    case .signed(32): self = .i32
-    case .signed(64): self = .i64
-    case .unsigned(8): self = .u8
-    case .unsigned(16): self = .u16
-    case .unsigned(32): self = .u32
-    case .unsigned(64): self = .u64
-    case .boolean: self = .bool
-    case .float, .signed, .unsigned, .unsupported: return nil
+    guard let dtype = Self.allCases.first(where: { $0.hdf5 == type }) else { return nil }
+    self = dtype
+  }
+
+  /// The element type that HDF5 files have for it; nil where they have none.
+  fileprivate var hdf5: HDF5ElementType? {
+    switch self {
+    case .bool: .boolean
+    case .f16: .float(bits: 16)
+    case .bf16: .brainFloat
+    case .f32: .float(bits: 32)
+    case .f64: .float(bits: 64)
+    case .i8: .signed(bits: 8)
+    case .i16: .signed(bits: 16)
+    case .i32: .signed(bits: 32)
+    case .i64: .signed(bits: 64)
+    case .u8: .unsigned(bits: 8)
+    case .u16: .unsigned(bits: 16)
+    case .u32: .unsigned(bits: 32)
+    case .u64: .unsigned(bits: 64)
+    case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64: nil
     }
   }
 }
@@ -43,22 +50,9 @@ extension HDF5ElementType {
   ///
   /// - Precondition: An HDF5 file gives tensors of the type.
   init(_ dtype: DType) {
-    switch dtype {
-    case .bool: self = .boolean
-    case .f16: self = .float(bits: 16)
-    case .bf16: self = .brainFloat
-    case .f32: self = .float(bits: 32)
-    case .f64: self = .float(bits: 64)
-    case .i8: self = .signed(bits: 8)
-    case .i16: self = .signed(bits: 16)
-    case .i32: self = .signed(bits: 32)
-    case .i64: self = .signed(bits: 64)
-    case .u8: self = .unsigned(bits: 8)
-    case .u16: self = .unsigned(bits: 16)
-    case .u32: self = .unsigned(bits: 32)
-    case .u64: self = .unsigned(bits: 64)
-    case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64:
-      preconditionFailure("an HDF5 file gives no tensor of type \(dtype.rawValue)")
+    guard let type = dtype.hdf5 else {
+      preconditionFailure("no HDF5 file gives a tensor of type \(dtype.rawValue)")
     }
+    self = type
   }
 }

@@ -38,13 +38,24 @@ struct NumPyHeader: Equatable {
     self.shape = shape
   }
 
-  /// NumPy's name of a type, little-endian.
-  static func description(_ dtype: DType) -> String? { descriptions[dtype] }
-
-  private static let descriptions: [DType: String] = [
-    .bool: "|b1", .u8: "|u1", .i8: "|i1", .u16: "<u2", .i16: "<i2", .u32: "<u4", .i32: "<i4",
-    .u64: "<u8", .i64: "<i8", .f16: "<f2", .f32: "<f4", .f64: "<f8",
-  ]
+  /// NumPy's name of a type, little-endian; nil where NumPy has no such type.
+  static func description(_ dtype: DType) -> String? {
+    switch dtype {
+    case .bool: "|b1"
+    case .u8: "|u1"
+    case .i8: "|i1"
+    case .u16: "<u2"
+    case .i16: "<i2"
+    case .u32: "<u4"
+    case .i32: "<i4"
+    case .u64: "<u8"
+    case .i64: "<i8"
+    case .f16: "<f2"
+    case .f32: "<f4"
+    case .f64: "<f8"
+    case .bf16, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64: nil
+    }
+  }
 
   private static func dtype(_ description: String) throws -> (DType, isBigEndian: Bool) {
     let order = description.first.flatMap { "<>|=".contains($0) ? $0 : nil }
@@ -54,8 +65,8 @@ struct NumPyHeader: Equatable {
         "array", "is not read", "it holds pickled Python objects, which may run code",
         remedy: "store plain numbers")
     }
-    let known = descriptions.first { $0.value.dropFirst() == (type == "?" ? "b1" : type) }
-    guard let dtype = known?.key else {
+    let wanted = type == "?" ? "b1" : type
+    guard let dtype = DType.allCases.first(where: { Self.description($0)?.dropFirst() == wanted[...] }) else {
       throw Failure(
         "array", "cannot be read", "its type '\(description)' is not supported",
         remedy: "expected a boolean, an integer or a float of 2, 4 or 8 bytes")

@@ -6,48 +6,16 @@ import TensorCore
 extension Onnx_TensorProto {
   /// The element type; nil for strings, complex numbers and types of less than a byte, of which no weight consists.
   var storedType: DType? {
-    switch DataType(rawValue: Int(dataType)) {
-    case .float: .f32
-    case .double: .f64
-    case .float16: .f16
-    case .bfloat16: .bf16
-    case .int8: .i8
-    case .int16: .i16
-    case .int32: .i32
-    case .int64: .i64
-    case .uint8: .u8
-    case .uint16: .u16
-    case .uint32: .u32
-    case .uint64: .u64
-    case .bool: .bool
-    case .undefined, .string, .complex64, .complex128, .float8E4M3Fn, .float8E4M3Fnuz, .float8E5M2, .float8E5M2Fnuz,
-      .float8E8M0, .uint4, .int4, .float4E2M1, .uint2, .int2, .float6E2M3, .float6E3M2, nil:
-      nil
-    }
+    DType.allCases.first { $0.onnx.map { Int32($0.rawValue) } == dataType }
   }
 
   /// The number by which ONNX names an element type.
   ///
   /// - Precondition: The type is one of `storedType`.
   static func dataType(_ dtype: DType) -> Int32 {
-    let type: DataType =
-      switch dtype {
-      case .f32: .float
-      case .f64: .double
-      case .f16: .float16
-      case .bf16: .bfloat16
-      case .i8: .int8
-      case .i16: .int16
-      case .i32: .int32
-      case .i64: .int64
-      case .u8: .uint8
-      case .u16: .uint16
-      case .u32: .uint32
-      case .u64: .uint64
-      case .bool: .bool
-      case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64:
-        preconditionFailure("no ONNX model gives a tensor of type \(dtype.rawValue)")
-      }
+    guard let type = dtype.onnx else {
+      preconditionFailure("no ONNX model gives a tensor of type \(dtype.rawValue)")
+    }
     return Int32(type.rawValue)
   }
 
@@ -89,6 +57,28 @@ extension Onnx_TensorProto {
     case .i8, .u8, .bool: int32Data.map { UInt8(truncatingIfNeeded: $0) }
     case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64:
       preconditionFailure("no ONNX model gives a tensor of type \(dtype.rawValue)")
+    }
+  }
+}
+
+extension DType {
+  /// The element type that ONNX models have for it; nil where no tensor of such a type is read.
+  fileprivate var onnx: Onnx_TensorProto.DataType? {
+    switch self {
+    case .f32: .float
+    case .f64: .double
+    case .f16: .float16
+    case .bf16: .bfloat16
+    case .i8: .int8
+    case .i16: .int16
+    case .i32: .int32
+    case .i64: .int64
+    case .u8: .uint8
+    case .u16: .uint16
+    case .u32: .uint32
+    case .u64: .uint64
+    case .bool: .bool
+    case .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .c64: nil
     }
   }
 }

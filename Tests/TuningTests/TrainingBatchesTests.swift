@@ -146,6 +146,18 @@ import Testing
     }
     #expect(targets.elements.contains { $0 > 0.01 && $0 < 0.99 })
   }
+
+  @Test func imagesThatAreTargetsDoNotMove() throws {
+    var request = TuneRequest(checkpoint: "m.h5", data: "data.npz")
+    request.augmentations = [.mix]
+    try request.checkAugmentations(images: true, targetOrder: 4)
+    request.augmentations = [.mix, .flip]
+    try request.checkAugmentations(images: true, targetOrder: 2)
+    for (images, order, reason) in [(true, 4, "targets are images"), (false, 2, "no images")] {
+      let failure = #expect(throws: Failure.self) { try request.checkAugmentations(images: images, targetOrder: order) }
+      #expect(failure?.description.contains(reason) == true)
+    }
+  }
 }
 
 @Suite struct TuneLossTests {

@@ -254,18 +254,6 @@ import Training
     }
   }
 
-  @Test func imagesThatAreTargetsDoNotMove() throws {
-    var request = TuneRequest(checkpoint: "m.h5", data: "data.npz")
-    request.augmentations = [.mix]
-    try request.checkAugmentations(images: true, targetOrder: 4)
-    request.augmentations = [.mix, .flip]
-    try request.checkAugmentations(images: true, targetOrder: 2)
-    for (images, order, reason) in [(true, 4, "targets are images"), (false, 2, "no images")] {
-      let failure = #expect(throws: Failure.self) { try request.checkAugmentations(images: images, targetOrder: order) }
-      #expect(failure?.description.contains(reason) == true)
-    }
-  }
-
   @Test func labelsTeachWithoutAnOriginal() throws {
     try withTemporaryFolder { folder in
       let reference = try DataFile.read(TestPath.fixture("digits.reference.npz"))
