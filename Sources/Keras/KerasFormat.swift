@@ -47,16 +47,17 @@ package enum KerasFormat: CheckpointFormat {
     _ file: CheckpointFile, architecture: String?
   ) throws -> (KerasFile, KerasContainer) {
     let root = try HDF5File.read(file.path, skipping: KerasFile.skipped)
-    let given = try architecture.map(readArchitecture)
+    var architecture = try architecture.map(readArchitecture)
     let isNamedWeights = file.path.hasSuffix(weightsSuffix)
     guard KerasVariables.isLayout(of: root) else {
-      let stored = try KerasFile(root, architecture: given)
+      let stored = try KerasFile(root, architecture: architecture)
       guard stored.modelConfig == nil, isNamedWeights || stored.record != nil,
         let beside = try architectureBeside(file.path)
       else { return (stored, .hdf5) }
       return (try KerasFile(root, architecture: beside), .hdf5)
     }
-    guard let architecture = try given ?? (isNamedWeights ? architectureBeside(file.path) : nil) else {
+    if architecture == nil, isNamedWeights { architecture = try architectureBeside(file.path) }
+    guard let architecture else {
       throw Failure(
         "", "cannot be read", "it is a .weights.h5 file of Keras 3, which does not say what its layers are",
         remedy: "give the architecture with --architecture model.json: it is what model.to_json() returns")
@@ -78,7 +79,9 @@ package enum KerasFormat: CheckpointFormat {
 
   private static func architectureBeside(_ path: String) throws -> JSON? {
     let beside = architecturePath(besides: path)
-    return FileManager.default.fileExists(atPath: beside) ? try readArchitecture(beside) : nil
+    // `nil` in a conditional expression would be JSON's own null.
+    guard FileManager.default.fileExists(atPath: beside) else { return nil }
+    return try readArchitecture(beside)
   }
 
   private static func readArchitecture(_ path: String) throws -> JSON {

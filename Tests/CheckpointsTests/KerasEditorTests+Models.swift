@@ -96,8 +96,7 @@ struct KerasForm {
 
   /// A group whose weights are named as this version does: `layer/kernel`.
   func group(_ name: String, _ weights: [(String, [Int])]) -> KerasFile.LayerGroup {
-    var generator = SplitMix64(
-      seed: UInt64(truncatingIfNeeded: name.utf8.reduce(7) { $0 &* 31 &+ Int($1) & 0xFFFF }))
+    var generator = SplitMix64(seed: name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     return KerasFile.LayerGroup(
       name: name,
       weights: weights.map { path, shape in

@@ -42,6 +42,7 @@ public struct PatternSearch {
   /// The group with the largest norm stands for all where patterns are compared.
   private let leading: Fitting
   let spectra: KernelSpectra
+  private let answers = Answers()
 
   /// A search for one layer.
   ///
