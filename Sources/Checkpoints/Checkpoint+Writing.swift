@@ -32,6 +32,17 @@ extension Checkpoint {
     }
   }
 
+  /// The same size, found by writing the file to memory where another library writes it: what a plan promises.
+  ///
+  /// - Throws: `Failure` when a layer may not be replaced.
+  /// - Complexity: O(bytes).
+  package func provenByteCount(replacing replacements: [Replacement], record: JSON) throws -> Int {
+    let target = CheckpointPath(path, longSuffixes: content.format.longSuffixes).compressed
+    return try Failure.within(path) {
+      try content.provenByteCount(replacing: replacements, record: record, at: target)
+    }
+  }
+
   /// The path of the file that takes the architecture when the checkpoint is written to `path`; nil where the file itself
   /// holds it.
   package func architecturePath(besides path: String) -> String? { content.architecturePath(besides: path) }

@@ -75,6 +75,13 @@ package protocol CheckpointContent: Sendable {
   /// - Throws: `Failure` where a layer cannot be replaced, for the caller to add the path.
   func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int
 
+  /// The same bytes without trust in any count: where another library writes the file, as that library finds them on a file in
+  /// memory.
+  ///
+  /// - Parameter path: Where the file will be.
+  /// - Throws: `Failure` where a layer cannot be replaced, for the caller to add the path.
+  func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int
+
   /// Writes the file with these replacements and this record. The same arguments give the same bytes.
   ///
   /// - Parameters:

@@ -57,6 +57,18 @@ extension KerasGraph: CheckpointContent {
     try sizes.sizes(of: self).byteCount(replacements, record: record)
   }
 
+  func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    let file = try KerasEditor(self).replacing(replacements, record: record)
+    switch container {
+    case .hdf5: return try HDF5File.writtenByteCount(file.hdf5)
+    case .variables(let variables): return try HDF5File.writtenByteCount(variables.root(of: file))
+    case .archive(let archive):
+      return archive.byteCount(
+        config: file.architectureText?.utf8.count, record: record.text().utf8.count,
+        weights: try HDF5File.writtenByteCount(archive.variables.hdf5(of: file)))
+    }
+  }
+
   func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
   ) throws {

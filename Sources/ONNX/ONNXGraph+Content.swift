@@ -39,6 +39,11 @@ extension ONNXGraph: CheckpointContent {
     try ONNXEditor(self).byteCount(replacing: replacements, record: record)
   }
 
+  /// The count is the writer's own.
+  func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    try byteCount(replacing: replacements, record: record, at: path)
+  }
+
   func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
   ) throws {

@@ -36,6 +36,11 @@ struct FileSizeModel {
     try checkpoint.byteCount(replacing: replacements, record: record(replacements).json)
   }
 
+  /// The size of the file with these replacements, as the library that writes the file finds it.
+  func provenByteCount(_ replacements: [Replacement]) throws -> Int {
+    try checkpoint.provenByteCount(replacing: replacements, record: record(replacements).json)
+  }
+
   /// What the file grows by (negative: shrinks by) when the layer is replaced by each of these candidates.
   func growths(_ layer: Layer, _ candidates: [Candidate]) throws -> [Int] {
     var overheads: [[Int]: Int] = [:]

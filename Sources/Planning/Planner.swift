@@ -164,14 +164,14 @@ package struct Planner: Sendable {
     }
   }
 
-  /// What the file grows by, exactly.
+  /// What the file grows by, as a file of this plan shows.
   func growth(_ layers: [LayerOptions], _ picks: [Int]) throws -> Int {
     let replacements = zip(layers, picks).compactMap { layer, pick in
       layer.options[pick].candidate.map {
         Replacement(layer: layer.choices.layer.name, structure: $0.structure, stages: $0.stages)
       }
     }
-    return try sizes.byteCount(replacements) - sizes.denseByteCount
+    return try sizes.provenByteCount(replacements) - sizes.denseByteCount
   }
 
   /// The layers' forms that keep every limit on a peak.

@@ -47,6 +47,11 @@ extension SafetensorsSet: CheckpointContent {
     return try sizes.byteCount(replacements, record: record, shardNameLength: nameLength)
   }
 
+  /// The count is the writer's own.
+  func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    try byteCount(replacing: replacements, record: record, at: path)
+  }
+
   func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
   ) throws {
