@@ -186,6 +186,6 @@ let package = Package(
       of: "CharacterModels",
       ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
     tests(of: "Reports", ["Basics", "Compression", "Planning", "Plans"]),
-    tests(of: "kcompress", ["Basics", "Inference"]),
+    tests(of: "kcompress", ["Basics", "Formats", "Inference"]),
   ]
 )

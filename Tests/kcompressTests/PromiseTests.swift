@@ -1,4 +1,5 @@
 import Basics
+import Formats
 import Foundation
 import Inference
 import TestSupport
@@ -20,14 +21,25 @@ import Testing
     }
   }
 
-  /// Without outputs to compare with, a record or a threshold nothing is judged.
+  /// Labels alone say how good a network is, and not whether that is enough.
   @Test func whatNobodyJudgesIsMeasured() throws {
     try Workshop.with(["digits.h5", "digits.reference.npz"]) { workshop in
-      let alone = try workshop.run("verify", "digits.h5", "--json")
-      #expect(alone.status == 0, "\(alone.errors)")
-      #expect(alone.json?["verdict"] == "measured" && alone.json?["passed"]?.isNull == true)
-      let text = try workshop.run("verify", "digits.h5")
+      let arrays = try DataFile.read(workshop.path("digits.reference.npz")).filter { $0.name != "outputs" }
+      try #require(Set(arrays.map(\.name)) == ["inputs", "labels"])
+      try DataFile.writeNumPyArchive(arrays, to: workshop.path("labels.npz"), overwrite: false)
+      let measured = try workshop.run("verify", "digits.h5", "--reference", "labels.npz", "--json")
+      #expect(measured.status == 0, "\(measured.errors)")
+      #expect(measured.json?["verdict"] == "measured" && measured.json?["passed"]?.isNull == true)
+      #expect(measured.json?["accuracy"]?.real.map { $0 > 0.9 } == true)
+      let text = try workshop.run("verify", "digits.h5", "--reference", "labels.npz")
       #expect(text.output.contains("measured") && !text.output.contains("passed"), "\(text.output)")
+      // Who says what is enough gets a verdict, and so does who gives outputs.
+      let low = try workshop.run(
+        "verify", "digits.h5", "--reference", "labels.npz", "--min-accuracy", "0.5", "--json")
+      #expect(low.status == 0 && low.json?["verdict"] == "passed")
+      let high = try workshop.run(
+        "verify", "digits.h5", "--reference", "labels.npz", "--min-accuracy", "0.999", "--json")
+      #expect(high.status == 1 && high.json?["verdict"] == "failed" && high.json?["passed"]?.bool == false)
       let judged = try workshop.run("verify", "digits.h5", "--reference", "digits.reference.npz", "--json")
       #expect(judged.json?["verdict"] == "passed" && judged.json?["passed"]?.bool == true)
     }
