@@ -52,18 +52,6 @@ uint64_t chdf5_file_size(hid_t file) {
   return H5Fget_filesize(file, &size) < 0 ? 0 : size;
 }
 
-herr_t chdf5_keep_metadata(hid_t file_access) {
-  H5AC_cache_config_t config;
-  config.version = H5AC__CURR_CACHE_CONFIG_VERSION;
-  if (H5Pget_mdc_config(file_access, &config) < 0) return -1;
-  config.set_initial_size = 1;
-  config.initial_size = config.max_size = config.min_size = (size_t)128 << 20;
-  config.incr_mode = H5C_incr__off;
-  config.flash_incr_mode = H5C_flash_incr__off;
-  config.decr_mode = H5C_decr__off;
-  return H5Pset_mdc_config(file_access, &config);
-}
-
 unsigned chdf5_read_only(void) { return H5F_ACC_RDONLY; }
 unsigned chdf5_truncate(void) { return H5F_ACC_TRUNC; }
 

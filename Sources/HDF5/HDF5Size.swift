@@ -1,3 +1,5 @@
+import Basics
+
 /// What an object of an HDF5 file, with everything below it, takes in the file that `HDF5File.write` makes.
 public struct HDF5Size: Sendable, Equatable {
   /// The bytes of headers and arrays.
@@ -51,6 +53,18 @@ public enum HDF5AttributeSize: Sendable, Equatable {
     case .strings, .empty: self = .empty
     case .unsupported: preconditionFailure("an attribute of an unknown type has no size")
     }
+  }
+
+  /// Refuses what the header of an object does not hold; the library would store it in another form.
+  ///
+  /// - Throws: `Failure` for a list of strings that is too long.
+  func check(_ name: String) throws {
+    guard case .strings(let count, let width) = self, count * max(1, width) > HDF5Writer.largestFixedString else {
+      return
+    }
+    throw Failure(
+      "attribute '\(name)'", "cannot be written", "\(count) strings of \(width) bytes are more than an attribute holds",
+      remedy: "expected at most \(HDF5Writer.largestFixedString) bytes")
   }
 
   /// The string that lies in a heap of its own; nil where there is none.

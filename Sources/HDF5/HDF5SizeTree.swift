@@ -171,6 +171,7 @@ extension HDF5SizeTree {
       var total = HDF5Size()
       if !attributes.isEmpty { header.add(.other, size: HDF5MessageSize.attributeInfo) }
       for (name, attribute) in attributes {
+        try attribute.check(name)
         header.add(.attribute, size: attribute.messageSize(name: name.utf8.count))
         guard let count = attribute.heapString else { continue }
         total.heapByteCount += HDF5Size.heap(ofString: count)

@@ -18,8 +18,6 @@ enum HDF5Writer {
     // Otherwise space is reserved in blocks, and what is left of the last ones stays in the file.
     try check(H5Pset_meta_block_size(access.id, 0), path, problem)
     try check(H5Pset_small_data_block_size(access.id, 0), path, problem)
-    // A header that is put aside and read again is filled in another order.
-    try check(chdf5_keep_metadata(access.id), path, problem)
     return access
   }
 
@@ -124,6 +122,7 @@ enum HDF5Writer {
   private static func write(
     _ attribute: HDF5Attribute, name: String, to object: borrowing Handle, _ path: String
   ) throws {
+    try Failure.within(path) { try HDF5AttributeSize(attribute).check(name) }
     switch attribute {
     case .string(let text) where text.utf8.count <= largestFixedString:
       try writeFixed([text], name: name, extents: nil, to: object, path)

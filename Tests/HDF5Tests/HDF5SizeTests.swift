@@ -83,7 +83,7 @@ import Testing
     try expectExact(group, "\(count) arrays")
   }
 
-  /// More objects than the library remembers unless it is told to.
+  /// Many objects, more than the library keeps in memory at once.
   @Test func largeTrees() throws {
     var group = HDF5Group(attributes: ["names": .strings((0..<12).map { "a layer's name \($0)" })])
     for number in 0..<12 {
@@ -147,6 +147,18 @@ import Testing
     #expect(throws: Failure.self) { try HDF5File.writtenByteCount(group) }
   }
 
+  /// The library would store a longer list outside the header, where its size is not counted.
+  @Test func refusesListsThatAHeaderDoesNotHold() throws {
+    func group(_ width: Int) -> HDF5Group {
+      HDF5Group(groups: ["g": HDF5Group(attributes: ["names": .strings([String(repeating: "n", count: width), "m"])])])
+    }
+    try expectExact(group(HDF5Writer.largestFixedString / 2), "the longest list")
+    for count in [HDF5File.byteCount, HDF5File.writtenByteCount] {
+      let failure = #expect(throws: Failure.self) { try count(group(HDF5Writer.largestFixedString / 2 + 1)) }
+      #expect(failure?.description.contains("'names'") == true)
+    }
+  }
+
   // MARK: Random trees
 
   private func name(_ generator: inout SplitMix64) -> String {
@@ -174,7 +186,8 @@ import Testing
     if generator.nextUniform() < 0.6 {
       for _ in 0..<Int(generator.next() % (generator.nextUniform() < 0.2 ? 14 : 4)) {
         let isLong = generator.nextUniform() < 0.02
-        group.attributes[name(&generator)] = attribute(&generator, longest: isLong ? 80_000 / 8 : 400)
+        group.attributes[name(&generator)] = attribute(
+          &generator, longest: isLong ? HDF5Writer.largestFixedString / 8 : 400)
       }
     }
     for _ in 0..<Int(generator.next() % UInt64(most)) {

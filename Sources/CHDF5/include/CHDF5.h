@@ -35,10 +35,6 @@ int chdf5_has_float_fields(hid_t type, size_t exponent_bits, size_t mantissa_bit
 /// 0 where the library cannot tell.
 uint64_t chdf5_file_size(hid_t file);
 
-/// Keeps all that the library knows about a file's objects in memory while the file is open, up to 128 MiB, the most that the
-/// library allows. Negative for an error.
-herr_t chdf5_keep_metadata(hid_t file_access);
-
 unsigned chdf5_read_only(void);
 unsigned chdf5_truncate(void);
 
