@@ -35,8 +35,8 @@ import Testing
       }
       let json = try #require(try result.reports.all.first { $0.hasSuffix(".json") }.map(InputFile.read))
       let document = try JSON(parsing: json)
-      let layers = try #require(document["layers"]?.array)
-      #expect(layers.compactMap { $0["name"]?.string } == result.plan.layers.map(\.name))
+      #expect(try #require(document["plan"].map { try PlanDocument(json: $0) }) == result.plan)
+      #expect(document["result"]?["bytes"]?.integer == size)
       // A report that is there is somebody's.
       #expect(throws: Failure.self) { try report.write(overwrite: false) }
       try report.write(overwrite: true)
