@@ -125,7 +125,7 @@ import Testing
       let good = try train("--model", "2rnn", "--hidden", "8", "--epochs", "1", "-o", "good.safetensors")
       #expect(good.status == 0, "\(good.errors)")
       let bad = try train(
-        "--from", "good.safetensors", "--epochs", "3", "--learning-rate", "1e30", "-o", "bad.safetensors")
+        "--from", "good.safetensors", "--epochs", "3", "--learning-rate", "1e38", "-o", "bad.safetensors")
       #expect(bad.status == 1, "\(bad.errors)")
       #expect(bad.json?["diverged"]?.bool == true && bad.json?["ending"]?.string?.contains("no number") == true)
       #expect(bad.errors.contains("--learning-rate"), "\(bad.errors)")
