@@ -184,7 +184,10 @@ let package = Package(
       ]),
     tests(
       of: "CharacterModels",
-      ["Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Running", "TensorCore"]),
+      [
+        "Basics", "Checkpoints", "Compression", "Networks", "Planning", "Plans", "Recurrent", "Reports", "Running",
+        "TensorCore",
+      ]),
     tests(of: "Reports", ["Basics", "Compression", "Planning", "Plans"]),
     tests(of: "kcompress", ["Basics", "Formats", "Inference"]),
   ]

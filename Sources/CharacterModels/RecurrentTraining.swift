@@ -83,8 +83,8 @@ package struct RecurrentTrainingResult: Sendable {
   package let epochs: [Epoch]
   /// The validation loss, in bits per character, of the model that training started from; nil for a new one.
   package let initialBits: Double?
-  /// The epoch whose model is in the file; 0 for the model that training started from. Nil where the training diverged before its
-  /// first epoch ended, and no file was written.
+  /// The epoch whose model is in the file; 0 for the model that training started from. Nil where a new network diverged before its
+  /// first epoch ended, and there is no file.
   package let bestEpoch: Int?
   /// Where the training diverged and so ended; nil where it did not.
   package let divergence: String?
@@ -145,7 +145,7 @@ extension RecurrentTrainingRequest {
     if resumes { try RecurrentFile.write(trainer.best, to: output, overwrite: true) }
     return RecurrentTrainingResult(
       output: output, shape: trainer.best.shape, epochs: trainer.epochs, initialBits: trainer.initial,
-      bestEpoch: trainer.epochs.isEmpty ? nil : trainer.bestEpoch, divergence: trainer.divergence,
+      bestEpoch: trainer.bestEpoch, divergence: trainer.divergence,
       seconds: (ContinuousClock.now - start).inSeconds,
       notices: first.notices + [training, judging].compactMap(\.notice))
   }

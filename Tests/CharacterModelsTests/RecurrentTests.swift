@@ -6,6 +6,7 @@ import Networks
 import Planning
 import Plans
 import Recurrent
+import Reports
 import Running
 import TensorCore
 import TestSupport
@@ -99,7 +100,7 @@ private struct Desk {
       let rate = #expect(throws: Failure.self) {
         try desk.request(.rnn, to: "a.safetensors", epochs: 2, rate: 2e-2, resumes: true).run()
       }
-      #expect(rate?.description.contains("it was trained with the settings") == true)
+      #expect(rate?.description.contains("its options were others") == true)
       let shape = #expect(throws: Failure.self) {
         try desk.request(.rnn, hidden: 13, to: "a.safetensors", epochs: 2, resumes: true).run()
       }
@@ -123,7 +124,7 @@ private struct Desk {
       request.resumes = true
       _ = try desk.request(.rnn, to: "c.safetensors", epochs: 1).run()
       let refused = #expect(throws: Failure.self) { try request.run() }
-      #expect(refused?.description.contains("from another model") == true)
+      #expect(refused?.description.contains("its options were others") == true)
     }
   }
 
@@ -134,9 +135,15 @@ private struct Desk {
       var request = desk.request(.secondOrder, to: "b.safetensors", epochs: 9, rate: 1e30)
       request.start = .file(desk.path("a.safetensors"))
       let failed = try request.run()
-      #expect(
-        failed.divergence?.contains("epoch 1") == true && failed.bestEpoch == nil && failed.bitsPerCharacter == nil)
-      #expect(try desk.bits("a.safetensors").isFinite && !FileManager.default.fileExists(atPath: failed.output))
+      #expect(failed.divergence?.contains("epoch 1") == true)
+      #expect(failed.bestEpoch == 0 && failed.bitsPerCharacter == failed.initialBits)
+      #expect(try desk.bytes("b.safetensors") == desk.bytes("a.safetensors"))
+      // A new network has nothing that could be kept.
+      request.start = .new(.secondOrder, hidden: 12, rank: 0)
+      request.output = desk.path("c.safetensors")
+      let lost = try request.run()
+      #expect(lost.divergence != nil && lost.bestEpoch == nil && lost.bitsPerCharacter == nil)
+      #expect(!FileManager.default.fileExists(atPath: lost.output))
     }
   }
 
@@ -267,6 +274,7 @@ private struct Desk {
       let contest = try request.run()
       #expect(contest.entries.map(\.shape.kind) == RecurrentContestRequest.kinds + RecurrentContestRequest.kinds)
       #expect(contest.entries.allSatisfy { $0.bits.count == 2 && $0.mean.isFinite && $0.spread > 0 })
+      try ContestReport(contest).write(overwrite: false)
       let html = String(decoding: try desk.bytes("r.html"), as: UTF8.self)
       #expect(html.components(separatedBy: "<polyline").count == 5)
       #expect(html.components(separatedBy: "<circle").count == 9)
