@@ -59,12 +59,12 @@ public enum HDF5AttributeSize: Sendable, Equatable {
   ///
   /// - Throws: `Failure` for a list of strings that is too long.
   func check(_ name: String) throws {
-    guard case .strings(let count, let width) = self, count * max(1, width) > HDF5Writer.largestFixedString else {
+    guard case .strings(let count, let width) = self, count * max(1, width) > HDF5Writer.largestList else {
       return
     }
     throw Failure(
       "attribute '\(name)'", "cannot be written", "\(count) strings of \(width) bytes are more than an attribute holds",
-      remedy: "expected at most \(HDF5Writer.largestFixedString) bytes")
+      remedy: "expected at most \(HDF5Writer.largestList) bytes")
   }
 
   /// The string that lies in a heap of its own; nil where there is none.

@@ -7,6 +7,8 @@ enum HDF5Writer {
   /// A string of fixed length lies in the header of its group, which is limited to 64 kB; one of variable length lies in a
   /// heap that grows by 4 kB.
   static let largestFixedString = 64_000
+  /// The bytes of a list of strings that Keras puts into one attribute; a longer one takes several attributes.
+  static let largestList = 64_512
   /// The attributes that the library keeps in a header unless it is told otherwise.
   static let usualAttributeCount = 8
   private static let problem = "cannot be written"

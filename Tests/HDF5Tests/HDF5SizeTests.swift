@@ -152,9 +152,9 @@ import Testing
     func group(_ width: Int) -> HDF5Group {
       HDF5Group(groups: ["g": HDF5Group(attributes: ["names": .strings([String(repeating: "n", count: width), "m"])])])
     }
-    try expectExact(group(HDF5Writer.largestFixedString / 2), "the longest list")
+    try expectExact(group(HDF5Writer.largestList / 2), "the longest list")
     for count in [HDF5File.byteCount, HDF5File.writtenByteCount] {
-      let failure = #expect(throws: Failure.self) { try count(group(HDF5Writer.largestFixedString / 2 + 1)) }
+      let failure = #expect(throws: Failure.self) { try count(group(HDF5Writer.largestList / 2 + 1)) }
       #expect(failure?.description.contains("'names'") == true)
     }
   }
