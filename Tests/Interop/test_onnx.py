@@ -13,7 +13,7 @@ VDSR_OPEN = {0, 9, 17}
 VDSR_KEPT = [option for i in range(18) if i not in VDSR_OPEN for option in ("--keep", f"residual_layer.{i}.conv")]
 # The part of the file's size that is left, what stays dense, and how many layers at least are compressed.
 MODELS = {
-    "cifar_resnet/resnet20": (0.89, LATER_BLOCKS, 4),
+    "cifar_resnet/resnet20": (0.78, LATER_BLOCKS, 4),
     "ultraface/version-slim-320_without_postprocessing": (0.85, [], 1),
     "vdsr/vdsr": (0.93, VDSR_KEPT, len(VDSR_OPEN)),
 }
