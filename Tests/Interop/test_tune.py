@@ -68,6 +68,8 @@ def onnx_of(model, path):
 @pytest.mark.parametrize("statistics", ["stored", "batch"])
 @pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
 def test_steps_are_pytorchs(tmp_path, statistics, optimizer):
+    # Whatever ran before: not every start has a first epoch that helps the samples held out.
+    torch.manual_seed(1)
     learned, held, epochs, temperature, rate = 32, 16, 4, 2.0, {"nesterov": 0.02, "adamw": 2e-3}[optimizer]
     teacher, student = Small().eval(), Small()
     with torch.no_grad():
