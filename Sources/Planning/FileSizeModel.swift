@@ -1,7 +1,6 @@
 import Checkpoints
 import Decompositions
 import ModelGraph
-import Synchronization
 
 /// What the file costs in bytes: exactly for a whole plan, and layer by layer for the solver, which needs costs that add up.
 ///
