@@ -58,14 +58,24 @@ extension KerasGraph: CheckpointContent {
   }
 
   func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+    try byteCount(replacing: replacements, record: record, counting: HDF5File.writtenByteCount)
+  }
+
+  /// The bytes of the whole changed file.
+  ///
+  /// - Parameter count: Tells what an HDF5 tree takes as a file.
+  /// - Throws: `Failure` where a layer cannot be replaced.
+  func byteCount(
+    replacing replacements: [Replacement], record: JSON, counting count: (HDF5Group) throws -> Int
+  ) throws -> Int {
     let file = try KerasEditor(self).replacing(replacements, record: record)
     switch container {
-    case .hdf5: return try HDF5File.writtenByteCount(file.hdf5)
-    case .variables(let variables): return try HDF5File.writtenByteCount(variables.root(of: file))
+    case .hdf5: return try count(file.hdf5)
+    case .variables(let variables): return try count(variables.root(of: file))
     case .archive(let archive):
       return archive.byteCount(
         config: file.architectureText?.utf8.count, record: record.text().utf8.count,
-        weights: try HDF5File.writtenByteCount(archive.variables.hdf5(of: file)))
+        weights: try count(archive.variables.hdf5(of: file)))
     }
   }
 
@@ -123,7 +133,7 @@ extension KerasVariables {
   /// The whole file of Keras 3's `.weights.h5`.
   ///
   /// - Throws: `Failure` where the file's weights do not fit its configuration.
-  func root(of file: KerasFile) throws -> HDF5Group {
+  fileprivate func root(of file: KerasFile) throws -> HDF5Group {
     var root = try hdf5(of: file)
     if let record = file.record { root.attributes[KerasFile.recordAttribute] = .string(record.text()) }
     return root

@@ -78,15 +78,7 @@ struct KerasSizes: Sendable {
 
   /// The same from the whole file as it would be written.
   private func measured(_ replacements: [Replacement], record: JSON) throws -> Int {
-    let file = try KerasEditor(graph).replacing(replacements, record: record)
-    switch graph.container {
-    case .hdf5: return try HDF5File.byteCount(file.hdf5)
-    case .variables(let variables): return try HDF5File.byteCount(variables.root(of: file))
-    case .archive(let archive):
-      return archive.byteCount(
-        config: file.architectureText?.utf8.count, record: record.text().utf8.count,
-        weights: try HDF5File.byteCount(archive.variables.hdf5(of: file)))
-    }
+    try graph.byteCount(replacing: replacements, record: record, counting: HDF5File.byteCount)
   }
 
   private func fileByteCount(_ tree: inout HDF5SizeTree, config: Int?, record: Int) throws -> Int {
