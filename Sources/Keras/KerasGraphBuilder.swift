@@ -7,6 +7,8 @@ struct KerasGraphBuilder {
   private var inputs: [ModelGraph.Input] = []
   private var nodes: [Node] = []
   private var names: Set<String> = []
+  private var shapes = GrowingShapes()
+  private var masks: [String: String] = [:]
 
   init(_ weights: KerasWeights) { self.weights = weights }
 
@@ -15,7 +17,7 @@ struct KerasGraphBuilder {
     var builder = self
     let values = try builder.addInputs(of: model)
     let results = try builder.expand(model, values)
-    let labels = model.isSequential ? model.layers.suffix(1).map(\.name) : model.outputs.map(\.layer)
+    let labels = model.isSequential ? model.layers.suffix(1).map(\.name) : Self.labels(model.outputs)
     var taken: Set<String> = []
     let outputs = zip(labels, results).map { label, value in
       var name = label
@@ -23,6 +25,11 @@ struct KerasGraphBuilder {
       return ModelGraph.Output(name: name, value: value)
     }
     return ModelGraph(inputs: builder.inputs, nodes: builder.nodes, outputs: outputs)
+  }
+
+  /// What the parts of a model's inputs or outputs go by: their keys where the author gave keys, else their layers.
+  private static func labels(_ tensors: KerasStructure<KerasTensor>) -> [String] {
+    tensors.hasKeys ? tensors.paths : tensors.leaves.map(\.layer)
   }
 
   /// A name that no value has yet; the second use of a layer is `name:1`.
@@ -48,18 +55,20 @@ struct KerasGraphBuilder {
       let label = first.className == "InputLayer" ? first.name : first.name + "_input"
       return [addInput(label, shape)]
     }
-    return try model.inputs.map { input in
+    return try zip(model.inputs.leaves, Self.labels(model.inputs)).map { input, label in
       guard let entry = model.layers.first(where: { $0.name == input.layer }), let shape = entry.statedInputShape
       else {
         throw Failure("model '\(model.name)'", "has no graph", "its input '\(input.layer)' states no shape")
       }
-      return addInput(entry.name, shape)
+      return addInput(label, shape)
     }
   }
 
   private mutating func addInput(_ label: String, _ shape: [Int?]) -> String {
     let name = unique(label)
-    inputs.append(ModelGraph.Input(name: name, shape: shape))
+    let input = ModelGraph.Input(name: name, shape: shape)
+    inputs.append(input)
+    shapes.add(input)
     return name
   }
 
@@ -70,21 +79,23 @@ struct KerasGraphBuilder {
     guard model.isSequential else { return try expandFunctional(model, values) }
     var values = values
     for entry in model.layers where entry.className != "InputLayer" {
-      values = try apply(entry, to: values, obstacle: nil)
+      values = try apply(entry, [.list(values.map { .leaf(.value($0)) })], [], resultCount: 1)
     }
     return values
   }
 
   private mutating func expandFunctional(_ model: KerasModel, _ values: [String]) throws -> [String] {
-    guard values.count == model.inputs.count else {
+    let inputs = model.inputs.leaves
+    guard values.count == inputs.count else {
       throw Failure(
         "model '\(model.name)'", "cannot be wired", "it is called on \(values.count) tensors",
-        remedy: "expected \(model.inputs.count)")
+        remedy: "expected \(inputs.count)")
     }
     let firstCalls = model.firstCalls
+    let resultCounts = model.resultCounts
     /// The tensors of every call that is done, by layer.
     var done: [String: [[String]]] = [:]
-    for (input, value) in zip(model.inputs, values) { done[input.layer] = [[value]] }
+    for (input, value) in zip(inputs, values) { done[input.layer] = [[value]] }
 
     func find(_ tensor: KerasTensor) -> String? {
       let call = tensor.call - (firstCalls[tensor.layer] ?? 0)
@@ -93,16 +104,29 @@ struct KerasGraphBuilder {
       else { return nil }
       return calls[call][tensor.tensor]
     }
+    /// Nil where a tensor of the call is not there yet.
+    func found(_ arguments: KerasCall.Arguments) -> KerasUse.Arguments? {
+      try? arguments.map { argument throws(Missing) in
+        switch argument {
+        case .constant(let json): return .constant(json)
+        case .tensor(let tensor):
+          guard let value = find(tensor) else { throw Missing() }
+          return .value(value)
+        }
+      }
+    }
 
-    // A shared layer may be needed again further down, so calls wait until their inputs are there.
+    // Calls wait until their inputs are there: a layer may stand before what it is applied to.
     var waiting = model.layers.filter { !$0.calls.isEmpty && done[$0.name] == nil }
     while !waiting.isEmpty {
       var progress = false
       for entry in waiting {
         for call in entry.calls.dropFirst(done[entry.name]?.count ?? 0) {
-          let inputs = call.inputs.compactMap(find)
-          guard inputs.count == call.inputs.count else { break }
-          done[entry.name, default: []].append(try apply(entry, to: inputs, obstacle: call.obstacle))
+          let arguments = call.arguments.compactMap(found)
+          let keywords = call.keywords.compactMap { keyword in found(keyword.value).map { (keyword.name, $0) } }
+          guard arguments.count == call.arguments.count, keywords.count == call.keywords.count else { break }
+          done[entry.name, default: []].append(
+            try apply(entry, arguments, keywords, resultCount: resultCounts[entry.name] ?? 1))
           progress = true
         }
       }
@@ -112,7 +136,7 @@ struct KerasGraphBuilder {
           "layer '\(waiting[0].path)'", "cannot be wired", "what it is applied to does not exist or runs in a circle")
       }
     }
-    return try model.outputs.map { output in
+    return try model.outputs.leaves.map { output in
       guard let value = find(output) else {
         throw Failure("model '\(model.name)'", "cannot be wired", "nothing gives its output '\(output.layer)'")
       }
@@ -120,44 +144,100 @@ struct KerasGraphBuilder {
     }
   }
 
+  private struct Missing: Error {}
+
   // MARK: Layers
 
   /// Adds the nodes of one use of a layer and returns its tensors.
-  private mutating func apply(_ entry: KerasEntry, to values: [String], obstacle: String?) throws -> [String] {
-    if let model = entry.model, obstacle == nil { return try expand(model, values) }
+  ///
+  /// - Parameter resultCount: How many of them the model names at least.
+  private mutating func apply(
+    _ entry: KerasEntry, _ arguments: [KerasUse.Arguments], _ keywords: [(name: String, value: KerasUse.Arguments)],
+    resultCount: Int
+  ) throws -> [String] {
+    if let model = entry.model { return try expand(model, try model.values(of: arguments)) }
     let name = unique(entry.path)
-    var operations: [Operation]
-    var kernels: [Layer] = []
-    do {
-      guard let type = KerasLayerType.of(entry) else {
-        throw Failure("", "", KerasLayerType.absence(of: entry))
+    var results: [String] = []
+    var reason = KerasLayerType.absence(of: entry)
+    if let type = KerasLayerType.of(entry) {
+      do {
+        results = try expand(type, weights.layer(entry), arguments, keywords, as: name)
+      } catch let failure as Failure {
+        reason = failure.reason
       }
-      if let obstacle { throw Failure("", "", obstacle) }
-      let layer = weights.layer(entry)
-      kernels = try type.layers(layer)
-      let known = ModelGraph(inputs: inputs, nodes: nodes, outputs: [])
-      operations = try type.operations(layer) { (try? known.shapes())?[values.first ?? ""]?.count }
-    } catch let failure as Failure {
-      operations = [.unsupported(type: entry.className, reason: failure.reason)]
     }
-    var inputs = values
-    for (index, operation) in operations.enumerated() {
-      let isLast = index == operations.count - 1
-      // Not `name/0`, which is what the stages in an operation's place are called.
-      let own = isLast ? name : unique("\(name)+\(index)")
-      nodes.append(
-        Node(name: own, layer: operation.owner(among: kernels) ?? entry.path, operation: operation, inputs: inputs))
-      inputs = [own]
+    let inputs = (arguments + keywords.map(\.value)).flatMap(\.values)
+    while results.count < resultCount {
+      let own = results.isEmpty ? name : unique("\(name)+\(results.count)")
+      add(
+        Node(
+          name: own, layer: entry.path, operation: .unsupported(type: entry.className, reason: reason), inputs: inputs))
+      results.append(own)
     }
-    return inputs
+    return results
+  }
+
+  /// Adds the nodes of a use of a layer that the program knows; the first result goes by `name`.
+  private mutating func expand(
+    _ type: KerasLayerType, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
+    _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
+  ) throws -> [String] {
+    var use = KerasUse(
+      layer, arguments, keywords, kernels: try type.layers(layer), name: name, shapes: shapes, masks: masks)
+    var results = try type.expansion(&use)
+    if let first = results.first, !use.nodes.contains(where: { $0.name == first }) {
+      // What it gives is what it was given: the value still goes by the layer's name.
+      results[0] = use.append(.identity, [first])
+    }
+    var renamed: [String: String] = [:]
+    for node in use.nodes { renamed[node.name] = node.name == results.first ? name : unique(node.name) }
+    func final(_ value: String) -> String { renamed[value] ?? value }
+    for node in use.nodes {
+      add(Node(name: final(node.name), layer: node.layer, operation: node.operation, inputs: node.inputs.map(final)))
+    }
+    masks = use.masks
+    for (value, mask) in use.masks where renamed[value] != nil || renamed[mask] != nil {
+      masks[value] = nil
+      masks[final(value)] = final(mask)
+    }
+    return results.map(final)
+  }
+
+  private mutating func add(_ node: Node) {
+    nodes.append(node)
+    shapes.add(node)
   }
 }
 
-extension Operation {
-  /// The layer whose kernel the operation uses.
-  fileprivate func owner(among layers: [Layer]) -> String? {
-    guard case .convolution(_, _, let kernel, _) = self else { return nil }
-    return layers.first { $0.kernel == kernel }?.name
+extension KerasStructure<KerasUse.Operand> {
+  /// The values of the graph in an argument.
+  fileprivate var values: [String] {
+    leaves.compactMap { if case .value(let value) = $0 { value } else { nil } }
+  }
+}
+
+extension KerasModel {
+  /// The values that the model's inputs take when it is called as a layer, in the order of `inputs.leaves`.
+  ///
+  /// - Throws: `Failure` where the call says more than inputs.
+  fileprivate func values(of arguments: [KerasUse.Arguments]) throws -> [String] {
+    guard let given = arguments.first else {
+      throw Failure("model '\(name)'", "cannot be wired", "it is called without inputs")
+    }
+    // A dictionary for a model whose inputs are a list is read by the inputs' names; what the model does not have is left out.
+    if case .sortedDictionary(let pairs) = given {
+      let keys: [String]
+      if case .sortedDictionary(let own) = inputs { keys = own.map(\.key) } else { keys = inputs.leaves.map(\.layer) }
+      let named = keys.compactMap { key in pairs.first { $0.key == key }?.value }
+      if named.count == keys.count { return named.flatMap(\.values) }
+    }
+    return given.values
+  }
+
+  /// For each layer how many of its tensors the model names at least.
+  fileprivate var resultCounts: [String: Int] {
+    let tensors = layers.flatMap { $0.calls.flatMap(\.tensors) } + outputs.leaves
+    return Dictionary(tensors.map { ($0.layer, $0.tensor + 1) }, uniquingKeysWith: max)
   }
 }
 
@@ -170,7 +250,7 @@ extension KerasModel {
     if let model = first.model {
       if let shape = model.isSequential
         ? model.statedInput
-        : model.layers.first(where: { $0.name == model.inputs.first?.layer })?.statedInputShape
+        : model.layers.first(where: { $0.name == model.inputs.leaves.first?.layer })?.statedInputShape
       {
         return shape
       }

@@ -27,12 +27,12 @@ struct KerasLayerOrder {
       Call(layer: tensor.layer, index: tensor.call - (first[tensor.layer] ?? 0))
     }
     for entry in model.layers {
-      for (index, json) in (entry.json["inbound_nodes"]?.array ?? []).enumerated() {
-        inputs[Call(layer: entry.name, index: index)] = Self.tensors(in: json).map(call)
+      for (index, made) in entry.calls.enumerated() {
+        inputs[Call(layer: entry.name, index: index)] = made.tensors.map(call)
       }
     }
     var finished: Set<Call> = []
-    for output in model.outputs.map(call) { walk(from: output, &finished) }
+    for output in model.outputs.leaves.map(call) { walk(from: output, &finished) }
   }
 
   /// The names of all layers in Keras's order; layers that no output needs stand at the end.
@@ -45,7 +45,7 @@ struct KerasLayerOrder {
       for input in order.inputs[call] ?? [] { callDepths[input] = max(depth + 1, callDepths[input] ?? 0) }
     }
     var positions = order.positions
-    for input in model.inputs where depths[input.layer] == nil {
+    for input in model.inputs.leaves where depths[input.layer] == nil {
       (depths[input.layer], positions[input.layer]) = (0, -1)
     }
     // Sorting is not stable by itself, and unused inputs share a position.
@@ -79,17 +79,5 @@ struct KerasLayerOrder {
         calls.append(call)
       }
     }
-  }
-
-  /// Every tensor that a call names, keyword arguments included, in the order in which Keras flattens them.
-  private static func tensors(in json: JSON) -> [KerasTensor] {
-    if let items = json.array {
-      guard let tensor = KerasTensor(json) else { return items.flatMap { tensors(in: $0) } }
-      return [tensor] + items.dropFirst(3).flatMap { tensors(in: $0) }
-    }
-    if json["class_name"]?.string == "__keras_tensor__" {
-      return json["config"]?["keras_history"].flatMap { KerasTensor($0) }.map { [$0] } ?? []
-    }
-    return (json.object?.pairs ?? []).sorted { $0.key < $1.key }.flatMap { tensors(in: $0.value) }
   }
 }

@@ -10,14 +10,39 @@ struct KerasLayerType: Sendable {
     var fixed: [String] = []
   }
 
-  /// What a layer does to its inputs: the first operation takes all of them, every other one the result of the one before.
-  typealias Operations = @Sendable (KerasLayer, _ inputRank: () -> Int?) throws -> [Operation]
+  /// What a layer that is applied to tensors alone does to them: the first operation takes all of them, every other one the result of the
+  /// one before. `inputRank` is the count of axes of the first tensor, nil where it is unknown.
+  typealias Operations = @Sendable (KerasLayer, _ inputRank: Int?) throws -> [Operation]
+
+  /// Adds the nodes that compute a use of a layer and returns the layer's results.
+  typealias Expansion = @Sendable (inout KerasUse) throws -> [String]
 
   /// The names of a layer's weights; nil where the program cannot know them.
-  var weightNames: @Sendable (KerasLayer) -> WeightNames? = { _ in WeightNames() }
+  let weightNames: @Sendable (KerasLayer) -> WeightNames?
   /// The kernels that the layer holds; checks the weights' shapes.
-  var layers: @Sendable (KerasLayer) throws -> [Layer] = { _ in [] }
-  var operations: Operations
+  let layers: @Sendable (KerasLayer) throws -> [Layer]
+  let expansion: Expansion
+
+  init(
+    weightNames: @escaping @Sendable (KerasLayer) -> WeightNames? = { _ in WeightNames() },
+    layers: @escaping @Sendable (KerasLayer) throws -> [Layer] = { _ in [] }, expansion: @escaping Expansion
+  ) {
+    self.weightNames = weightNames
+    self.layers = layers
+    self.expansion = expansion
+  }
+
+  init(
+    weightNames: @escaping @Sendable (KerasLayer) -> WeightNames? = { _ in WeightNames() },
+    layers: @escaping @Sendable (KerasLayer) throws -> [Layer] = { _ in [] }, operations: @escaping Operations
+  ) {
+    self.init(weightNames: weightNames, layers: layers) { use in
+      var values = try use.values()
+      let rank = values.first.flatMap { use.shape(of: $0) }?.count
+      for operation in try operations(use.layer, rank) { values = [use.append(operation, values)] }
+      return values
+    }
+  }
 
   static let all: [String: KerasLayerType] = [
     convolutions, dense, normalizations, activations, poolings, merges, shapings, identities, wrappers,

@@ -24,7 +24,7 @@ extension KerasLayerType {
       "Flatten": KerasLayerType { layer, inputRank in
         // Keras brings the channels to the end before it flattens.
         guard try layer.layout() == .channelsFirst else { return [.reshape([-1])] }
-        guard let rank = inputRank() else {
+        guard let rank = inputRank else {
           throw layer.failure("cannot be run", "the shape of its input is unknown")
         }
         return rank < 3

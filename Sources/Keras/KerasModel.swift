@@ -6,9 +6,9 @@ struct KerasModel: Sendable {
   let isSequential: Bool
   let isTrainable: Bool
   let layers: [KerasEntry]
-  /// The tensors of `input_layers` and `output_layers`; empty for a Sequential.
-  let inputs: [KerasTensor]
-  let outputs: [KerasTensor]
+  /// The tensors of `input_layers` and `output_layers` as the author arranged them; an empty list for a Sequential.
+  let inputs: KerasStructure<KerasTensor>
+  let outputs: KerasStructure<KerasTensor>
   /// What a Sequential states about its input beside its first layer.
   let statedInputShape: [Int?]?
 }
@@ -22,13 +22,6 @@ struct KerasTensor: Sendable, Equatable {
 
 /// One layer of a model's configuration.
 struct KerasEntry: Sendable {
-  /// How a layer is applied once.
-  struct Call: Sendable {
-    let inputs: [KerasTensor]
-    /// What else is passed that the program cannot follow, nil if nothing is.
-    let obstacle: String?
-  }
-
   let name: String
   /// The name in front of `name` in this program: `outer/` inside the model `outer`.
   let prefix: String
@@ -37,7 +30,7 @@ struct KerasEntry: Sendable {
   /// The whole entry as the file has it.
   let json: JSON
   /// Every use in a functional model; empty in a Sequential.
-  let calls: [Call]
+  let calls: [KerasCall]
   /// What the layer holds when it is a model itself.
   let model: KerasModel?
 
@@ -61,11 +54,11 @@ extension KerasModel {
     name = config["name"]?.string ?? fallback ?? className.lowercased()
     isTrainable = config["trainable"]?.bool ?? true
     layers = try entries.map { try KerasEntry($0, prefix: prefix) }
-    inputs = try KerasTensor.list(config["input_layers"], of: name)
-    outputs = try KerasTensor.list(config["output_layers"], of: name)
+    inputs = try KerasTensor.structure(config["input_layers"], of: name)
+    outputs = try KerasTensor.structure(config["output_layers"], of: name)
     statedInputShape =
       KerasEntry.shape(config["build_input_shape"]) ?? KerasEntry.shape(json["build_config"]?["input_shape"])
-    guard isSequential || !outputs.isEmpty else {
+    guard isSequential || !outputs.leaves.isEmpty else {
       throw Failure("model_config", "cannot be read", "the model '\(name)' has no 'output_layers'")
     }
     var names: Set<String> = []
@@ -83,7 +76,7 @@ extension KerasModel {
   /// For each layer the index that the configuration gives to its first call. Keras 2 counts a nested model's own making as
   /// call 0, but does not write it.
   var firstCalls: [String: Int] {
-    let references = layers.flatMap { $0.calls.flatMap(\.inputs) } + outputs
+    let references = layers.flatMap { $0.calls.flatMap(\.tensors) } + outputs.leaves
     let last = Dictionary(references.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
     return Dictionary(
       layers.map { entry in
@@ -103,22 +96,17 @@ extension KerasTensor {
     self.init(layer: layer, call: call, tensor: tensor)
   }
 
-  /// Every tensor inside a value, in order; Keras 3 writes one tensor without a list around it, and lists or
-  /// dictionaries as the model's author had them.
-  static func all(in json: JSON) -> [KerasTensor] {
-    if let tensor = KerasTensor(json) { return [tensor] }
-    return (json.array ?? json.object?.pairs.map(\.value) ?? []).flatMap { all(in: $0) }
-  }
-
-  fileprivate static func list(_ json: JSON?, of model: String) throws -> [KerasTensor] {
-    guard let json else { return [] }
-    let tensors = all(in: json)
-    guard !tensors.isEmpty else {
-      throw Failure(
-        "model_config", "cannot be read", "the inputs or outputs of '\(model)' are no list of tensors",
-        remedy: "expected [[\"name\", 0, 0]]")
+  /// The tensors of a model's inputs or outputs: one, or lists and dictionaries of them; an empty list where nothing is stated.
+  fileprivate static func structure(_ json: JSON?, of model: String) throws -> KerasStructure<KerasTensor> {
+    guard let json else { return .list([]) }
+    if let tensor = KerasTensor(json) { return .leaf(tensor) }
+    if let items = json.array, !items.isEmpty { return .list(try items.map { try structure($0, of: model) }) }
+    if let object = json.object, object.count > 0 {
+      return .dictionary(try object.pairs.map { ($0.key, try structure($0.value, of: model)) })
     }
-    return tensors
+    throw Failure(
+      "model_config", "cannot be read", "the inputs or outputs of '\(model)' are no tensors",
+      remedy: "expected [[\"name\", 0, 0]]")
   }
 }
 
@@ -137,7 +125,7 @@ extension KerasEntry {
     self.className = className
     self.config = config
     self.json = json
-    calls = try (json["inbound_nodes"]?.array ?? []).map { try Call($0, of: name) }
+    calls = try (json["inbound_nodes"]?.array ?? []).map { try KerasCall($0, of: name) }
     model =
       KerasModel.isModel(className, config)
       ? try KerasModel(json, name: name, prefix: prefix + name + "/") : nil
@@ -156,48 +144,5 @@ extension KerasEntry {
       stated.isNull || (extent.map { (0...Int(Int32.max)).contains($0) } ?? false)
     }
     return isShape ? shape : nil
-  }
-}
-
-extension KerasEntry.Call {
-  /// A call as Keras 1 and 2 write it, a list of tensors, or as Keras 3 does, an object with `args` and `kwargs`.
-  fileprivate init(_ json: JSON, of layer: String) throws {
-    if let items = json.array {
-      let tensors = items.compactMap { KerasTensor($0) }
-      guard tensors.count == items.count else {
-        throw Failure(
-          "layer '\(layer)'", "cannot be wired", "its inbound nodes are no list of tensors",
-          remedy: "expected [[\"name\", 0, 0, {}]]")
-      }
-      let extra = items.compactMap { $0.array?.dropFirst(3).first?.object }
-        .flatMap(\.pairs).filter { !Self.isHarmless($0.value) }
-      self.init(inputs: tensors, obstacle: extra.first.map { "it is called with '\($0.key)'" })
-      return
-    }
-    guard let arguments = json["args"] else {
-      throw Failure("layer '\(layer)'", "cannot be wired", "an inbound node has no 'args'")
-    }
-    var tensors: [KerasTensor] = []
-    var obstacle: String?
-    Self.collect(arguments, into: &tensors, &obstacle)
-    for (key, value) in json["kwargs"]?.object?.pairs ?? [] where !Self.isHarmless(value) {
-      obstacle = "it is called with '\(key)'"
-    }
-    self.init(inputs: tensors, obstacle: obstacle)
-  }
-
-  /// `training=False` and `mask=None` change nothing in inference.
-  private static func isHarmless(_ value: JSON) -> Bool { value.isNull || value.bool != nil }
-
-  private static func collect(_ json: JSON, into tensors: inout [KerasTensor], _ obstacle: inout String?) {
-    if let items = json.array {
-      for item in items { collect(item, into: &tensors, &obstacle) }
-    } else if json["class_name"]?.string == "__keras_tensor__",
-      let tensor = json["config"]?["keras_history"].flatMap({ KerasTensor($0) })
-    {
-      tensors.append(tensor)
-    } else if !isHarmless(json) {
-      obstacle = "one of its arguments is no tensor"
-    }
   }
 }

@@ -61,7 +61,7 @@ extension ModelGraph {
 
 extension Operation {
   /// What follows about the output, or nil where nothing does.
-  fileprivate func output(of inputs: [KnownValue]) throws -> KnownValue? {
+  func output(of inputs: [KnownValue]) throws -> KnownValue? {
     if case .array(let operation) = self { return try operation.output(of: inputs) }
     return try outputShape(of: inputs.map(\.shape)).map { KnownValue($0) }
   }
