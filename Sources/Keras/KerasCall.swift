@@ -13,9 +13,12 @@ struct KerasCall: Sendable {
   let arguments: [Arguments]
   /// Sorted by name, as Keras takes them apart.
   let keywords: [(name: String, value: Arguments)]
+  /// Whether the call is written as Keras 3 writes calls.
+  let isKeras3: Bool
 
-  private init(_ arguments: [Arguments], _ keywords: [(key: String, value: Arguments)]) {
+  private init(_ arguments: [Arguments], _ keywords: [(key: String, value: Arguments)], isKeras3: Bool) {
     self.arguments = arguments
+    self.isKeras3 = isKeras3
     guard case .sortedDictionary(let sorted) = Arguments.dictionary(keywords) else {
       preconditionFailure("no dictionary")
     }
@@ -37,7 +40,8 @@ struct KerasCall: Sendable {
     if let arguments = json["args"] {
       self.init(
         (arguments.array ?? [arguments]).map(Self.read3),
-        (json["kwargs"]?.object?.pairs ?? []).map { ($0.key, Self.read3($0.value)) })
+        (json["kwargs"]?.object?.pairs ?? []).map { ($0.key, Self.read3($0.value)) },
+        isKeras3: true)
       return
     }
     guard json.array != nil || json.object != nil, let first = Self.firstTensor(json) else {
@@ -49,7 +53,7 @@ struct KerasCall: Sendable {
     var data = Self.read2(json)
     if case .list(let items) = data, items.count == 1 { data = items[0] }
     let keywords = first.array?.dropFirst(3).first?.object?.pairs ?? []
-    self.init([data], keywords.map { ($0.key, Self.read2($0.value)) })
+    self.init([data], keywords.map { ($0.key, Self.read2($0.value)) }, isKeras3: false)
   }
 
   /// The first tensor of a value of Keras 2, with what stands behind its name.

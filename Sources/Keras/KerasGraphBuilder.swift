@@ -91,14 +91,13 @@ struct KerasGraphBuilder {
         "model '\(model.name)'", "cannot be wired", "it is called on \(values.count) tensors",
         remedy: "expected \(inputs.count)")
     }
-    let firstCalls = model.firstCalls
+    let numbers = KerasCallNumbers(model)
     let resultCounts = model.resultCounts
     /// The tensors of every call that is done, by layer.
     var done: [String: [[String]]] = [:]
     for (input, value) in zip(inputs, values) { done[input.layer] = [[value]] }
 
-    func find(_ tensor: KerasTensor) -> String? {
-      let call = tensor.call - (firstCalls[tensor.layer] ?? 0)
+    func find(_ tensor: KerasTensor, at call: Int) -> String? {
       guard let calls = done[tensor.layer], calls.indices.contains(call),
         calls[call].indices.contains(tensor.tensor)
       else { return nil }
@@ -110,7 +109,7 @@ struct KerasGraphBuilder {
         switch argument {
         case .constant(let json): return .constant(json)
         case .tensor(let tensor):
-          guard let value = find(tensor) else { throw Missing() }
+          guard let value = find(tensor, at: numbers.position(inCall: tensor)) else { throw Missing() }
           return .value(value)
         }
       }
@@ -137,7 +136,7 @@ struct KerasGraphBuilder {
       }
     }
     return try model.outputs.leaves.map { output in
-      guard let value = find(output) else {
+      guard let value = find(output, at: numbers.position(inOutputs: output)) else {
         throw Failure("model '\(model.name)'", "cannot be wired", "nothing gives its output '\(output.layer)'")
       }
       return value

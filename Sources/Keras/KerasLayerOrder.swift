@@ -22,17 +22,18 @@ struct KerasLayerOrder {
 
   private init(_ model: KerasModel) {
     self.model = model
-    let first = model.firstCalls
-    func call(_ tensor: KerasTensor) -> Call {
-      Call(layer: tensor.layer, index: tensor.call - (first[tensor.layer] ?? 0))
-    }
+    let numbers = KerasCallNumbers(model)
     for entry in model.layers {
       for (index, made) in entry.calls.enumerated() {
-        inputs[Call(layer: entry.name, index: index)] = made.tensors.map(call)
+        inputs[Call(layer: entry.name, index: index)] = made.tensors.map {
+          Call(layer: $0.layer, index: numbers.position(inCall: $0))
+        }
       }
     }
     var finished: Set<Call> = []
-    for output in model.outputs.leaves.map(call) { walk(from: output, &finished) }
+    for output in model.outputs.leaves {
+      walk(from: Call(layer: output.layer, index: numbers.position(inOutputs: output)), &finished)
+    }
   }
 
   /// The names of all layers in Keras's order; layers that no output needs stand at the end.

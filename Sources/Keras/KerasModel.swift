@@ -72,19 +72,6 @@ extension KerasModel {
     ["Sequential", "Functional", "Model"].contains(className)
       && (config.array != nil || config["layers"]?.array != nil)
   }
-
-  /// For each layer the index that the configuration gives to its first call. Keras 2 counts a nested model's own making as
-  /// call 0, but does not write it.
-  var firstCalls: [String: Int] {
-    let references = layers.flatMap { $0.calls.flatMap(\.tensors) } + outputs.leaves
-    let last = Dictionary(references.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
-    return Dictionary(
-      layers.map { entry in
-        let calls = (last[entry.name] ?? 0) + 1
-        return (entry.name, entry.model == nil ? 0 : min(1, max(0, calls - entry.calls.count)))
-      }
-    ) { first, _ in first }
-  }
 }
 
 extension KerasTensor {
