@@ -100,7 +100,7 @@ package struct GraphCalibration: Calibrator {
     return notices
       + notice(
         layers.filter { !isMeasurable($0) },
-        "the weights: groups and more than \(widestPatch) input channels have no norm here")
+        "the weights: groups, transposed convolutions and more than \(widestPatch) input channels have no norm here")
       + notice(
         layers.filter { isMeasurable($0) && !hasWholePatches($0) },
         "their input channels: the places of a kernel count alike where patches have more than \(widestPatch) elements"

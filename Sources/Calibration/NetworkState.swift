@@ -8,8 +8,9 @@ import TensorCore
 /// The weights of a network that is being changed layer by layer.
 struct NetworkWeights: Sendable {
   private let tensors: [TensorReference: Tensor<Float>]
-  /// Tensors that take the place of the checkpoint's, by its tensor's name.
+  /// Tensors that take the place of the checkpoint's, by its tensor's name and in its order: a graph may read one tensor in several ways.
   private var changed: [String: Tensor<Float>] = [:]
+  private let storedShapes: [String: [Int]]
 
   /// - Throws: `Failure` where the checkpoint lacks one of its graph's tensors.
   init(_ checkpoint: Checkpoint, _ graph: ModelGraph) throws {
@@ -18,6 +19,7 @@ struct NetworkWeights: Sendable {
       tensors[reference] = try checkpoint.parameter(reference)
     }
     self.tensors = tensors
+    storedShapes = Dictionary(checkpoint.tensors.map { ($0.name, $0.shape) }) { first, _ in first }
   }
 
   /// The weights with another kernel (out, in, spatial...) for a layer.
@@ -28,13 +30,14 @@ struct NetworkWeights: Sendable {
   /// The weights with other values for a tensor, in the program's order.
   func replacing(_ reference: TensorReference, by tensor: Tensor<Double>) -> NetworkWeights {
     var result = self
-    result.changed[reference.name] = tensor.converted(to: Float.self)
+    let shape = storedShapes[reference.name].required("what is replaced is a tensor of the checkpoint")
+    result.changed[reference.name] = reference.write(tensor.converted(to: Float.self), shape: shape)
     return result
   }
 
   subscript(reference: TensorReference) -> Tensor<Float> {
     get throws {
-      if let kernel = changed[reference.name] { return kernel }
+      if let stored = changed[reference.name] { return reference.read(stored) }
       guard let tensor = tensors[reference] else {
         throw Failure("tensor '\(reference.name)'", "is missing", "the graph refers to it")
       }

@@ -69,11 +69,3 @@ extension Checkpoint {
       content: try content.substituting(changed))
   }
 }
-
-extension TensorReference {
-  /// The tensor as it is stored: undoes `read`.
-  fileprivate func write(_ tensor: Tensor<Double>, shape stored: [Int]) -> Tensor<Double> {
-    guard let permutation else { return tensor.reshaped(stored) }
-    return tensor.reshaped(permutation.map { stored[$0] }).permuted(permutation.inversePermutation)
-  }
-}

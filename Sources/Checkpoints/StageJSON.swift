@@ -8,6 +8,7 @@ extension JSON {
   ///     {"stage":"permutation","axes":[2,4],"order":[1,0]}
   ///     {"stage":"bias","channels":8}
   ///
+  /// A transposed convolution has `"transposed":true` and, where its output padding is stated, `"output_padding":[0,1]`.
   /// Padding is `valid`, `same`, `same_lower`, `causal` or `{"before":[1,1],"after":[1,1]}`.
   package init(stages: [Stage]) {
     self = .array(stages.map(JSON.init(stage:)))
@@ -16,13 +17,18 @@ extension JSON {
   private init(stage: Stage) {
     switch stage {
     case .convolution(let convolution):
-      self = [
+      var object: JSONObject = [
         "stage": "convolution", "kernel": .integers(convolution.kernelShape),
         "groups": .integer(convolution.groups), "batch": .integer(convolution.batch),
         "stride": .integers(convolution.window.stride),
         "dilation": .integers(convolution.window.dilation),
         "padding": JSON(padding: convolution.window.padding),
       ]
+      if let transposition = convolution.transposition {
+        object["transposed"] = true
+        object["output_padding"] = transposition.outputPadding.map { .integers($0) }
+      }
+      self = .object(object)
     case .permutation(let axes, let order):
       self = ["stage": "permutation", "axes": .integers(axes), "order": .integers(order)]
     case .bias(let channels):
@@ -121,10 +127,25 @@ private struct StageReader {
     guard stride.count == kernel.count - 2, dilation.count == stride.count else {
       throw failure("'stride' and 'dilation' need \(kernel.count - 2) numbers each")
     }
+    let batch = try positive("batch")
     return Convolution(
-      kernelShape: kernel, groups: groups, batch: try positive("batch"),
+      kernelShape: kernel, groups: groups, batch: batch,
       window: Window(
-        stride: stride, dilation: dilation, padding: try padding(spatialOrder: stride.count)))
+        stride: stride, dilation: dilation, padding: try padding(spatialOrder: stride.count)),
+      transposition: try transposition(kernel: kernel, groups: groups, batch: batch))
+  }
+
+  /// Nil for a convolution that is not transposed.
+  private func transposition(kernel: [Int], groups: Int, batch: Int) throws -> Convolution.Transposition? {
+    guard json["transposed"]?.bool == true else { return nil }
+    guard kernel.count > 2, batch == 1, groups == 1 || kernel[1] == 1 else {
+      throw failure("a transposed convolution has spatial axes, batch 1, and one group or one input channel in each")
+    }
+    guard let stated = json["output_padding"] else { return Convolution.Transposition(outputPadding: nil) }
+    guard let amounts = stated.integers, amounts.count == kernel.count - 2,
+      amounts.allSatisfy({ (0...Self.limit).contains($0) })
+    else { throw failure("'output_padding' needs \(kernel.count - 2) numbers") }
+    return Convolution.Transposition(outputPadding: amounts)
   }
 
   private func padding(spatialOrder: Int) throws -> Padding {

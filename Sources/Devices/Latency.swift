@@ -41,7 +41,7 @@ package struct Latency: Sendable {
       }
       let seconds = work[index].reduce(0) { $0 + profile.seconds(of: $1, dtype: dtype) }
       total += seconds
-      guard case .convolution(_, let layout, _, _) = node.operation, let input = shapes[node.inputs[0]]?.known,
+      guard let layout = node.kernelLayout, let input = shapes[node.inputs[0]]?.known,
         let output = shapes[node.name]?.known
       else { continue }
       let follower = graph.nodes[(index + 1)...].first { fused.contains($0.name) && $0.inputs == [node.name] }

@@ -95,7 +95,7 @@ struct KerasGraph: Sendable {
       return try type.layers(weights.layer(entry)).map { layer in
         guard layer.refusal == nil else { return layer }
         if !layer.dtype.isCompressible { return layer.refused("its kernel is stored as \(layer.dtype.rawValue)") }
-        let rows = layer.kernelShape[0]
+        let rows = layer.kernelShape[0] / layer.convolution.groups
         let columns = layer.kernelShape.dropFirst().productIfExact ?? 0
         return min(rows, columns) > 1 ? layer : layer.refused("its kernel is a single vector")
       }

@@ -48,17 +48,7 @@ extension KerasLayerType {
     kernelLayer(
       names: { ["kernel"] + $0.biasName },
       kernels: { [try $0.transposedKernel(order)] },
-      operations: { layer in
-        let kernel = try layer.transposedKernel(order)
-        return [
-          .transposedConvolution(
-            TransposedConvolution(
-              kernelShape: kernel.kernelShape, window: kernel.convolution.window,
-              outputPadding: layer.value("output_padding") == nil
-                ? nil : try layer.extents("output_padding", order, minimum: 0),
-              layout: try layer.layout(), kernel: kernel.kernel, bias: kernel.bias))
-        ]
-      })
+      operations: { [try $0.transposedKernel(order).operation($0.layout())] })
   }
 
   /// A layer with kernels, all trainable, and an activation behind them.
@@ -78,7 +68,7 @@ extension KerasLayerType {
 
 extension Layer {
   fileprivate func operation(_ layout: ChannelLayout) -> Operation {
-    .convolution(convolution, layout: layout, kernel: kernel, bias: bias)
+    convolution.operation(layout, kernel: kernel, bias: bias)
   }
 }
 
@@ -110,8 +100,7 @@ extension KerasLayer {
       kernel: TensorReference(stored.name, permutation: .kernelLast(order)),
       bias: try bias(filters), dtype: stored.dtype,
       convolution: Convolution(
-        kernelShape: [filters, stored.shape[order]] + size, groups: groups, window: try window(order)),
-      refusal: groups > 1 ? "its channels are split into \(groups) groups already" : nil)
+        kernelShape: [filters, stored.shape[order]] + size, groups: groups, window: try window(order)))
   }
 
   /// Stored (spatial..., in, multiplier); the output channel of (input, multiple) is input * multiplier + multiple.
@@ -154,17 +143,18 @@ extension KerasLayer {
       convolution: Convolution(kernelShape: [filters, channels] + ones, window: .unit(order)))
   }
 
-  /// Stored (spatial..., out, in); the program's order of a transposed kernel is (in, out, spatial...).
+  /// Stored (spatial..., out, in).
   fileprivate func transposedKernel(_ order: Int) throws -> Layer {
     let (size, filters) = (try extents("kernel_size", order), try integer("filters"))
     let stored = try weight("kernel", size + [filters, nil])
     return Layer(
       name: path, kind: .transposedConvolution,
-      kernel: TensorReference(stored.name, permutation: .kernelLast(order)),
+      kernel: TensorReference(stored.name, permutation: [order, order + 1] + Array(0..<order)),
       bias: try bias(filters), dtype: stored.dtype,
       convolution: Convolution(
-        kernelShape: [stored.shape[order + 1], filters] + size, window: try window(order)),
-      refusal: "no structure lowers to a transposed convolution")
+        kernelShape: [filters, stored.shape[order + 1]] + size, window: try window(order),
+        transposition: Convolution.Transposition(
+          outputPadding: value("output_padding") == nil ? nil : try extents("output_padding", order, minimum: 0))))
   }
 
   /// Stored (in, out).

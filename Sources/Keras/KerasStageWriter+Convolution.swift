@@ -5,6 +5,7 @@ extension KerasStageWriter {
   /// Writes one convolution.
   mutating func write(_ convolution: Convolution, _ factor: Int) throws(KerasRefusal) {
     precondition(convolution.inputChannels == channels, "\(convolution) does not take \(channels) channels")
+    if convolution.transposition != nil { return try writeTransposed(convolution, factor) }
     var convolution = convolution
     guard convolution.window.stride.contains(where: { $0 > 1 }), !convolution.canStride else {
       return try writeUnfolded(convolution, factor)
@@ -20,6 +21,38 @@ extension KerasStageWriter {
     if isPointwise { try subsample(stride) }
     try writeUnfolded(convolution, factor)
     if !isPointwise { try subsample(stride) }
+  }
+
+  /// Writes a transposed convolution, which Keras has without groups.
+  private mutating func writeTransposed(_ convolution: Convolution, _ factor: Int) throws(KerasRefusal) {
+    let (order, window) = (convolution.spatialOrder, convolution.window)
+    guard convolution.groups == 1 else {
+      throw KerasRefusal(reason: "Keras has no transposed convolution with groups")
+    }
+    let padding: String
+    switch window.padding {
+    case .valid: padding = "valid"
+    case .same: padding = "same"
+    case .causal, .sameLower, .explicit:
+      throw KerasRefusal(reason: "Keras has no such padding for transposed convolutions")
+    }
+    let extents = try knownExtents()
+    let outputs = extents.indices.map { axis in
+      extents[axis].map { extent in
+        var whole = extents.map { $0 ?? extent }
+        whole[axis] = extent
+        return convolution.outputExtents(input: whole)[axis]
+      }
+    }
+    set(extents: outputs, channels: convolution.outputChannels)
+    var settings = Self.convolution(kernel: convolution.spatialExtents, window, padding, layout)
+    settings["filters"] = .integer(convolution.outputChannels)
+    settings["use_bias"] = false
+    if let amounts = convolution.transposition?.outputPadding { settings["output_padding"] = .integers(amounts) }
+    let content = KerasPart.Weight.Content.factor(
+      index: factor, shape: convolution.kernelShape, order: Array(2..<order + 2) + [0, 1])
+    add("Conv\(order)DTranspose", settings, weights: [KerasPart.Weight(name: "kernel", content: content)])
+    markBiasHolder()
   }
 
   /// The padding of a convolution on every axis of the current value.

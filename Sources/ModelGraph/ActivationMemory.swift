@@ -55,9 +55,7 @@ public struct ActivationMemory: Sendable {
       }
       let reuses = node.operation.isElementwise && ends.contains { $0.count == count }
       var use: Use?
-      if case .convolution(_, let layout, _, _) = node.operation, let input = node.inputs.first,
-        let shape = shapes[input]?.known
-      {
+      if let layout = node.kernelLayout, let input = node.inputs.first, let shape = shapes[input]?.known {
         let end = ends.first { $0.name == input }
         // What does not end here is one of the others.
         use = Use(layout: layout, input: shape, others: alive - (end?.count ?? 0), releasesInput: end != nil)

@@ -94,17 +94,32 @@ public struct Convolution: Sendable, Equatable {
   public var batch: Int
   /// How the kernel moves over the spatial axes.
   public var window: Window
+  /// Set where the convolution runs backwards along the spatial axes: every input position adds the kernel to the output, as transposed
+  /// convolutions do. The kernel's modes stay (out, in / groups, spatial...).
+  public var transposition: Transposition?
+
+  /// What a transposed convolution says beside its window.
+  public struct Transposition: Sendable, Equatable {
+    /// See `TransposedConvolution.outputPadding`.
+    public var outputPadding: [Int]?
+
+    /// A transposition with this output padding, one number for each spatial axis.
+    public init(outputPadding: [Int]?) { self.outputPadding = outputPadding }
+  }
 
   /// A convolution with these settings; see the properties.
   ///
   /// - Precondition: The kernel has the order of its window, and the groups divide the output channels.
-  public init(kernelShape: [Int], groups: Int = 1, batch: Int = 1, window: Window) {
+  public init(
+    kernelShape: [Int], groups: Int = 1, batch: Int = 1, window: Window, transposition: Transposition? = nil
+  ) {
     precondition(kernelShape.count == window.stride.count + 2, "\(kernelShape) has another order than its window")
     precondition(groups >= 1 && kernelShape[0] % groups == 0, "\(groups) groups do not divide \(kernelShape)")
     self.kernelShape = kernelShape
     self.groups = groups
     self.batch = batch
     self.window = window
+    self.transposition = transposition
   }
 
   /// The count of spatial axes; 0 for a linear layer.
@@ -124,6 +139,7 @@ public struct Convolution: Sendable, Equatable {
   /// The axis of the channels in an input or output with `rank` axes, the batch included.
   public func channelAxis(_ layout: ChannelLayout, rank: Int) -> Int { channelLayout(layout).channelAxis(rank: rank) }
 
-  /// Multiply-accumulates for one output position: every copy of the weight is used once.
+  /// Multiply-accumulates for one output position, one input position where the convolution is transposed: every copy of the weight is
+  /// used once.
   public var macsPerPosition: Int { batch * parameterCount }
 }

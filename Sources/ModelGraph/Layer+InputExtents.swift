@@ -3,7 +3,7 @@ extension Node {
   package var holdsKernel: Bool { kernelLayout != nil }
 
   /// Where the channels of the node's input lie, for a node that applies a kernel; nil for any other.
-  private var kernelLayout: ChannelLayout? {
+  package var kernelLayout: ChannelLayout? {
     switch operation {
     case .convolution(_, let layout, _, _): layout
     case .transposedConvolution(let convolution): convolution.layout

@@ -21,6 +21,12 @@ public struct TensorReference: Sendable, Equatable, Hashable {
     let permuted = permutation.map { stored.permuted($0) } ?? stored
     return shape.map { permuted.reshaped($0) } ?? permuted
   }
+
+  /// The tensor as it is stored, in a shape: undoes `read`.
+  package func write<Scalar>(_ tensor: Tensor<Scalar>, shape stored: [Int]) -> Tensor<Scalar> {
+    guard let permutation else { return tensor.reshaped(stored) }
+    return tensor.reshaped(permutation.map { stored[$0] }).permuted(permutation.inversePermutation)
+  }
 }
 
 /// A layer of the checkpoint with a kernel that a structure could replace, graph or no graph.

@@ -17,15 +17,13 @@ extension [Stage] {
     for stage in self {
       switch stage {
       case .convolution(let convolution):
-        operations.append(
-          .convolution(convolution, layout: layout, kernel: remaining.removeFirst(), bias: nil))
+        operations.append(convolution.operation(layout, kernel: remaining.removeFirst(), bias: nil))
       case .permutation(let axes, let order):
         operations.append(.channelPermutation(axes: axes, order: order, layout: layout))
       case .bias:
         guard let bias else { preconditionFailure("stages with a bias need its tensor") }
-        if case .convolution(let convolution, _, let kernel, nil) = operations.last {
-          operations[operations.count - 1] =
-            .convolution(convolution, layout: layout, kernel: kernel, bias: bias)
+        if let biased = operations.last?.withBias(bias) {
+          operations[operations.count - 1] = biased
         } else {
           operations.append(.bias(bias, layout: layout))
         }
@@ -59,7 +57,7 @@ extension ModelGraph {
     layer: String, with stages: [Stage], factors: [TensorReference], bias: TensorReference?
   ) -> ModelGraph {
     let nodes = nodes.flatMap { node in
-      guard node.layer == layer, case .convolution(_, let layout, _, _) = node.operation else { return [node] }
+      guard node.layer == layer, let layout = node.kernelLayout else { return [node] }
       return stages.nodes(
         name: node.name, layer: layer, input: node.inputs[0], layout: layout, factors: factors, bias: bias)
     }

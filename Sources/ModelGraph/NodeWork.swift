@@ -71,6 +71,7 @@ extension Convolution {
   ///
   /// A weight that is shared over blocks of channels needs the dilation with which Keras files write it.
   public var kinds: [OperationKind] {
+    if transposition != nil { return [.transposedConvolution] }
     guard spatialOrder > 0 || groups > 1 else { return [.linear] }
     let isDilated = window.dilation.contains { $0 > 1 } || batch > 1 && (spatialExtents.last ?? 1) > 1
     let steps: [OperationKind] =

@@ -39,8 +39,9 @@ extension [Stage] {
   public func macs(inputExtents: [Int]) -> Int {
     var extents = inputExtents
     return convolutions.reduce(0) { total, convolution in
-      extents = convolution.window.outputExtents(input: extents, kernel: convolution.spatialExtents)
-      return total + convolution.macsPerPosition * extents.reduce(1, *)
+      let inputs = extents
+      extents = convolution.outputExtents(input: extents)
+      return total + convolution.macsPerPosition * (convolution.transposition == nil ? extents : inputs).reduce(1, *)
     }
   }
 
@@ -51,7 +52,7 @@ extension [Stage] {
     var peak = 0
     for convolution in convolutions {
       peak = Swift.max(peak, convolution.inputChannels * extents.reduce(1, *))
-      extents = convolution.window.outputExtents(input: extents, kernel: convolution.spatialExtents)
+      extents = convolution.outputExtents(input: extents)
       peak = Swift.max(peak, convolution.outputChannels * extents.reduce(1, *))
     }
     return peak

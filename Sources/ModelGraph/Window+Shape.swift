@@ -56,6 +56,15 @@ extension Convolution {
   }
 }
 
+extension Convolution {
+  /// The output extents for these input extents; 0 where the window does not fit.
+  public func outputExtents(input: [Int]) -> [Int] {
+    guard transposition != nil else { return window.outputExtents(input: input, kernel: spatialExtents) }
+    let transposed = TransposedConvolution(self, layout: .channelsFirst, kernel: TensorReference(""), bias: nil)
+    return input.indices.map { transposed.outputExtent(axis: $0, input: input[$0]) ?? 0 }
+  }
+}
+
 extension Pooling {
   func outputShape(of input: [Int?]) throws -> [Int?] {
     var shape = try window.outputShape(of: input, kernel: extents, channels: nil, layout)
@@ -102,7 +111,7 @@ extension TransposedConvolution {
   /// The output extent on one spatial axis, or nil where it overflows.
   ///
   /// The convolution whose gradient this is maps that many entries to `input` ones.
-  private func outputExtent(axis: Int, input: Int) -> Int? {
+  fileprivate func outputExtent(axis: Int, input: Int) -> Int? {
     let stride = window.stride[axis]
     let reach = (spatialExtents[axis] - 1) * window.dilation[axis] + 1
     let (steps, overflow) = max(0, input - 1).multipliedReportingOverflow(by: stride)

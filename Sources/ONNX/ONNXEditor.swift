@@ -106,7 +106,7 @@ struct ONNXEditor {
           continue
         }
         let stored = try StoredTensor(
-          name: name, writer.stored(replacement.weights[weight]), as: layer.dtype, of: layer)
+          name: name, writer.stored(replacement.weights[weight], weight), as: layer.dtype, of: layer)
         edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, like: layer.kernel.name)
       }
       for use in graph.uses[layer.name] ?? [] {

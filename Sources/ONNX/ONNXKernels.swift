@@ -97,7 +97,7 @@ extension ONNXNode {
       let shape = result.convolution.kernelShape
       if !kernel.dtype.isCompressible {
         result.refusal = "its kernel is stored as \(kernel.dtype.rawValue)"
-      } else if min(shape[0], shape.dropFirst().reduce(1, *)) <= 1 {
+      } else if min(shape[0] / result.convolution.groups, shape.dropFirst().reduce(1, *)) <= 1 {
         result.refusal = "its kernel is a single vector"
       }
     }
@@ -116,23 +116,31 @@ extension ONNXNode {
     return ONNXKernel(
       kind: isDepthwise ? .depthwiseConvolution : .convolution, reference: TensorReference(kernel.name),
       bias: try bias(convolution.outputChannels), dtype: kernel.dtype, convolution: convolution,
-      refusal: isDepthwise
-        ? "a depthwise kernel shares nothing between channels"
-        : groups > 1 ? "its channels are split into \(groups) groups already" : nil)
+      refusal: isDepthwise ? "a depthwise kernel shares nothing between channels" : nil)
   }
 
-  /// Stored (in, out / groups, spatial...), the program's own order.
+  /// Stored (in, out / groups, spatial...). With groups the kernel stays in that order, for nothing takes its place.
   private func transposedKernel(_ kernel: StoredTensor) throws -> ONNXKernel {
     let groups = int("group", default: 1)
     guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 })
     else {
       throw failure("\(groups) groups and a kernel of \(kernel.shape)", "expected (in, out / groups, spatial...)")
     }
+    let order = kernel.shape.count - 2
+    var window = try window(order)
+    let zeros = Array(repeating: 0, count: order)
+    if window.padding == .valid { window.padding = .explicit(before: zeros, after: zeros) }
+    let isSame = window.padding == .same || window.padding == .sameLower
+    let transposition = Convolution.Transposition(outputPadding: isSame ? nil : ints("output_padding") ?? zeros)
+    let permutation = [1, 0] + Array(2..<order + 2)
     return ONNXKernel(
-      kind: .transposedConvolution, reference: TensorReference(kernel.name),
+      kind: .transposedConvolution,
+      reference: TensorReference(kernel.name, permutation: groups == 1 ? permutation : nil),
       bias: try bias(kernel.shape[1] * groups), dtype: kernel.dtype,
-      convolution: Convolution(kernelShape: kernel.shape, groups: groups, window: try window(kernel.shape.count - 2)),
-      refusal: "no structure lowers to a transposed convolution")
+      convolution: Convolution(
+        kernelShape: groups == 1 ? permutation.map { kernel.shape[$0] } : kernel.shape, groups: groups, window: window,
+        transposition: transposition),
+      refusal: groups > 1 ? "its channels are split into \(groups) groups already" : nil)
   }
 
   private func bias(_ count: Int) throws -> TensorReference? {

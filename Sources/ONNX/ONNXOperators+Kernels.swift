@@ -33,18 +33,17 @@ extension ONNXOperators {
     let node = conversion.node
     guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
     guard node.ints("output_shape") == nil else { return conversion.refuse("with an output_shape") }
-    var window = layer.convolution.window
-    let order = layer.convolution.spatialOrder
-    if case .valid = window.padding {
-      window.padding = .explicit(before: Array(repeating: 0, count: order), after: Array(repeating: 0, count: order))
+    let convolution = layer.convolution
+    guard convolution.groups > 1 else {
+      return conversion.emit(
+        convolution.operation(.channelsFirst, kernel: layer.kernel, bias: layer.bias), [try conversion.operand(0)])
     }
-    let isSame = window.padding == .same || window.padding == .sameLower
     conversion.emit(
       .transposedConvolution(
         TransposedConvolution(
-          kernelShape: layer.convolution.kernelShape, groups: layer.convolution.groups, window: window,
-          outputPadding: isSame ? nil : node.ints("output_padding") ?? Array(repeating: 0, count: order),
-          layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias)),
+          kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window,
+          outputPadding: convolution.transposition?.outputPadding, layout: .channelsFirst, kernel: layer.kernel,
+          bias: layer.bias)),
       [try conversion.operand(0)])
   }
 

@@ -20,12 +20,19 @@ struct ONNXStageWriter {
   var weights: [(tensor: SequentialTensor, shape: [Int], weight: Int)] {
     stages.sequentialTensors.compactMap { tensor in
       guard case .weight(let index, let shape) = tensor.role else { return nil }
-      return (tensor, isLinear ? shape.reversed() : shape, index)
+      return (tensor, order(ofWeight: index).map { shape[$0] }, index)
     }
   }
 
-  /// A weight as the file has it: (in, out) for MatMul.
-  func stored(_ weight: Tensor<Double>) -> Tensor<Double> { isLinear ? weight.permuted([1, 0]) : weight }
+  /// A weight as the file has it.
+  func stored(_ weight: Tensor<Double>, _ index: Int) -> Tensor<Double> { weight.permuted(order(ofWeight: index)) }
+
+  /// The order of a weight's modes in the file: (in, out) for MatMul, and (in, out, spatial...) for a ConvTranspose that has no groups.
+  private func order(ofWeight index: Int) -> [Int] {
+    let convolution = stages.convolutions[index]
+    let own = Array(convolution.kernelShape.indices)
+    return isLinear || (convolution.transposition != nil && convolution.groups == 1) ? [1, 0] + own.dropFirst(2) : own
+  }
 
   /// The integers that the nodes need in place of one of the layer's.
   func vectors(for original: Onnx_NodeProto) -> [IntegerVector] {
@@ -60,7 +67,11 @@ struct ONNXStageWriter {
         if isShared { add("Reshape", [vector(folded(convolution.inputChannels / convolution.batch))]) }
         var inputs = [names.removeFirst()]
         if !isLinear, !isShared, case .bias = stages.dropFirst(index + 1).first, let bias { inputs.append(bias) }
-        if isLinear { add("MatMul", inputs) } else { add("Conv", inputs, convolution.attributes) }
+        if isLinear {
+          add("MatMul", inputs)
+        } else {
+          add(convolution.transposition == nil ? "Conv" : "ConvTranspose", inputs, convolution.attributes)
+        }
         if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels))]) }
       case .permutation(let axes, let order):
         add("Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? rank - 1 : 1)])
@@ -141,6 +152,9 @@ extension Convolution {
     case .explicit(let before, let after): result.append(.ints("pads", before + after))
     }
     if window.stride.contains(where: { $0 > 1 }) { result.append(.ints("strides", window.stride)) }
+    if let amounts = transposition?.outputPadding, amounts.contains(where: { $0 > 0 }) {
+      result.append(.ints("output_padding", amounts))
+    }
     return result
   }
 }

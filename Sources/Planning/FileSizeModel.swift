@@ -65,12 +65,12 @@ extension Stage {
       let flags = [
         convolution.batch > 1, convolution.groups > 1, window.stride.contains { $0 > 1 },
         window.dilation.contains { $0 > 1 },
-        window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 },
+        window.padding == .valid, convolution.spatialExtents.contains { $0 > 1 }, convolution.transposition != nil,
       ]
       let numbers =
         convolution.kernelShape
         + [convolution.batch, convolution.groups, convolution.outputChannels, convolution.parameterCount]
-        + window.dilation
+        + window.dilation + (convolution.transposition?.outputPadding ?? [])
       return [-1] + flags.map { $0 ? 1 : 0 } + numbers.map(\.lengths)
     case .permutation(let axes, let order): return [-2] + axes + order
     case .bias: return [-3]

@@ -9,7 +9,10 @@ extension Stage {
       let window = convolution.window
       let extents = convolution.spatialExtents
       var parts = [
-        extents.isEmpty ? "linear" : "convolution \(extents.map(String.init).joined(separator: "x"))",
+        extents.isEmpty
+          ? "linear"
+          : (convolution.transposition == nil ? "" : "transposed ")
+            + "convolution \(extents.map(String.init).joined(separator: "x"))",
         "\(convolution.inputChannels) -> \(convolution.outputChannels) channels",
       ]
       if convolution.groups > 1 { parts.append("\(convolution.groups) groups") }

@@ -19,7 +19,10 @@ extension SafetensorsSet: CheckpointContent {
 
   func architecturePath(besides path: String) -> String? { nil }
 
-  func refusal(of stages: [Stage], for layer: Layer) -> String? { nil }
+  func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    stages.convolutions.contains { $0.transposition != nil }
+      ? "the loader of the written file has no transposed convolutions" : nil
+  }
 
   func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
     replacements.map { replacement in

@@ -130,13 +130,15 @@ extension KerasGraph {
     of layer: Layer, _ structures: [any Structure] = Structures.all, limit: Int = 6
   ) throws -> [Replacement] {
     var generator = SplitMix64(seed: 11)
-    let spectra = KernelSpectra(Tensor(gaussian: layer.kernelShape, using: &generator))
+    let convolution = layer.convolution
+    let shape = [convolution.kernelShape[0] / convolution.groups] + convolution.kernelShape.dropFirst()
+    let spectra = KernelSpectra(Tensor(gaussian: shape, using: &generator))
     return try structures.flatMap { structure in
-      try structure.proposals(spectra, parameters: layer.convolution.parameterCount).prefix(limit).compactMap {
+      try structure.proposals(spectra, parameters: convolution.parameterCount / convolution.groups).prefix(limit).compactMap {
         pattern in
-        let stages = Lowering(pattern, groups: layer.convolution.groups).stages(
-          window: layer.convolution.window,
-          biasChannels: layer.bias == nil ? nil : layer.convolution.outputChannels)
+        let stages = Lowering(pattern, groups: convolution.groups).stages(
+          window: convolution.window, transposition: convolution.transposition,
+          biasChannels: layer.bias == nil ? nil : convolution.outputChannels)
         guard let stages, KerasEditor(self).refusal(of: stages, for: layer) == nil else { return nil }
         let weights = stages.convolutions.map { convolution in
           Tensor<Double>(gaussian: convolution.kernelShape, using: &generator)

@@ -47,9 +47,14 @@ public struct Lowering: Sendable, Equatable {
 
   /// The stages of a layer with this window, or nil where the window cannot be divided among the steps.
   ///
-  /// - Parameter biasChannels: the output channels of a layer that has a bias.
-  public func stages(window: Window, biasChannels: Int?) -> [Stage]? {
-    guard
+  /// - Parameters:
+  ///   - transposition: Of a transposed layer. The step that has the layer's spatial extents is transposed like the layer; the others are
+  ///     the same at every position, which makes no difference between the two.
+  ///   - biasChannels: the output channels of a layer that has a bias.
+  public func stages(
+    window: Window, transposition: Convolution.Transposition? = nil, biasChannels: Int?
+  ) -> [Stage]? {
+    guard transposition == nil || canTranspose,
       let windows = window.divided(
         among: convolutions.map { Array($0.kernelShape.dropFirst(2)) },
         significance: convolutions.map(\.significance))
@@ -60,15 +65,30 @@ public struct Lowering: Sendable, Equatable {
       switch step {
       case .convolution(let own):
         guard let window = rest.popFirst() else { return nil }
+        let isPointwise = window == .unit(window.stride.count) && own.kernelShape.dropFirst(2).allSatisfy { $0 == 1 }
         stages.append(
           .convolution(
-            Convolution(kernelShape: own.kernelShape, groups: own.groups, batch: own.batch, window: window)))
+            Convolution(
+              kernelShape: own.kernelShape, groups: own.groups, batch: own.batch, window: window,
+              transposition: isPointwise ? nil : transposition?.of(extents: own.kernelShape.dropFirst(2), window))))
       case .permutation(let axes, let order):
         stages.append(.permutation(axes: axes, order: order))
       }
     }
     if let biasChannels { stages.append(.bias(channels: biasChannels)) }
     return stages
+  }
+
+  /// Whether transposed convolutions can compute the steps: these know no weight that channels share, no groups but those of single
+  /// channels, and each axis belongs to one of them.
+  private var canTranspose: Bool {
+    let order = (convolutions.first?.kernelShape.count ?? 2) - 2
+    let owners = (0..<order).map { axis in convolutions.count { $0.kernelShape[axis + 2] > 1 } }
+    return owners.allSatisfy { $0 <= 1 }
+      && convolutions.allSatisfy { own in
+        own.batch == 1
+          && (own.groups == 1 || own.kernelShape[1] == 1 || own.kernelShape.dropFirst(2).allSatisfy { $0 == 1 })
+      }
   }
 
   /// The weights of the convolutions, in the stages' order.
@@ -102,5 +122,15 @@ public struct Lowering: Sendable, Equatable {
   /// Multiply-accumulates per output position without stride.
   public var macsPerPosition: Int {
     convolutions.reduce(0) { $0 + $1.batch * $1.kernelShape.reduce(1, *) }
+  }
+}
+
+extension Convolution.Transposition {
+  /// The part of a transposition that falls to a step with these spatial extents: output padding goes where the stride goes.
+  fileprivate func of(extents: some Collection<Int>, _ window: Window) -> Convolution.Transposition {
+    Convolution.Transposition(
+      outputPadding: outputPadding.map { amounts in
+        zip(amounts, zip(extents, window.stride)).map { amount, own in own.0 > 1 || own.1 > 1 ? amount : 0 }
+      })
   }
 }
