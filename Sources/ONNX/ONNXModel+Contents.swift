@@ -21,9 +21,9 @@ extension ONNXModel {
 
   /// The tensors in the branches of conditional nodes and in the bodies of loops.
   var innerTensors: [InnerTensor] {
-    proto.graph.node.flatMap { node in
+    proto.graph.node.flatMap { node -> [InnerTensor] in
       let place = node.opType == "If" ? "a branch of If" : "the body of \(node.opType)"
-      return node.bodies.flatMap(\.everyTensor).compactMap { tensor in
+      return node.bodies.flatMap(\.everyTensor).compactMap { tensor -> InnerTensor? in
         guard let dtype = tensor.storedType, tensor.dims.allSatisfy({ $0 >= 0 }) else { return nil }
         let shape = tensor.dims.map { Int($0) }
         return dtype.byteCount(of: shape) == nil ? nil : InnerTensor(tensor.name, dtype, shape, in: place)

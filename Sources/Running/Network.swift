@@ -57,7 +57,8 @@ package struct Network: Sendable {
     return parts.enumerated().allSatisfy { place, inputs in
       guard let alone = outputs(inputs) else { return false }
       return zip(graph.outputs, zip(together, alone)).allSatisfy { output, values in
-        guard let axis = samples.axes?.axis(of: output.value), values.0.shape[axis] == 2 else { return false }
+        guard let axis = samples.axes?.axis(of: output.value), axis < values.0.order, values.0.shape[axis] == 2
+        else { return false }
         return values.0.samples(place..<place + 1, axis: axis).isAlike(values.1)
       }
     }
