@@ -78,6 +78,8 @@ extension ModelGraph {
     for (value, shape) in two {
       guard let other = three[value], other.count == shape.count else { continue }
       let growing = shape.indices.filter { shape[$0] != other[$0] }
+      // Scores of all pairs, say: samples meet there.
+      guard growing.count <= 1 else { return nil }
       if growing.count == 1, shape[growing[0]] == 2, other[growing[0]] == 3 { axes[value] = growing[0] }
     }
     guard outputs.allSatisfy({ axes[$0.value] != nil }),

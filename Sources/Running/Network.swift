@@ -42,22 +42,18 @@ package struct Network: Sendable {
     return piece == samples.count || keepsApart(samples) ? piece : samples.count
   }
 
-  /// Whether samples come out alike, run together and each alone. Shapes do not show whether operations with NumPy's semantics mix what lies
-  /// along an axis; a network of layers has its batch by definition.
+  /// Whether samples come out alike, some of them run together and two of these alone. Shapes do not show whether operations with NumPy's
+  /// semantics mix what lies along an axis; a network of layers has its batch by definition.
   private func keepsApart(_ samples: Samples) -> Bool {
-    guard graph.mayMixSamples else { return true }
-    let parts = [0..<1, samples.count - 1..<samples.count].map(samples.inputs(of:))
-    func outputs(_ inputs: [String: Tensor<Float>]) -> [Tensor<Float>]? { try? engine.run(inputs) }
-    var pair = parts[0]
-    for (name, last) in parts[1] {
-      guard let first = parts[0][name], let axis = samples.axes?.axis(of: name) else { continue }
-      pair[name] = Tensor(concatenatingSamples: [first, last], axis: axis)
-    }
-    guard let together = outputs(pair) else { return false }
-    return parts.enumerated().allSatisfy { place, inputs in
-      guard let alone = outputs(inputs) else { return false }
+    guard graph.mayMixSamples, let axes = samples.axes else { return true }
+    let last = samples.count - 1
+    let indices = [0, last / 3, 2 * last / 3, last].reduce(into: [Int]()) { if $0.last != $1 { $0.append($1) } }
+    func outputs(_ indices: [Int]) -> [Tensor<Float>]? { try? engine.run(samples.inputs.picked(indices, axes)) }
+    guard let together = outputs(indices) else { return false }
+    return [0, indices.count - 1].allSatisfy { place in
+      guard let alone = outputs([indices[place]]) else { return false }
       return zip(graph.outputs, zip(together, alone)).allSatisfy { output, values in
-        guard let axis = samples.axes?.axis(of: output.value), axis < values.0.order, values.0.shape[axis] == 2
+        guard let axis = axes.axis(of: output.value), axis < values.0.order, values.0.shape[axis] == indices.count
         else { return false }
         return values.0.samples(place..<place + 1, axis: axis).isAlike(values.1)
       }

@@ -95,4 +95,12 @@ extension [String: Tensor<Float>] {
         (name, axes.axis(of: name).map { tensor.samples(range, axis: $0) } ?? tensor)
       })
   }
+
+  /// Samples of these numbers, of all values that have samples, and the other values as they are.
+  func picked(_ indices: [Int], _ axes: SampleAxes) -> [String: Tensor<Float>] {
+    Dictionary(
+      uniqueKeysWithValues: map { name, tensor in
+        (name, axes.axis(of: name).map { tensor.picked(indices, axis: $0) } ?? tensor)
+      })
+  }
 }
