@@ -77,8 +77,13 @@ struct NetworkState: Sendable {
   mutating func advance(to node: Int, _ weights: NetworkWeights) throws {
     guard let target = places.last(where: { $0 <= node }), target > place else { return }
     let segment = graph.segment(place..<target, shapes: shapes)
-    let results = try run(segment, weights)
-    values = Dictionary(zip(segment.outputs.map(\.name), results)) { first, _ in first }
+    // Inputs that all samples share cross as they are.
+    let shared = values.filter { name, _ in
+      axes?.axis(of: name) == nil && segment.outputs.contains { $0.value == name }
+    }
+    let made = segment.outputs.filter { shared[$0.value] == nil }
+    let results = try run(ModelGraph(inputs: segment.inputs, nodes: segment.nodes, outputs: made), weights)
+    values = shared.merging(zip(made.map(\.name), results)) { _, own in own }
     place = target
   }
 
