@@ -113,7 +113,7 @@ let package = Package(
     module(
       "Tuning",
       [
-        "Basics", "Checkpoints", "Compression", "Formats", "Hashing", "Inference", "ModelGraph", "Running",
+        "Basics", "Checkpoints", "Compression", "Formats", "Hashing", "Inference", "ModelGraph", "Plans", "Running",
         "Safetensors", "TensorCore", "Training",
       ]),
     module(

@@ -98,7 +98,7 @@ extension GraphCalibration {
   /// the norm is nearly that of the weights.
   func ridge(_ second: Tensor<Double>) -> Double {
     let patch = Double(second.shape[0])
-    let samples = Double(fitted.values.first?.shape[0] ?? 1)
+    let samples = Double(max(1, fittedCount))
     // Positions of one image are alike: a few of them count.
     return second.trace / patch * (1e-3 + 0.1 * patch / (16 * samples))
   }
@@ -110,13 +110,11 @@ extension GraphCalibration {
       if case .convolution = graph.nodes[index].operation { true } else { false }
     }
     let gradients = Backpropagation(graph, wanted: Set(nodes.map { graph.nodes[$0].name }))
-    let shapes = try graph.shapes(inputs: fitted.mapValues { [1] + $0.shape.dropFirst() })
+    let shapes = try graph.shapes(inputs: fitted.samples(0..<1, axes).mapValues(\.shape))
     guard hasGradients(shapes) else { return [:] }
     let bytes = 4 * shapes.values.reduce(0) { $0 + $1.reduce(1, *) }
-    let piece =
-      graph.fixedBatch
-      ?? (graph.keepsSamplesApart ? max(1, min(Self.gradientPiece, Self.gradientBytes / max(1, bytes))) : 1)
-    let count = fitted.values.first?.shape[0] ?? 0
+    let piece = axes.batch ?? max(1, min(Self.gradientPiece, Self.gradientBytes / max(1, bytes)))
+    let count = fittedCount
     // Samples too large to stand side by side run one after the other.
     let hands = bytes > Self.gradientBytes ? Workers(count: 1) : workers
     let counter = Counter()
@@ -124,7 +122,7 @@ extension GraphCalibration {
     let parts = try hands.mapPieces(of: count, size: piece) { range in
       var sums: [String: Tensor<Double>] = [:]
       var generator = SplitMix64(seed: UInt64(range.lowerBound))
-      let inputs = fitted.mapValues { $0.samples(range) }
+      let inputs = fitted.samples(range, axes)
       try gradients.run(inputs) {
         try weights[$0]
       } outputGradients: { outputs in

@@ -9,9 +9,13 @@ import TensorCore
 /// Most samples are for the fits; the last ones are held out from these and judge.
 package struct GraphCalibration: Calibrator {
   package let graph: ModelGraph
+  /// Which axes of the network's values count the samples.
+  let axes: SampleAxes
   let weights: NetworkWeights
   let fitted: [String: Tensor<Float>]
   let heldOut: [String: Tensor<Float>]
+  let fittedCount: Int
+  let heldOutCount: Int
   /// The loss on the samples held out.
   package let loss: OutputLoss
   let source: String
@@ -46,19 +50,26 @@ package struct GraphCalibration: Calibrator {
     for (name, tensor) in samples.inputs where !tensor.isFinite {
       throw Failure(samples.source, "cannot calibrate", "input '\(name)' holds NaN or infinite values")
     }
-    guard graph.fixedBatch ?? 1 == 1 else {
+    guard let axes = samples.axes ?? graph.openFirstAxes else {
       throw Failure(
-        checkpoint.path, "cannot be calibrated", "the model is made for \(graph.fixedBatch ?? 0) samples at a time",
+        checkpoint.path, "cannot be calibrated",
+        "its outputs have no part for each sample, or '\(samples.source)' does not hold as many for every input",
+        remedy: "leave --calibration out")
+    }
+    guard axes.batch ?? 1 == 1 else {
+      throw Failure(
+        checkpoint.path, "cannot be calibrated", "the model is made for \(axes.batch ?? 0) samples at a time",
         remedy: "export it with an open batch")
     }
     self.graph = graph
+    self.axes = axes
     self.checkpoint = checkpoint
     self.workers = workers
     weights = try NetworkWeights(checkpoint, graph)
     source = samples.source
-    let shapes = try graph.shapes(inputs: samples.inputs.mapValues { [1] + $0.shape.dropFirst() })
+    let shapes = try graph.shapes(inputs: samples.inputs.samples(0..<1, axes).mapValues(\.shape))
     let widest =
-      graph.placesBetweenSamples().map { place in
+      graph.placesBetweenSamples(axes).map { place in
         graph.values(crossing: place).reduce(0) { $0 + (shapes[$1]?.reduce(1, *) ?? 0) }
       }.max() ?? 1
     // Two networks stand side by side in a refit.
@@ -77,16 +88,22 @@ package struct GraphCalibration: Calibrator {
       )
     }
     self.notices = notices
-    let judges = max(1, min(Self.mostHeldOut, Int(Double(count) * Self.heldOutPart)))
-    fitted = samples.inputs.mapValues { $0.samples(0..<count - judges) }
-    heldOut = samples.inputs.mapValues { $0.samples(count - judges..<count) }
+    let judges = Self.judgeCount(of: count)
+    (fittedCount, heldOutCount) = (count - judges, judges)
+    fitted = samples.inputs.samples(0..<count - judges, axes)
+    heldOut = samples.inputs.samples(count - judges..<count, axes)
     let outputs = try NetworkState(graph, heldOut, workers: workers).outputs(weights)
     guard outputs.allSatisfy(\.isFinite) else {
       throw Failure(
         checkpoint.path, "cannot be calibrated", "its outputs on '\(samples.source)' hold NaN or infinite values",
         remedy: "check --input-scale, --input-mean and --input-std")
     }
-    loss = OutputLoss(outputs)
+    loss = OutputLoss(outputs, axes: graph.outputs.map { axes.axis(of: $0.value) ?? 0 })
+  }
+
+  /// How many of so many samples judge, the last ones.
+  package static func judgeCount(of count: Int) -> Int {
+    max(1, min(mostHeldOut, Int(Double(count) * heldOutPart)))
   }
 
   /// What the user should know of the samples and of layers that they do not reach.
@@ -106,8 +123,6 @@ package struct GraphCalibration: Calibrator {
         "their input channels: the places of a kernel count alike where patches have more than \(widestPatch) elements"
       )
   }
-
-  var heldOutCount: Int { heldOut.values.first?.shape[0] ?? 0 }
 
   /// The positions of a layer's nodes; empty for a layer that the graph does not use as a plain convolution.
   func uses(of layer: Layer) -> [Int] {
@@ -139,9 +154,11 @@ package struct GraphCalibration: Calibrator {
 extension Samples {
   /// Whether every sample is the same.
   fileprivate var areAlike: Bool {
-    inputs.values.allSatisfy { tensor in
-      let size = tensor.count / max(1, tensor.shape[0])
-      return tensor.elements.dropFirst(size).elementsEqual(tensor.elements.dropLast(size))
+    inputs.allSatisfy { name, tensor in
+      guard let axis = axes?.axis(of: name) else { return true }
+      let first = tensor.moved(axis)
+      let size = first.count / max(1, count)
+      return first.elements.dropFirst(size).elementsEqual(first.elements.dropLast(size))
     }
   }
 }

@@ -54,6 +54,8 @@ struct NetworkState: Sendable {
   private(set) var place = 0
   private let shapes: [String: [Int?]]
   private let places: [Int]
+  /// Which axes of the values count the samples; nil where all samples run at once.
+  private let axes: SampleAxes?
   private let workers: Workers
 
   /// Samples of one piece; small enough for the caches and to keep all workers busy.
@@ -63,11 +65,14 @@ struct NetworkState: Sendable {
     self.graph = graph
     values = inputs
     shapes = try graph.shapes()
-    places = graph.placesBetweenSamples()
+    axes = graph.sampleAxes
+    places = graph.placesBetweenSamples(axes)
     self.workers = workers
   }
 
-  var sampleCount: Int { values.values.first?.shape.first ?? 0 }
+  private var sampleCount: Int {
+    values.lazy.compactMap { name, tensor in axes?.axis(of: name).map { tensor.shape[$0] } }.first ?? 1
+  }
 
   /// Runs up to the last place before a node at which it can stand.
   ///
@@ -75,8 +80,13 @@ struct NetworkState: Sendable {
   mutating func advance(to node: Int, _ weights: NetworkWeights) throws {
     guard let target = places.last(where: { $0 <= node }), target > place else { return }
     let segment = graph.segment(place..<target, shapes: shapes)
-    let results = try run(segment, weights)
-    values = Dictionary(zip(segment.outputs.map(\.name), results)) { first, _ in first }
+    // Inputs that all samples share cross as they are.
+    let shared = values.filter { name, _ in
+      axes?.axis(of: name) == nil && segment.outputs.contains { $0.value == name }
+    }
+    let made = segment.outputs.filter { shared[$0.value] == nil }
+    let results = try run(ModelGraph(inputs: segment.inputs, nodes: segment.nodes, outputs: made), weights)
+    values = shared.merging(zip(made.map(\.name), results)) { _, own in own }
     place = target
   }
 
@@ -97,9 +107,10 @@ struct NetworkState: Sendable {
   private func run(_ segment: ModelGraph, _ weights: NetworkWeights) throws -> [Tensor<Float>] {
     let engine = try Engine(segment) { try weights[$0] }
     let inputs = values.filter { name, _ in segment.inputs.contains { $0.name == name } }
-    let size = graph.fixedBatch ?? (graph.keepsSamplesApart ? Self.piece : sampleCount)
-    return try engine.outputs(count: sampleCount, piece: size, workers: workers) { range in
-      inputs.mapValues { $0.samples(range) }
+    let count = sampleCount
+    let size = axes.map { $0.batch ?? Self.piece } ?? count
+    return try engine.outputs(count: count, piece: size, axes: axes, workers: workers) { range in
+      inputs.samples(range, axes)
     }
   }
 }

@@ -7,18 +7,18 @@ extension Checkpoint {
   /// Reads a weight in the program's order.
   ///
   /// - Throws: `Failure` where the checkpoint has no such tensor or it cannot be read as numbers.
-  package func parameter<Scalar>(_ reference: TensorReference) throws -> Tensor<Scalar> {
+  package func parameter<Scalar: TensorScalar>(_ reference: TensorReference) throws -> Tensor<Scalar> {
     guard let stored = tensor(named: reference.name) else {
       throw Failure(path, "has no tensor '\(reference.name)'", "its graph refers to it")
     }
     return reference.read(try stored.decoded())
   }
 
-  /// Reads a layer's kernel (out, in / groups, spatial...) in double precision.
+  /// Reads a layer's kernel (out, in / groups, spatial...), in double precision where nothing else is asked for.
   ///
   /// - Throws: `Failure` naming the file and the tensor where the kernel holds a NaN or an infinity.
-  package func kernel(of layer: Layer) throws -> Tensor<Double> {
-    let kernel: Tensor<Double> = try parameter(layer.kernel)
+  package func kernel<Scalar: TensorScalar>(of layer: Layer, as _: Scalar.Type = Double.self) throws -> Tensor<Scalar> {
+    let kernel: Tensor<Scalar> = try parameter(layer.kernel)
     guard let position = kernel.elements.firstIndex(where: { !$0.isFinite }) else { return kernel }
     throw Failure(
       path, "tensor '\(layer.kernel.name)' cannot be compressed",
@@ -37,6 +37,7 @@ extension Checkpoint {
   /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
   package var isRunnable: Bool {
     guard let graph, graph.unsupportedNode == nil else { return false }
-    return graph.inputs.allSatisfy { $0.shape.dropFirst().allSatisfy { $0 != nil } }
+    let axes = graph.sampleAxes
+    return graph.inputs.allSatisfy { graph.shape(of: $0, samples: 1, axes).known != nil }
   }
 }

@@ -27,6 +27,17 @@ package protocol CheckpointContent: Sendable {
   /// The texts beside the tensors; nil where the format has no place for such texts.
   var metadata: [String: String]? { get }
 
+  // MARK: What else is known of it
+
+  /// The coarsest type of floating-point numbers in which the framework computes the network, whatever types it is stored in.
+  var computedType: DType { get }
+  /// Tensors where neither the layers nor the graph reach: in the branches of a conditional node, say. Their names are none of
+  /// `tensors`.
+  var innerTensors: [InnerTensor] { get }
+  /// What reads each tensor first, by the tensor's name: the class of the operator or layer in the format's own words. Tensors of which
+  /// nothing is known are absent.
+  var readers: [String: String] { get }
+
   // MARK: Other files
 
   /// Whether the file is a compressed one whose architecture lies in another file, which was not given.

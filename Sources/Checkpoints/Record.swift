@@ -50,9 +50,6 @@ package struct Record: Sendable, Equatable {
       self.seed = seed
       self.relativeDiscrepancy = relativeDiscrepancy
     }
-
-    /// What the network's outputs may differ by at most on other samples of the same kind: half as much again as was measured.
-    package var promise: Double { 1.5 * relativeDiscrepancy + 1e-4 }
   }
 
   /// The original's file name, and its folder relative to the compressed file or absolute as the user gave it.
@@ -65,25 +62,31 @@ package struct Record: Sendable, Equatable {
   package var layers: [LayerRecord]
   /// What was measured on the network; nil where it could not be run.
   package var network: NetworkRecord?
+  /// The relative discrepancy of the outputs on samples of what the network will see; nil where there were none.
+  package var sampleDiscrepancy: Double?
 
   /// Makes a record of its parts.
   package init(
     originalPath: String, originalSHA256: String, originalArchitecture: String?, layers: [LayerRecord],
-    network: NetworkRecord?
+    network: NetworkRecord?, sampleDiscrepancy: Double? = nil
   ) {
     self.originalPath = originalPath
     self.originalSHA256 = originalSHA256
     self.originalArchitecture = originalArchitecture
     self.layers = layers
     self.network = network
+    self.sampleDiscrepancy = sampleDiscrepancy
   }
+
+  /// What outputs may differ by at most where they were measured to differ so: half as much again.
+  package static func promise(_ discrepancy: Double) -> Double { 1.5 * discrepancy + 1e-4 }
 }
 
 extension Record {
   /// The record as the file holds it. Numbers have a fixed width, so that the size of the file is known before they are
   /// measured.
   package var json: JSON {
-    [
+    var result: JSONObject = [
       "schema": .string(Self.schema),
       "original": .object(original),
       "layers": .array(
@@ -103,6 +106,8 @@ extension Record {
         ]
       },
     ]
+    result["samples"] = sampleDiscrepancy.map { ["relative_discrepancy": Self.fixedWidth($0)] }
+    return .object(result)
   }
 
   /// Sets what the layers' kernels may differ by from the original's, by name.
@@ -149,6 +154,10 @@ extension Record {
       else { throw missing("network") }
       network = NetworkRecord(
         samples: samples, seed: seed, relativeDiscrepancy: discrepancy)
+    }
+    if let value = json["samples"], !value.isNull {
+      guard let discrepancy = value["relative_discrepancy"]?.real else { throw missing("samples") }
+      sampleDiscrepancy = discrepancy
     }
   }
 

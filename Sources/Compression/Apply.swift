@@ -89,6 +89,7 @@ package struct ApplyResult: Sendable {
         [
           "relative_discrepancy": .real($0.relativeDiscrepancy),
           "top1_agreement": .optional($0.topOneAgreement, JSON.real),
+          "measured_on": .optional(network.comparison?.source, JSON.string),
         ]
       },
       "calibration": .optional(calibration, \.json),
@@ -105,7 +106,10 @@ private struct ApplyWork {
   let reports: ReportPaths
   private let source: CheckpointSource
   private let planned: [PlannedLayer]
+  /// What layers are fitted to; nil where there are none to fit.
   private let calibration: CalibrationSource?
+  /// What the network is measured on beside random inputs.
+  private let samples: CalibrationSource?
   private let isDense: Bool
 
   /// - Throws: `Failure` where a file cannot be read or written, or the plan does not belong to the checkpoint.
@@ -132,6 +136,7 @@ private struct ApplyWork {
     try plan.checkBudget(planned, checkpoint, planPath: request.plan)
     var calibration = request.calibration ?? plan.options.calibration
     if let path = calibration?.path { calibration?.path = Self.locate(path, besides: request.plan) }
+    samples = calibration
     self.calibration = planned.isEmpty ? nil : calibration
   }
 
@@ -167,7 +172,13 @@ private struct ApplyWork {
     let kind = NetworkKinds.of(checkpoint)
     var record = try Record(
       replacing: replacements, in: checkpoint, architecture: plan.options.architecture,
-      canRun: kind.runsOnRandomInputs, plan: plan)
+      canRun: kind.runsOnRandomInputs, hasSamples: samples != nil && kind.comparesOnData, plan: plan)
+    if plan.options.calibration == nil, record.sampleDiscrepancy != nil, let allowed = plan.budget[count: .bytes],
+      try checkpoint.byteCount(replacing: replacements, record: record.json) > allowed
+    {
+      // The plan knew of no samples and left no room to remember what was measured on them.
+      record.sampleDiscrepancy = nil
+    }
     var target = checkpoint
     if calibration != nil {
       // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
@@ -181,7 +192,7 @@ private struct ApplyWork {
       source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()
     try draft.measure(
       against: original, Companions(graph: source.companions.graph), seed: plan.options.seed,
-      samples: Samples.usualRandomCount, workers: workers, progress: progress)
+      samples: Samples.usualRandomCount, data: samples, workers: workers, progress: progress)
     if isDense { try draft.compose() }
     return draft
   }

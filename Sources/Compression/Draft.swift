@@ -3,12 +3,13 @@ import Checkpoints
 import Formats
 import Foundation
 import Networks
+import Plans
 import Running
 
 /// A compressed checkpoint before it is written: a first version goes to a temporary folder, is read back and measured, and what
 /// was measured becomes what the record promises.
 package struct Draft {
-  /// What came of running the network on random inputs.
+  /// What came of running the network, on samples of what it will see where there were some, else on random inputs.
   package enum NetworkMeasurement: Sendable {
     case compared(NetworkComparison)
     /// The network was not run, and why.
@@ -39,12 +40,13 @@ package struct Draft {
   /// - Parameters:
   ///   - companions: what the written file needs to be opened.
   ///   - samples: random inputs that the network runs on.
+  ///   - data: samples of what it will see, on which it runs too.
   ///   - again: whether the checkpoint was measured before. What is measured of its layers becomes what the record promises, and
   ///     a network that was not run then is not run now.
   /// - Throws: `Failure` where the draft cannot be written or read, or its layers do not compose to kernels.
   package mutating func measure(
-    against original: Checkpoint?, _ companions: Companions, seed: UInt64, samples: Int, again: Bool = false,
-    workers: Workers, progress: ProgressHandler
+    against original: Checkpoint?, _ companions: Companions, seed: UInt64, samples: Int, data: CalibrationSource? = nil,
+    again: Bool = false, workers: Workers, progress: ProgressHandler
   ) throws {
     guard var record else { return }
     let compressed = try TemporaryFolder.with { folder in
@@ -53,6 +55,7 @@ package struct Draft {
       try target.write(replacing: replacements, record: record.json, to: path, overwrite: false)
       return try CheckpointSource(path: path, companions: companions).open()
     }
+    let kind = NetworkKinds.of(compressed)
     layers = try record.checkLayers(
       in: compressed, original: original, seed: seed, workers: workers, progress: progress)
     if again {
@@ -61,17 +64,33 @@ package struct Draft {
     }
     if let original, !again || record.network != nil {
       do {
-        let comparison = try NetworkKinds.of(compressed).compared(
-          with: original, seed: seed, samples: samples, workers: workers, progress: progress)
+        let comparison = try kind.compared(
+          with: original, on: .random(seed: seed, count: samples), workers: workers, progress: progress)
         network = .compared(comparison)
         record.network = Record.NetworkRecord(
           samples: comparison.samples, seed: seed, relativeDiscrepancy: comparison.worst.relativeDiscrepancy)
       } catch let failure as Failure {
-        network = .absent(failure.reason)
+        network = .absent(sentence(of: failure, about: compressed))
         record.network = nil
       }
     }
+    if let original, let data, kind.comparesOnData {
+      do {
+        let comparison = try kind.compared(with: original, on: .data(data), workers: workers, progress: progress)
+        network = .compared(comparison)
+        if record.sampleDiscrepancy != nil { record.sampleDiscrepancy = comparison.worst.relativeDiscrepancy }
+      } catch let failure as Failure {
+        if network.comparison == nil { network = .absent(sentence(of: failure, about: compressed)) }
+        record.sampleDiscrepancy = nil
+      }
+    }
     self.record = record
+  }
+
+  /// What kept the network from running. The draft's own path is nobody's business.
+  private func sentence(of failure: Failure, about draft: Checkpoint) -> String {
+    let subject = failure.subject == draft.path ? [] : [failure.subject]
+    return (subject + [failure.problem]).joined(separator: " ") + ": " + failure.reason
   }
 
   /// Takes the kernels that the factors stand for in place of the factors: the file then has the original's form.

@@ -2,6 +2,7 @@ import Basics
 import Checkpoints
 import Networks
 import Running
+import TensorCore
 
 /// What the user allows; nil leaves it to what apply promised.
 package struct Thresholds: Sendable, Equatable {
@@ -28,19 +29,34 @@ package struct Thresholds: Sendable, Equatable {
 struct Judgement {
   private let thresholds: Thresholds
   private let record: Record?
+  /// Whether the outputs were compared on samples that somebody gave, and not on random inputs.
+  private let hasSamples: Bool
+  /// What two right programs may differ by on the network.
+  private let engineTolerance: Double
   private(set) var failures: [String] = []
+  private(set) var notices: [String] = []
   private var hasJudged = false
 
-  /// What an uncompressed network may differ from its reference by: other kernels sum in another order.
-  private static let engineTolerance = 1e-4
+  /// What an uncompressed network of single precision may differ from its reference by: other kernels sum in another order.
+  private static let singleTolerance = 1e-4
   /// The threshold where nothing was promised.
   private static let defaultTolerance = 0.1
   /// What a layer that runs stage by stage may differ from its composed kernel by.
   private static let executionTolerance = 1e-4
 
-  init(_ thresholds: Thresholds, _ record: Record?) {
+  init(_ thresholds: Thresholds, _ record: Record?, of checkpoint: Checkpoint, hasSamples: Bool) {
     self.thresholds = thresholds
     self.record = record
+    self.hasSamples = hasSamples
+    engineTolerance = Self.engineTolerance(of: checkpoint)
+  }
+
+  /// What the framework's results may differ from the engine's by. Each of d operations in a row rounds to the network's type, by at most its
+  /// unit roundoff u; independent errors add up to u sqrt(d), and twice that is allowed. The engine computes in single precision.
+  private static func engineTolerance(of checkpoint: Checkpoint) -> Double {
+    let unit = checkpoint.content.computedType.unitRoundoff
+    guard unit > DType.f32.unitRoundoff else { return singleTolerance }
+    return max(singleTolerance, 2 * unit * Double(max(1, checkpoint.graph?.depth ?? 1)).squareRoot())
   }
 
   var verdict: Verdict { failures.isEmpty ? hasJudged ? .passed : .measured : .failed }
@@ -94,7 +110,13 @@ struct Judgement {
     for output in outputs {
       if let allowed {
         hasJudged = true
-        if !(output.relativeDiscrepancy <= allowed) {
+        if output.relativeDiscrepancy > allowed, let rounding = output.rounding,
+          output.maximumAbsoluteDifference <= rounding
+        {
+          notices.append(
+            "output '\(output.name)': its numbers are tiny, \(Format.number(output.largestReference)) at most, and differ by \(Format.number(output.maximumAbsoluteDifference)) at most: that is within the rounding of what they are computed from, \(Format.number(rounding)), so their relative discrepancy is not judged"
+          )
+        } else if !(output.relativeDiscrepancy <= allowed) {
           failures.append(
             "output '\(output.name)': its relative discrepancy is \(Format.number(output.relativeDiscrepancy)), at most \(Format.number(allowed)) is allowed\(origin)"
           )
@@ -115,13 +137,22 @@ struct Judgement {
   private var allowedDiscrepancy: Double? {
     if let maximum = thresholds.maximumDiscrepancy { return maximum }
     guard thresholds.areNone else { return nil }
-    guard let record else { return Self.engineTolerance }
-    return record.network?.promise ?? Self.defaultTolerance
+    guard let record else { return engineTolerance }
+    guard let measured = measured(record) else { return Self.defaultTolerance }
+    // What was promised was measured by the engine on both networks.
+    return Record.promise(measured) + engineTolerance - Self.singleTolerance
+  }
+
+  /// What apply measured on inputs of the kind that the outputs were compared on.
+  private func measured(_ record: Record) -> Double? {
+    let onSamples = hasSamples ? record.sampleDiscrepancy : nil
+    return onSamples ?? record.network?.relativeDiscrepancy
   }
 
   /// Where a promise comes from.
   private var origin: String {
-    thresholds.maximumDiscrepancy == nil && record?.network != nil
-      ? " (half as much again as apply measured on random inputs; --max-discrepancy sets another limit)" : ""
+    guard thresholds.maximumDiscrepancy == nil, let record, measured(record) != nil else { return "" }
+    let inputs = hasSamples && record.sampleDiscrepancy != nil ? "its samples" : "random inputs"
+    return " (half as much again as apply measured on \(inputs); --max-discrepancy sets another limit)"
   }
 }

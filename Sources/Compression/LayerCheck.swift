@@ -69,37 +69,86 @@ extension Record {
 extension Record.LayerRecord {
   /// Measures the layer in a compressed checkpoint, against the original where it is given.
   ///
+  /// The composed kernel is never there as a whole: each part of it is compared and multiplied when it is made.
+  ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
   func check(in compressed: Checkpoint, original: Checkpoint?, seed: UInt64) throws -> LayerCheck {
-    let (shaped, composed) = try weightsAndKernel(in: compressed)
-    var discrepancy: Double?
-    if let original, let originalLayer = original.layers.first(where: { $0.name == name }),
-      originalLayer.kernelShape == convolution.kernelShape
-    {
-      discrepancy = composed.relativeDiscrepancy(from: try original.kernel(of: originalLayer))
+    let own = original?.layers.first { $0.name == name && $0.kernelShape == convolution.kernelShape }
+    // Single precision holds what a file of single precision has.
+    guard let original, let own, own.dtype != .f64 else {
+      let kernel = try own.flatMap { layer in try original?.kernel(of: layer, as: Double.self) }
+      return try check(in: compressed, against: kernel, seed: seed)
+    }
+    return try check(in: compressed, against: original.kernel(of: own, as: Float.self), seed: seed)
+  }
+
+  private func check<Scalar>(
+    in compressed: Checkpoint, against original: Tensor<Scalar>?, seed: UInt64
+  ) throws -> LayerCheck {
+    let weights = try weights(in: compressed)
+    let kernel = try kernel(of: weights, in: compressed)
+    var execution = try ExecutionCheck(convolution, stages, weights, seed: seed)
+    var squares = 0.0
+    for inputs in kernel.slices {
+      guard let slice = kernel.slice(inputs) else { throw doesNotCompose(in: compressed) }
+      if let original { squares += kernel.squaredDistance(slice, of: inputs, from: original) }
+      try execution.add(slice, of: inputs)
+    }
+    let discrepancy = original.map { original in
+      let norm = original.norm
+      return norm > 0 ? squares.squareRoot() / norm : (squares == 0 ? 0 : .infinity)
     }
     return LayerCheck(
       name: name, structure: structure, discrepancy: discrepancy, promised: promised,
-      execution: try Self.execution(stages, shaped, composed: composed, convolution, seed: seed))
+      execution: execution.discrepancy)
   }
+}
 
-  /// The engine's output for the stages against its output for the dense convolution, on seeded random inputs.
-  private static func execution(
-    _ stages: [Stage], _ weights: [Tensor<Double>], composed: Tensor<Double>, _ dense: Convolution,
-    seed: UInt64
-  ) throws -> Double {
+/// The engine's output for a layer's stages against its output for the dense convolution, on seeded random inputs. The dense one is
+/// the sum of what parts of its kernel make of some input channels each.
+private struct ExecutionCheck {
+  private let dense: Convolution
+  private let input: Tensor<Float>
+  private let factored: Tensor<Float>
+  private var expected: Tensor<Float>?
+
+  /// - Throws: `Failure` where the stages cannot be run.
+  init(_ layer: Convolution, _ stages: [Stage], _ weights: [Tensor<Double>], seed: UInt64) throws {
+    let (dense, stages) = SharedDilation(of: layer, stages).removed(from: layer, stages)
+    self.dense = dense
     var generator = SplitMix64(seed: seed)
     let extents = dense.spatialExtents.indices.map {
       (dense.spatialExtents[$0] - 1) * dense.window.dilation[$0] + 4
     }
-    let input = Tensor<Float>(gaussian: [2, dense.inputChannels] + extents, using: &generator)
-    let factored = try Engine(layer: stages, weights: weights, inputExtents: extents).run(["input": input])
-    let reference = try Engine(
-      layer: [.convolution(dense)], weights: [composed], inputExtents: extents
-    ).run(["input": input])
-    guard let output = factored.first, let expected = reference.first, output.shape == expected.shape
-    else { return .infinity }
-    return output.relativeDiscrepancy(from: expected)
+    input = Tensor<Float>(gaussian: [2, dense.inputChannels] + extents, using: &generator)
+    factored = try Engine(layer: stages, weights: weights, inputExtents: extents).run(["input": input])[0]
+  }
+
+  /// - Parameter slice: the kernel for these input channels (out, inputs, spatial...).
+  /// - Throws: `Failure` where the convolution cannot be run.
+  mutating func add(_ slice: Tensor<Double>, of inputs: Range<Int>) throws {
+    let part = Convolution(kernelShape: slice.shape, window: dense.window)
+    let engine = try Engine(
+      layer: [.convolution(part)], weights: [slice], inputExtents: Array(input.shape.dropFirst(2)))
+    let output = try engine.run(["input": input.channels(inputs)])[0]
+    expected = expected.map { $0.adding(output) } ?? output
+  }
+
+  /// How far the stages are from the convolution; infinite where they give another shape.
+  var discrepancy: Double {
+    guard let expected, expected.shape == factored.shape else { return .infinity }
+    return factored.relativeDiscrepancy(from: expected)
+  }
+}
+
+extension Tensor {
+  /// Some channels of a value (samples, channels, ...).
+  fileprivate func channels(_ range: Range<Int>) -> Tensor {
+    let size = shape.dropFirst(2).reduce(1, *)
+    let rows = (0..<shape[0]).flatMap { sample in
+      elements[(sample * shape[1] + range.lowerBound) * size..<(sample * shape[1] + range.upperBound) * size]
+    }
+    return Tensor(shape: [shape[0], range.count] + shape.dropFirst(2), elements: rows)
   }
 }
 

@@ -60,9 +60,10 @@ extension PlanDocument {
     let replacements = planned.map {
       Replacement(layer: $0.layer.name, structure: $0.candidate.structure, stages: $0.candidate.stages)
     }
+    let kind = NetworkKinds.of(checkpoint)
     let record = try Record(
-      replacing: replacements, in: checkpoint, architecture: options.architecture,
-      canRun: NetworkKinds.of(checkpoint).runsOnRandomInputs, plan: self)
+      replacing: replacements, in: checkpoint, architecture: options.architecture, canRun: kind.runsOnRandomInputs,
+      hasSamples: options.calibration != nil && kind.comparesOnData, plan: self)
     let bytes = try checkpoint.byteCount(replacing: replacements, record: record.json)
     guard bytes > allowed else { return }
     throw Failure(

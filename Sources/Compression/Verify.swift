@@ -55,12 +55,12 @@ package struct VerifyRequest: Job {
     }
     let examination = try kind.examined(
       examinationRequest(record), original: original.checkpoint, workers: workers, progress: progress)
-    var judgement = Judgement(thresholds, record)
+    var judgement = Judgement(thresholds, record, of: checkpoint, hasSamples: reference != nil)
     judgement.judge(layers, of: checkpoint, isAlone: examination.samples == 0)
     judgement.judge(examination)
     return Verification(
       verdict: judgement.verdict, layers: layers, examination: examination, failures: judgement.failures,
-      notices: original.notices + examination.notices)
+      notices: original.notices + examination.notices + judgement.notices)
   }
 
   private func examinationRequest(_ record: Record?) -> ExaminationRequest {

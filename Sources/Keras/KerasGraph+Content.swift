@@ -20,6 +20,10 @@ extension KerasGraph: CheckpointContent {
   var record: JSON? { file.record }
   var metadata: [String: String]? { nil }
 
+  var computedType: DType { file.modelConfig?.computedType ?? .f32 }
+  var innerTensors: [InnerTensor] { [] }
+  var readers: [String: String] { architecture?.readers ?? [:] }
+
   var missesArchitecture: Bool {
     switch container {
     case .hdf5: file.modelConfig == nil && file.record != nil

@@ -34,6 +34,8 @@ struct KerasGraph: Sendable {
     /// The input shapes of every call of a layer with kernels, by the layer's path: batch first, nil where unknown.
     let inputShapes: [String: [[Int?]?]]
     let index: KerasIndex
+    /// The class of the layer that each weight belongs to, by the weight's name.
+    let readers: [String: String]
 
     /// - Parameter layers: every kernel of the file.
     init(
@@ -43,6 +45,7 @@ struct KerasGraph: Sendable {
       self.weights = weights
       self.inputShapes = inputShapes
       index = KerasIndex(model, weights, file, layers)
+      readers = Self.readers(of: model, weights)
     }
   }
 

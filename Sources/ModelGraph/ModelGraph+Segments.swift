@@ -28,17 +28,18 @@ extension ModelGraph {
       nodes: constants + nodes[range], outputs: results)
   }
 
-  /// The places at which every value that crosses has a known rank and one part for each sample, so that batches can be cut there;
-  /// in order, the beginning first.
-  public func placesBetweenSamples() -> [Int] {
-    guard let two = try? shapes(batch: 2), let three = try? shapes(batch: 3), let open = try? shapes() else {
-      return [0]
-    }
+  /// The places at which every value that crosses has a known rank and one part for each sample, or is an input that all samples share, so
+  /// that batches can be cut there; in order, the beginning first.
+  ///
+  /// - Parameter axes: Which axes of the values count the samples; nil where they cannot be told apart.
+  public func placesBetweenSamples(_ axes: SampleAxes?) -> [Int] {
+    guard let axes, let open = try? shapes() else { return [0] }
     let wiring = Wiring(self)
+    let inputs = Set(inputs.map(\.name))
     return nodes.indices.filter { index in
       index == 0
         || values(crossing: index, wiring).allSatisfy { value in
-          open[value] != nil && two[value]?.first == 2 && three[value]?.first == 3
+          open[value] != nil && (axes.axis(of: value) != nil || inputs.contains(value))
         }
     }
   }

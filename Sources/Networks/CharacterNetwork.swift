@@ -20,6 +20,8 @@ package struct CharacterNetwork: NetworkKind {
 
   package var runsOnRandomInputs: Bool { true }
 
+  package var comparesOnData: Bool { false }
+
   package func calibrator(_ source: CalibrationSource, workers: Workers) throws -> any Calibrator {
     let model = try RecurrentFile(checkpoint).model
     guard model.shape.kind.bilinear == .tensor else {
@@ -33,10 +35,17 @@ package struct CharacterNetwork: NetworkKind {
   }
 
   package func compared(
-    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: ProgressHandler
+    with original: Checkpoint, on inputs: ComparisonInputs, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison {
     let before = try RecurrentFile(original).model
-    return Sequences(seed: seed, symbols: before.shape.inputs).compare(try RecurrentFile(checkpoint).model, before)
+    switch inputs {
+    case .random(let seed, _):
+      return Sequences(seed: seed, symbols: before.shape.inputs).compare(try RecurrentFile(checkpoint).model, before)
+    case .data(let source):
+      throw Failure(
+        source.path, "is not compared on", "what a text says of a character model is its bits per character",
+        remedy: "run verify with --text")
+    }
   }
 
   package func examined(

@@ -1,6 +1,7 @@
 import Basics
 import Calibration
 import Checkpoints
+import ModelGraph
 import Plans
 import Running
 import TensorCore
@@ -9,12 +10,11 @@ import TensorCore
 package struct GraphNetwork: NetworkKind {
   private let checkpoint: Checkpoint
 
-  /// More calibration samples help less and less, and take time and memory in proportion.
-  private static let usualCalibrationCount = 2000
-
   package init?(_ checkpoint: Checkpoint) { self.checkpoint = checkpoint }
 
   package var runsOnRandomInputs: Bool { checkpoint.isRunnable }
+
+  package var comparesOnData: Bool { checkpoint.graph.map { $0.unsupportedNode == nil } ?? false }
 
   package func calibrator(_ source: CalibrationSource, workers: Workers) throws -> any Calibrator {
     guard let graph = checkpoint.graph else {
@@ -22,24 +22,47 @@ package struct GraphNetwork: NetworkKind {
         checkpoint.path, "cannot be calibrated", checkpoint.graphAbsence ?? "it has no graph",
         remedy: "give an ONNX export with --graph, or leave --calibration out")
     }
-    var preparation = source.preparation
-    preparation.maximumCount = preparation.maximumCount ?? Self.usualCalibrationCount
     return try GraphCalibration(
-      checkpoint, graph, try Samples(file: source.path, for: graph, preparation), workers: workers)
+      checkpoint, graph, try Samples(file: source.path, for: graph, source.calibrating), workers: workers)
   }
 
   package func compared(
-    with original: Checkpoint, seed: UInt64, samples count: Int, workers: Workers, progress: ProgressHandler
+    with original: Checkpoint, on inputs: ComparisonInputs, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison {
     let before = try Network(original, workers: workers)
     let after = try Network(checkpoint, workers: workers)
-    let samples = try Samples(seed: seed, count: count, for: before.graph)
-    let outputs = try after.run(samples.inputs, progress: progress, task: "run")
-    let expected = try before.run(samples.inputs, progress: progress, task: "run original")
+    let samples =
+      switch inputs {
+      case .random(let seed, let count): try Samples(seed: seed, count: count, for: before.graph)
+      case .data(let source): try judging(source, of: before.graph)
+      }
+    let outputs = try after.run(samples, progress: progress, task: "run")
+    let expected = try before.run(samples, progress: progress, task: "run original")
     return NetworkComparison(
-      outputs: after.graph.outputs.indices.map { index in
-        OutputComparison(name: after.graph.outputs[index].name, outputs[index], reference: expected[index])
-      }, samples: samples.count, source: samples.source)
+      outputs: try compared(outputs, with: expected, on: samples, after.graph, source: checkpoint.path),
+      samples: samples.count, source: samples.source)
+  }
+
+  /// The samples of a calibration that judge its fits.
+  private func judging(_ source: CalibrationSource, of graph: ModelGraph) throws -> Samples {
+    let samples = try Samples(file: source.path, for: graph, source.calibrating)
+    return samples.last(GraphCalibration.judgeCount(of: samples.count))
+  }
+
+  /// - Throws: `Failure` where an output has another shape than what it is compared with.
+  private func compared(
+    _ outputs: [Tensor<Float>], with expected: [Tensor<Float>], on samples: Samples, _ graph: ModelGraph, source: String
+  ) throws -> [OutputComparison] {
+    try graph.outputs.enumerated().map { index, output in
+      guard outputs[index].shape == expected[index].shape else {
+        throw Failure(
+          source, "output '\(output.name)' cannot be compared",
+          "the reference has the shape \(expected[index].shape), the network gives \(outputs[index].shape)")
+      }
+      return OutputComparison(
+        name: output.name, samples.samplesFirst(outputs[index], of: output.value),
+        reference: samples.samplesFirst(expected[index], of: output.value))
+    }
   }
 
   package func examined(
@@ -66,7 +89,7 @@ package struct GraphNetwork: NetworkKind {
     }
     if request.record != nil, !checkpoint.isRunnable, request.networkOptions.isEmpty {
       result.notices.append(
-        "the network was not run, \(graph.unsupportedNode ?? "the shape of its input is open"): every layer was checked by itself"
+        "the network was not run, \(graph.unsupportedNode ?? "the shape of its input is open and no samples were given"): every layer was checked by itself"
       )
       return result
     }
@@ -87,26 +110,25 @@ package struct GraphNetwork: NetworkKind {
     result.source = samples.source
     if request.reference == nil { result.notices.append("no reference was given: \(samples.source) were used") }
 
-    let outputs = try network.run(samples.inputs, progress: progress, task: "run")
+    let outputs = try network.run(samples, progress: progress, task: "run")
     for (output, values) in zip(network.graph.outputs, outputs) where !values.isFinite {
       result.failures.append("output '\(output.name)': it holds NaN or infinite values")
     }
     let before =
       try samples.outputs
       ?? original.map {
-        try Network($0, workers: workers).run(samples.inputs, progress: progress, task: "run original")
+        try Network($0, workers: workers).run(samples, progress: progress, task: "run original")
       }
     if let before {
-      for (index, output) in network.graph.outputs.enumerated() {
-        guard outputs[index].shape == before[index].shape else {
-          throw Failure(
-            request.reference ?? checkpoint.path, "output '\(output.name)' cannot be compared",
-            "the reference has the shape \(before[index].shape), the network gives \(outputs[index].shape)")
-        }
-        result.outputs.append(OutputComparison(name: output.name, outputs[index], reference: before[index]))
-      }
+      result.outputs = try zip(
+        network.graph.outputs,
+        compared(outputs, with: before, on: samples, network.graph, source: request.reference ?? checkpoint.path)
+      ).map { try network.noting($1, of: $0, on: samples, dtype: checkpoint.content.computedType) }
     }
-    try measure(outputs, samples, before: before, into: &result)
+    let first = network.graph.outputs[0].value
+    try measure(
+      outputs.first.map { samples.samplesFirst($0, of: first) }, samples,
+      before: before?.first.map { samples.samplesFirst($0, of: first) }, into: &result)
     if before == nil, result.accuracy == nil, result.psnr == nil {
       result.failures.append(
         "\(checkpoint.path): there is nothing to compare with: neither reference outputs nor the original are at hand")
@@ -115,9 +137,9 @@ package struct GraphNetwork: NetworkKind {
 
   /// Accuracy and PSNR of the first output, of this network and of what it is compared with.
   private func measure(
-    _ outputs: [Tensor<Float>], _ samples: Samples, before: [Tensor<Float>]?, into result: inout Examination
+    _ output: Tensor<Float>?, _ samples: Samples, before: Tensor<Float>?, into result: inout Examination
   ) throws {
-    guard let output = outputs.first else { return }
+    guard let output else { return }
     if let labels = samples.labels {
       if let classes = output.kind.classCount, let wrong = labels.first(where: { $0 >= classes }) {
         throw Failure(
@@ -125,12 +147,24 @@ package struct GraphNetwork: NetworkKind {
           remedy: "expected class indices from 0 to \(classes - 1)")
       }
       result.accuracy = output.accuracy(labels: labels)
-      result.originalAccuracy = before?.first?.accuracy(labels: labels)
+      result.originalAccuracy = before?.accuracy(labels: labels)
     }
     if let targets = samples.targets, output.count == targets.count {
       let peak = (targets.elements.max() ?? 1) > 2 ? 255.0 : 1.0
       result.psnr = output.reshaped(targets.shape).psnr(targets: targets, peak: peak)
-      result.originalPSNR = before?.first.map { $0.reshaped(targets.shape).psnr(targets: targets, peak: peak) }
+      result.originalPSNR = before.map { $0.reshaped(targets.shape).psnr(targets: targets, peak: peak) }
     }
+  }
+}
+
+extension CalibrationSource {
+  /// More samples help less and less, and take time and memory in proportion.
+  private static let usualCount = 2000
+
+  /// How its samples are prepared where nobody says how many.
+  fileprivate var calibrating: SamplePreparation {
+    var result = preparation
+    result.maximumCount = result.maximumCount ?? Self.usualCount
+    return result
   }
 }

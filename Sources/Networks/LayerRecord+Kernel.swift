@@ -8,34 +8,48 @@ extension Record.LayerRecord {
   ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
   package func composed(in compressed: Checkpoint) throws -> Tensor<Double> {
-    try weightsAndKernel(in: compressed).kernel
+    guard let kernel = try kernel(of: weights(in: compressed), in: compressed).whole() else {
+      throw doesNotCompose(in: compressed)
+    }
+    return kernel
   }
 
-  /// The weights of the parts, each of its convolution's kernel shape, and the kernel that they stand for.
+  /// The weights of the parts, each of its convolution's kernel shape.
   ///
-  /// - Throws: as `composed`.
-  package func weightsAndKernel(
-    in compressed: Checkpoint
-  ) throws -> (weights: [Tensor<Double>], kernel: Tensor<Double>) {
-    func damaged(_ reason: String) -> Failure {
-      Failure(
-        compressed.path, "layer '\(name)' cannot be checked", reason,
-        remedy: "apply the plan again")
-    }
+  /// - Throws: `Failure` where the parts that the record names are missing or have other shapes.
+  package func weights(in compressed: Checkpoint) throws -> [Tensor<Double>] {
     let weights = try parts.map { part -> Tensor<Double> in
       guard let layer = compressed.layers.first(where: { $0.name == part }) else {
-        throw damaged("the record names '\(part)', which the file does not hold")
+        throw damaged(compressed, "the record names '\(part)', which the file does not hold")
       }
       return try compressed.parameter(layer.kernel)
     }
     let convolutions = stages.convolutions
     guard weights.count == convolutions.count,
       zip(weights, convolutions).allSatisfy({ $0.count == $1.parameterCount })
-    else { throw damaged("its parts do not have the shapes that the record states") }
-    let shaped = zip(weights, convolutions).map { $0.reshaped($1.kernelShape) }
-    guard let composed = ComposedKernel.compose(stages, weights: shaped, layer: convolution) else {
-      throw damaged("its stages do not compose to a kernel of shape \(convolution.kernelShape)")
+    else { throw damaged(compressed, "its parts do not have the shapes that the record states") }
+    return zip(weights, convolutions).map { $0.reshaped($1.kernelShape) }
+  }
+
+  /// The kernel that weights stand for, to be composed part by part.
+  ///
+  /// - Parameter weights: as `weights` gives them.
+  /// - Throws: `Failure` where the stages do not compose to a kernel of the layer's shape.
+  package func kernel(of weights: [Tensor<Double>], in compressed: Checkpoint) throws -> ComposedKernel {
+    guard let kernel = ComposedKernel(stages, weights: weights, layer: convolution) else {
+      throw doesNotCompose(in: compressed)
     }
-    return (shaped, composed)
+    return kernel
+  }
+
+  /// Says that the stages are not those of the layer.
+  package func doesNotCompose(in compressed: Checkpoint) -> Failure {
+    damaged(compressed, "its stages do not compose to a kernel of shape \(convolution.kernelShape)")
+  }
+
+  private func damaged(_ compressed: Checkpoint, _ reason: String) -> Failure {
+    Failure(
+      compressed.path, "layer '\(name)' cannot be checked", reason,
+      remedy: "apply the plan again")
   }
 }

@@ -14,17 +14,19 @@ package protocol NetworkKind: Sendable {
   /// Whether the network runs on inputs that the program makes.
   var runsOnRandomInputs: Bool { get }
 
+  /// Whether the network is compared with its original on data of what it will see.
+  var comparesOnData: Bool { get }
+
   /// Reads data of what the network will see.
   ///
   /// - Throws: `Failure` where the network cannot be run or the data do not serve.
   func calibrator(_ source: CalibrationSource, workers: Workers) throws -> any Calibrator
 
-  /// Runs the network and its original on seeded random inputs.
+  /// Runs the network and its original on the same inputs.
   ///
-  /// - Parameter samples: at least so many.
-  /// - Throws: `Failure` where one of them cannot be run.
+  /// - Throws: `Failure` where one of them cannot be run, or data do not fit.
   func compared(
-    with original: Checkpoint, seed: UInt64, samples: Int, workers: Workers, progress: ProgressHandler
+    with original: Checkpoint, on inputs: ComparisonInputs, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison
 
   /// Runs the network on data, or on random inputs where there are none, and its original where that is at hand.
@@ -33,6 +35,14 @@ package protocol NetworkKind: Sendable {
   func examined(
     _ request: ExaminationRequest, original: Checkpoint?, workers: Workers, progress: ProgressHandler
   ) throws -> Examination
+}
+
+/// What a network and its original are compared on.
+package enum ComparisonInputs: Sendable {
+  /// Inputs that the program makes, at least so many.
+  case random(seed: UInt64, count: Int)
+  /// Data of what the network will see: those of them on which fits are judged.
+  case data(CalibrationSource)
 }
 
 /// A network against its original, output by output.

@@ -11,6 +11,9 @@ extension ONNXGraph: CheckpointContent {
   var graph: ModelGraph? { network }
   var graphAbsence: String? { nil }
   var metadata: [String: String]? { nil }
+  var computedType: DType { model.computedType }
+  var innerTensors: [InnerTensor] { model.innerTensors }
+  var readers: [String: String] { model.readers }
   var missesArchitecture: Bool { false }
   var takesGraph: Bool { false }
   var lendsGraph: Bool { true }

@@ -21,7 +21,8 @@ package struct InspectRequest: Job {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
     return Inspection(
       checkpoint: checkpoint, macs: checkpoint.macs,
-      peakActivationCount: checkpoint.graph.flatMap { try? $0.peakActivationCount() })
+      peakActivationCount: checkpoint.graph.flatMap { try? $0.peakActivationCount() },
+      groups: checkpoint.parameterGroups)
   }
 }
 
@@ -32,6 +33,20 @@ package struct Inspection: Sendable {
   package let macs: Int?
   /// The largest sum of live activations of one sample, in elements; nil likewise.
   package let peakActivationCount: Int?
+  /// All tensors, grouped by what they are and why they stay as they are.
+  package let groups: [ParameterGroup]
+
+  /// The numbers of all groups: weights in inner parts of the network and quantised ones included.
+  package var parameterCount: Int { groups.reduce(0) { $0 + $1.parameters } }
+  /// The share of the parameters that are integers of 8 bits or fewer; nil where the model is not quantised.
+  package var quantisedShare: Double? {
+    let share = checkpoint.quantisedShare
+    return share >= 0.5 ? share : nil
+  }
+  /// What a group takes of the bytes of all.
+  package func share(of group: ParameterGroup) -> Double {
+    Double(group.bytes) / Double(max(1, groups.reduce(0) { $0 + $1.bytes }))
+  }
 
   package var json: JSON {
     [
@@ -40,13 +55,26 @@ package struct Inspection: Sendable {
       "format_version": .optional(checkpoint.formatVersion, JSON.string),
       "sha256": .string(checkpoint.sha256),
       "bytes": .integer(checkpoint.byteCount),
-      "parameters": .integer(checkpoint.parameterCount),
+      "parameters": .integer(parameterCount),
       "macs": .optional(macs, JSON.integer),
       "peak_activations": .optional(peakActivationCount, JSON.integer),
       "inputs": .array(checkpoint.graph?.inputs.map { Self.value($0.name, $0.shape) } ?? []),
       "outputs": .strings(checkpoint.graph?.outputs.map(\.name) ?? []),
       "graph_absence": .optional(checkpoint.graphAbsence, JSON.string),
       "cannot_run": .optional(checkpoint.graph?.unsupportedNode, JSON.string),
+      "not_run": .array(
+        (checkpoint.graph?.unsupportedTypes ?? []).map {
+          ["type": .string($0.type), "count": .integer($0.count), "reason": .string($0.reason)]
+        }),
+      "quantised": .optional(quantisedShare, JSON.real),
+      "groups": .array(
+        groups.map { group in
+          [
+            "content": .string(group.content), "tensors": .integer(group.tensors),
+            "parameters": .integer(group.parameters), "bytes": .integer(group.bytes),
+            "share": .real(share(of: group)), "reason": .optional(group.reason, JSON.string),
+          ]
+        }),
       "compressed": .bool(checkpoint.record != nil),
       "notices": .strings(checkpoint.notices),
       "layers": .array(checkpoint.layers.map(layer)),

@@ -44,7 +44,7 @@ extension Checkpoint {
     }
   }
 
-  private static let unsupported = "no layer that a structure could replace uses it"
+  static let unsupported = "no layer that a structure could replace uses it"
 
   /// The layers and tensors that a structure might shrink, but not here: `--strict` does not put up with them.
   var skippedForWantOfSupport: [SkippedTensor] {
@@ -57,7 +57,7 @@ extension Checkpoint {
 
 extension StoredTensor {
   /// Whether at least two modes have more than one element, and the elements could be weights.
-  fileprivate var isMatrix: Bool { dtype.isCompressible && shape.count { $0 > 1 } > 1 }
+  var isMatrix: Bool { dtype.isCompressible && shape.count { $0 > 1 } > 1 }
 }
 
 extension Layer {

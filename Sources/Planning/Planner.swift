@@ -49,7 +49,7 @@ package struct Planner: Sendable {
     let sizes = try FileSizeModel(checkpoint) { replacements in
       try Record(
         replacing: replacements, in: checkpoint, architecture: request.companions.architecture,
-        canRun: kind.runsOnRandomInputs)
+        canRun: kind.runsOnRandomInputs, hasSamples: request.calibration != nil && kind.comparesOnData)
     }
     let layers = try workers.map(choices) { try LayerOptions($0, request, costs, sizes) }
     if let layer = layers.first(where: \.options.isEmpty) {

@@ -8,10 +8,11 @@ extension Record {
   /// - Parameters:
   ///   - architecture: the original's, where it came in a file of its own.
   ///   - canRun: whether the network runs on random inputs, so that it is measured.
+  ///   - hasSamples: whether there are samples of what the network will see, on which it is measured too.
   /// - Throws: `Failure` where a layer cannot be replaced.
   package init(
     replacing replacements: [Replacement], in checkpoint: Checkpoint, architecture: String?, canRun: Bool,
-    plan: PlanDocument? = nil
+    hasSamples: Bool, plan: PlanDocument? = nil
   ) throws {
     let parts = try checkpoint.partNames(replacing: replacements)
     let planned = Dictionary(
@@ -30,6 +31,7 @@ extension Record {
       originalPath: plan?.checkpoint ?? checkpoint.path, originalSHA256: checkpoint.sha256,
       originalArchitecture: architecture, layers: layers,
       network: canRun
-        ? NetworkRecord(samples: Samples.usualRandomCount, seed: seed, relativeDiscrepancy: 0) : nil)
+        ? NetworkRecord(samples: Samples.usualRandomCount, seed: seed, relativeDiscrepancy: 0) : nil,
+      sampleDiscrepancy: hasSamples ? 0 : nil)
   }
 }

@@ -8,7 +8,7 @@ extension Inspection {
     var lines = [
       "\(checkpoint.path): \(checkpoint.format)"
         + (checkpoint.formatVersion.map { " \($0)" } ?? "")
-        + ", \(checkpoint.byteCount) bytes, \(Format.count(checkpoint.parameterCount)) parameters in \(checkpoint.tensors.count) tensors"
+        + ", \(checkpoint.byteCount) bytes, \(Format.count(parameterCount)) parameters in \(checkpoint.tensors.count) tensors"
     ]
     if let graph = checkpoint.graph {
       let inputs = graph.inputs.map { "'\($0.name)' \(Self.shape($0.shape))" }.joined(separator: ", ")
@@ -18,9 +18,16 @@ extension Inspection {
           "one sample: \(Format.count(macs)) multiply-accumulates"
             + (peakActivationCount.map { ", at most \(Format.count($0)) live activations" } ?? ""))
       }
-      if let unsupported = graph.unsupportedNode { lines.append("cannot be run: \(unsupported)") }
+      if let unsupported = graph.unsupportedNode {
+        let types = graph.unsupportedTypes.map { $0.count == 1 ? $0.type : "\($0.count) x \($0.type)" }
+        lines.append("cannot be run: \(unsupported)")
+        lines.append("not run: \(types.joined(separator: ", "))")
+      }
     } else {
       lines.append("no graph: \(checkpoint.graphAbsence ?? "the file has none")")
+    }
+    if let quantisedShare {
+      lines.append("quantised already: \(Format.percent(quantisedShare)) of its weights have 8 bits or fewer")
     }
     if checkpoint.record != nil { lines.append("compressed by kcompress") }
     var table = TextTable([
@@ -34,7 +41,23 @@ extension Inspection {
         layer.refusal ?? "",
       ])
     }
-    return (lines + ["", table.text]).joined(separator: "\n")
+    let layers = checkpoint.layers.isEmpty ? [] : ["", table.text]
+    return (lines + layers + ["", groupTable.text]).joined(separator: "\n")
+  }
+
+  /// What all tensors are, with their share of the bytes.
+  private var groupTable: TextTable {
+    var table = TextTable([
+      ("all parameters", .left), ("tensors", .right), ("parameters", .right), ("bytes", .right), ("share", .right),
+      ("stay as they are because", .left),
+    ])
+    for group in groups {
+      table.add([
+        group.content, "\(group.tensors)", "\(group.parameters)", "\(group.bytes)", Format.percent(share(of: group)),
+        group.reason ?? "",
+      ])
+    }
+    return table
   }
 
   private static func shape(_ shape: [Int?]) -> String {

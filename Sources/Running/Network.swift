@@ -8,7 +8,7 @@ import TensorCore
 /// every worker busy.
 package struct Network: Sendable {
   package let graph: ModelGraph
-  private let engine: Engine
+  let engine: Engine
   private let workers: Workers
 
   /// - Throws: `Failure` where the checkpoint has no graph, or a layer of it cannot be run.
@@ -19,22 +19,45 @@ package struct Network: Sendable {
 
   /// Runs all samples.
   ///
-  /// - Parameter inputs: one tensor for each input of the graph, samples first.
-  /// - Returns: one tensor for each output of the graph, samples first.
+  /// - Returns: one tensor for each output of the graph, in the layout of the output.
   /// - Throws: `Failure` where the count of samples does not fit the model, or the network cannot be run.
-  package func run(_ inputs: [String: Tensor<Float>], progress: ProgressHandler, task: String) throws -> [Tensor<Float>]
-  {
-    let samples = inputs.values.first?.shape.first ?? 0
-    if let batch = graph.fixedBatch, samples % batch != 0 {
+  package func run(_ samples: Samples, progress: ProgressHandler, task: String) throws -> [Tensor<Float>] {
+    if let batch = samples.axes?.batch, samples.count % batch != 0 {
       throw Failure(
-        "\(samples) samples", "cannot be run", "the model is made for \(batch) at a time",
+        "\(samples.count) samples", "cannot be run", "the model is made for \(batch) at a time",
         remedy: "give a multiple of \(batch), with --max-samples say")
     }
-    let piece = graph.fixedBatch ?? (graph.keepsSamplesApart ? pieceSize(samples: samples) : samples)
+    let piece = pieceSize(samples)
     return try engine.outputs(
-      count: samples, piece: piece, workers: workers,
-      finished: { progress(task, $0.upperBound, of: samples, "samples") },
-      of: { range in inputs.mapValues { $0.samples(range) } })
+      count: samples.count, piece: piece, axes: samples.axes, workers: workers,
+      finished: { progress(task, $0.upperBound, of: samples.count, "samples") },
+      of: { range in samples.inputs(of: range) })
+  }
+
+  /// The samples that run together.
+  private func pieceSize(_ samples: Samples) -> Int {
+    guard let axes = samples.axes else { return samples.count }
+    if let batch = axes.batch { return batch }
+    let piece = pieceSize(samples: samples.count)
+    return piece == samples.count || keepsApart(samples) ? piece : samples.count
+  }
+
+  /// Whether samples come out alike, some of them run together and two of these alone. Shapes do not show whether operations with NumPy's
+  /// semantics mix what lies along an axis; a network of layers has its batch by definition.
+  private func keepsApart(_ samples: Samples) -> Bool {
+    guard graph.mayMixSamples, let axes = samples.axes else { return true }
+    let last = samples.count - 1
+    let indices = [0, last / 3, 2 * last / 3, last].reduce(into: [Int]()) { if $0.last != $1 { $0.append($1) } }
+    func outputs(_ indices: [Int]) -> [Tensor<Float>]? { try? engine.run(samples.inputs.picked(indices, axes)) }
+    guard let together = outputs(indices) else { return false }
+    return [0, indices.count - 1].allSatisfy { place in
+      guard let alone = outputs([indices[place]]) else { return false }
+      return zip(graph.outputs, zip(together, alone)).allSatisfy { output, values in
+        guard let axis = axes.axis(of: output.value), axis < values.0.order, values.0.shape[axis] == indices.count
+        else { return false }
+        return values.0.samples(place..<place + 1, axis: axis).isAlike(values.1)
+      }
+    }
   }
 
   /// At least one piece for every worker; small enough that the widest activations stay around 64 MB a worker.
@@ -42,5 +65,14 @@ package struct Network: Sendable {
     let perSample = max(1, (try? graph.peakActivationCount()) ?? 1 << 18)
     let fitting = max(1, (16 << 20) / perSample)
     return max(1, min(fitting, (samples + workers.count - 1) / workers.count, 64))
+  }
+}
+
+extension Tensor where Scalar == Float {
+  /// Whether another run gave the same but for rounding.
+  fileprivate func isAlike(_ other: Tensor) -> Bool {
+    guard shape == other.shape else { return false }
+    guard isFinite, other.isFinite else { return zip(elements, other.elements).allSatisfy { $0.isNaN == $1.isNaN } }
+    return relativeDiscrepancy(from: other) <= 1e-3
   }
 }

@@ -7,6 +7,8 @@ import TensorCore
 package struct OutputLoss: Sendable {
   private let reference: [Reference]
   private let outputs: [Tensor<Float>]
+  /// Where each output has its samples.
+  private let axes: [Int]
 
   private enum Reference: Sendable {
     /// Logarithms of softened probabilities, samples x classes.
@@ -14,8 +16,12 @@ package struct OutputLoss: Sendable {
     case values([Float], squaredNorm: Double)
   }
 
-  /// - Parameter outputs: those of the original network, samples first.
-  package init(_ outputs: [Tensor<Float>]) {
+  /// - Parameters:
+  ///   - outputs: those of the original network.
+  ///   - axes: where each of them has its samples, on its first axis unless it is stated.
+  package init(_ outputs: [Tensor<Float>], axes: [Int]? = nil) {
+    self.axes = axes ?? outputs.map { _ in 0 }
+    let outputs = zip(outputs, self.axes).map { $0.moved($1) }
     self.outputs = outputs
     reference = outputs.map { output in
       if let softening = Softening(of: output) {
@@ -27,14 +33,14 @@ package struct OutputLoss: Sendable {
 
   /// The loss of other outputs of the same shapes; infinite where one is no number.
   package func callAsFunction(_ outputs: [Tensor<Float>]) -> Double {
-    let loss = zip(reference, outputs).reduce(0.0) { $0 + Self.loss($1.0, $1.1.elements) }
+    let loss = zip(reference, samplesFirst(outputs)).reduce(0.0) { $0 + Self.loss($1.0, $1.1.elements) }
     return loss.isFinite ? max(0, loss) : .infinity
   }
 
   /// ||y - y_ref|| / ||y_ref|| over all outputs.
   package func discrepancy(_ others: [Tensor<Float>]) -> Double {
     var (distance, norm) = (0.0, 0.0)
-    for (output, other) in zip(outputs, others) {
+    for (output, other) in zip(outputs, samplesFirst(others)) {
       for (a, b) in zip(output.elements, other.elements) {
         distance += (Double(a) - Double(b)) * (Double(a) - Double(b))
         norm += Double(a) * Double(a)
@@ -45,33 +51,42 @@ package struct OutputLoss: Sendable {
 
   /// The top-1 agreement of the first output that has classes; nil where none has.
   package func agreement(_ others: [Tensor<Float>]) -> Double? {
-    zip(outputs, others).lazy.compactMap { $1.agreement(with: $0) }.first
+    zip(outputs, samplesFirst(others)).lazy.compactMap { $1.agreement(with: $0) }.first
   }
 
   /// Gradients at some outputs whose second moment is the curvature of the loss there (Fisher's information): of the class that each sample
   /// would draw from its own probabilities, and of outputs without classes with random signs, as a part of their norm.
   package func gradients(of outputs: [Tensor<Float>], using generator: inout SplitMix64) -> [Tensor<Float>] {
-    zip(reference, outputs).map { reference, output in
-      switch reference {
-      case .values(_, let squaredNorm):
-        let size = Float(squaredNorm > 0 ? 1 / squaredNorm.squareRoot() : 1)
-        return output.map { _ in generator.nextUniform() < 0.5 ? -size : size }
-      case .classes(_, let softening):
-        let count = softening.count
-        var gradient = softening.logarithms(output.elements).map(exp)
-        for start in stride(from: 0, to: gradient.count, by: count) {
-          var left = Float(generator.nextUniform())
-          let drawn =
-            (0..<count).first {
-              left -= gradient[start + $0]; return left <= 0
-            } ?? count - 1
-          gradient[start + drawn] -= 1
-        }
-        if softening.areProbabilities {
-          for i in gradient.indices { gradient[i] /= max(output.elements[i], 1e-12) }
-        }
-        return Tensor(shape: output.shape, elements: gradient)
+    zip(zip(reference, axes), samplesFirst(outputs)).map { known, output in
+      let (reference, axis) = known
+      return gradient(reference, of: output, using: &generator).movedBack(axis)
+    }
+  }
+
+  private func samplesFirst(_ outputs: [Tensor<Float>]) -> [Tensor<Float>] { zip(outputs, axes).map { $0.moved($1) } }
+
+  private func gradient(
+    _ reference: Reference, of output: Tensor<Float>, using generator: inout SplitMix64
+  ) -> Tensor<Float> {
+    switch reference {
+    case .values(_, let squaredNorm):
+      let size = Float(squaredNorm > 0 ? 1 / squaredNorm.squareRoot() : 1)
+      return output.map { _ in generator.nextUniform() < 0.5 ? -size : size }
+    case .classes(_, let softening):
+      let count = softening.count
+      var gradient = softening.logarithms(output.elements).map(exp)
+      for start in stride(from: 0, to: gradient.count, by: count) {
+        var left = Float(generator.nextUniform())
+        let drawn =
+          (0..<count).first {
+            left -= gradient[start + $0]; return left <= 0
+          } ?? count - 1
+        gradient[start + drawn] -= 1
       }
+      if softening.areProbabilities {
+        for i in gradient.indices { gradient[i] /= max(output.elements[i], 1e-12) }
+      }
+      return Tensor(shape: output.shape, elements: gradient)
     }
   }
 

@@ -6,73 +6,93 @@ import TensorCore
 /// then, so that 8-bit images take a byte for each value.
 package struct SampleArrays: Sendable {
   package let count: Int
+  /// Which axes count the samples; nil where the network runs on the arrays as a whole.
+  package let axes: SampleAxes?
   private let arrays: [String: StoredTensor]
-  private let arrangements: [String: Arrangement]
+  private let arrangements: [String: SampleArrangement]
   private let preparation: SamplePreparation
-
-  /// How an array becomes what the input wants.
-  fileprivate enum Arrangement: Sendable {
-    case unchanged
-    case permuted([Int])
-    /// The extents of a sample.
-    case reshaped([Int])
-  }
 
   /// - Throws: `Failure` where an array is missing or does not fit.
   package init(_ stored: [StoredTensor], for graph: ModelGraph, _ preparation: SamplePreparation) throws {
+    let found = graph.sampleAxes
     var arrays: [String: StoredTensor] = [:]
+    var arrangements: [String: SampleArrangement] = [:]
     for (position, input) in graph.inputs.enumerated() {
-      let names = [input.name, "inputs_\(position)"] + (graph.inputs.count == 1 ? ["inputs"] : [])
-      guard let array = names.lazy.compactMap({ name in stored.first { $0.name == name } }).first else {
-        throw Failure(
-          "input '\(input.name)'", "has no samples",
-          "the file holds only \(stored.map { "'\($0.name)'" }.sorted().joined(separator: ", "))",
-          remedy: "name the array '\(graph.inputs.count == 1 ? "inputs" : input.name)'")
-      }
-      arrays[input.name] = array.firstSamples(preparation.maximumCount)
+      let array = try Self.array(of: input, at: position, of: graph.inputs.count, stored)
+      arrangements[input.name] = try SampleArrangement(array, as: input, sampleAxis: found?.axis(of: input.name))
+      arrays[input.name] = array
     }
-    let counts = arrays.mapValues { $0.shape.first ?? 0 }
-    count = graph.inputs.first.flatMap { counts[$0.name] } ?? 0
-    for input in graph.inputs where counts[input.name] != count {
-      throw Failure(
-        "input '\(input.name)'", "has \(counts[input.name] ?? 0) samples", "another input has \(count)",
-        remedy: "give every input the same number of samples")
-    }
-    guard count > 0 else {
+    let shapes = Dictionary(
+      uniqueKeysWithValues: arrays.map { ($0, arrangements[$0]?.shape(of: $1.shape) ?? $1.shape) })
+    let own = try found.flatMap { try Self.count($0, shapes, graph) }
+    axes = own == nil ? nil : found
+    let first = graph.inputs.first { $0.shape.first == .some(nil) }.flatMap { shapes[$0.name]?.first }
+    let all = own ?? first ?? 1
+    guard all > 0, arrays.values.allSatisfy({ !$0.bytes.isEmpty }) else {
       throw Failure("", "holds no samples", "its inputs are empty", remedy: "give at least one sample")
     }
-    arrangements = try Dictionary(
-      uniqueKeysWithValues: graph.inputs.map { input in
-        (input.name, try arrays[input.name].map { try Arrangement($0, as: input) } ?? .unchanged)
-      })
+    count = axes == nil ? all : min(all, preparation.maximumCount ?? all)
+    for input in graph.inputs where axes?.axis(of: input.name) == 0 {
+      arrays[input.name] = arrays[input.name]?.firstSamples(count)
+    }
     self.arrays = arrays
+    self.arrangements = arrangements
     self.preparation = preparation
     // Whether the preparation fits does not depend on the sample.
-    _ = try samples([0])
+    _ = try samples(0..<(axes == nil ? count : 1))
   }
 
-  /// Some samples in an order of their own.
+  private static func array(
+    of input: ModelGraph.Input, at position: Int, of inputCount: Int, _ stored: [StoredTensor]
+  ) throws -> StoredTensor {
+    let names = [input.name, "inputs_\(position)"] + (inputCount == 1 ? ["inputs"] : [])
+    guard let array = names.lazy.compactMap({ name in stored.first { $0.name == name } }).first else {
+      throw Failure(
+        "input '\(input.name)'", "has no samples",
+        "the file holds only \(stored.map { "'\($0.name)'" }.sorted().joined(separator: ", "))",
+        remedy: "name the array '\(inputCount == 1 ? "inputs" : input.name)'")
+    }
+    return array
+  }
+
+  /// The samples that all arrays hold; nil where they hold different numbers, and the network takes them so in one run.
+  private static func count(_ axes: SampleAxes, _ shapes: [String: [Int]], _ graph: ModelGraph) throws -> Int? {
+    let counts = graph.inputs.compactMap { input in
+      axes.axis(of: input.name).flatMap { axis in shapes[input.name].map { (input.name, $0[axis]) } }
+    }
+    guard let first = counts.first, let other = counts.first(where: { $0.1 != first.1 }) else { return counts.first?.1 }
+    if (try? graph.shapes(inputs: shapes)) != nil { return nil }
+    throw Failure(
+      "input '\(other.0)'", "has \(other.1) samples", "another input has \(first.1)",
+      remedy: "give every input the same number of samples")
+  }
+
+  /// Some samples in an order of their own, with the inputs that all samples share.
   ///
-  /// - Throws: `Failure` where an array's numbers cannot be decoded or the preparation does not fit them.
+  /// - Throws: `Failure` where an array's numbers cannot be decoded, the preparation does not fit them, or the samples cannot be told
+  ///   apart and these are not all.
   package func samples(_ indices: some Collection<Int>) throws -> [String: Tensor<Float>] {
-    try Dictionary(
+    guard axes != nil || indices.count == count else {
+      throw Failure(
+        "", "gives no single samples", "the network takes its inputs as a whole",
+        remedy: "give every input the same number of samples")
+    }
+    return try Dictionary(
       uniqueKeysWithValues: arrays.map { name, array in
-        let picked: Tensor<Float> = try array.picked(indices).decoded()
-        let arranged =
-          switch arrangements[name] ?? .unchanged {
-          case .unchanged: picked
-          case .permuted(let order): picked.permuted(order)
-          case .reshaped(let extents): picked.reshaped([indices.count] + extents)
-          }
-        return (name, try preparation.apply(to: arranged, arrayName: array.name))
+        let axis = axes?.axis(of: name)
+        let stored = axis == 0 ? array.picked(indices) : array
+        let arranged = (arrangements[name] ?? .unchanged).apply(to: try stored.decoded(as: Float.self))
+        let picked = axis.map { $0 == 0 ? arranged : arranged.picked(Array(indices), axis: $0) } ?? arranged
+        return (name, try preparation.apply(to: picked, arrayName: array.name))
       })
   }
 
   /// An input with a sample that holds NaN or infinite values as it is prepared; nil where there is none.
   package var firstNotFinite: String? {
     get throws {
-      for start in stride(from: 0, to: count, by: 256) {
-        let some = try samples(start..<min(start + 256, count))
+      let step = axes == nil ? count : 256
+      for start in stride(from: 0, to: count, by: step) {
+        let some = try samples(start..<min(start + step, count))
         if let name = some.keys.sorted().first(where: { some[$0]?.isFinite == false }) { return name }
       }
       return nil
@@ -81,39 +101,4 @@ package struct SampleArrays: Sendable {
 
   /// What the samples take as they lie here.
   package var byteCount: Int { arrays.values.reduce(0) { $0 + $1.bytes.count } }
-}
-
-extension SampleArrays.Arrangement {
-  /// As the array is, with a missing singleton axis put in, or, for an image batch in the other layout, transposed. An image batch that fits
-  /// in both layouts is refused rather than guessed.
-  fileprivate init(_ array: StoredTensor, as input: ModelGraph.Input) throws {
-    let shape = array.shape
-    func fits(_ shape: [Int]) -> Bool {
-      shape.count == input.shape.count
-        && zip(shape, input.shape).dropFirst().allSatisfy { $1 == nil || $0 == $1 }
-    }
-    let transpositions = shape.count == 4 ? [[0, 3, 1, 2], [0, 2, 3, 1]] : []
-    let transposed = transpositions.filter { order in fits(order.map { shape[$0] }) }
-    let readings = (fits(shape) ? 1 : 0) + transposed.count
-    guard readings <= 1 || shape.dropFirst().allSatisfy({ $0 == 1 }) else {
-      throw Failure(
-        "array '\(array.name)'", "can be read in two ways",
-        "its shape \(shape.map(Int?.some).text) fits \(input.shape.text) as NHWC and as NCHW",
-        remedy: "give images whose height, width and channels differ")
-    }
-    let extents = input.shape.dropFirst().map { $0 ?? 0 }
-    let full = [shape.first ?? 0] + extents
-    if fits(shape) {
-      self = .unchanged
-    } else if let order = transposed.first {
-      self = .permuted(order)
-    } else if shape.count == input.shape.count - 1, full.filter({ $0 != 1 }) == shape.filter({ $0 != 1 }) {
-      self = .reshaped(extents)
-    } else {
-      throw Failure(
-        "array '\(array.name)'", "does not fit input '\(input.name)'",
-        "its shape is \(shape.map(Int?.some).text), the input's is \(input.shape.text)",
-        remedy: "give samples of the input's shape")
-    }
-  }
 }

@@ -22,9 +22,9 @@ package struct SampleFile: Sendable {
     let arrays = try DataFile.read(path)
     do {
       inputs = try SampleArrays(arrays, for: graph, preparation)
-      outputs = try Self.outputs(arrays, graph: graph, count: inputs.count, isCut: preparation.maximumCount != nil)
+      isCut = preparation.maximumCount != nil && inputs.axes != nil
+      outputs = try Self.outputs(arrays, graph: graph, inputs: inputs, isCut: isCut)
       labelArray = arrays.first { $0.name == "labels" }
-      isCut = preparation.maximumCount != nil
       targets = try arrays.first { $0.name == "targets" }?.firstSamples(inputs.count).decoded()
     } catch let failure as Failure {
       throw failure.within(path)
@@ -33,7 +33,7 @@ package struct SampleFile: Sendable {
   }
 
   private static func outputs(
-    _ arrays: [StoredTensor], graph: ModelGraph, count: Int, isCut: Bool
+    _ arrays: [StoredTensor], graph: ModelGraph, inputs: SampleArrays, isCut: Bool
   ) throws -> [Tensor<Float>]? {
     var outputs: [Tensor<Float>] = []
     for (position, output) in graph.outputs.enumerated() {
@@ -47,12 +47,18 @@ package struct SampleFile: Sendable {
         }
         return nil
       }
-      guard array.shape.first ?? 0 >= count || !graph.keepsSamplesApart else {
-        throw Failure(
-          "array '\(array.name)'", "has \(array.shape.first ?? 0) samples", "there are \(count) inputs")
+      // An output of boxes, say, has no part for each sample and is compared as it is.
+      guard let axis = inputs.axes?.axis(of: output.value), inputs.axes?.batch == nil else {
+        outputs.append(try (isCut ? array.firstSamples(inputs.count) : array).decoded())
+        continue
       }
-      // Without a limit the output is compared as it is: not every network's output counts samples on its first axis.
-      outputs.append(try (isCut ? array.firstSamples(count) : array).decoded())
+      guard axis < array.shape.count, array.shape[axis] >= inputs.count else {
+        throw Failure(
+          "array '\(array.name)'", "has \(axis < array.shape.count ? array.shape[axis] : 0) samples",
+          "there are \(inputs.count) inputs")
+      }
+      let whole = try array.decoded(as: Float.self)
+      outputs.append(isCut ? whole.samples(0..<inputs.count, axis: axis) : whole)
     }
     return outputs
   }

@@ -8,9 +8,13 @@ package struct Samples: Sendable {
   /// The random samples on which apply measures a network and verify repeats the measurement.
   package static let usualRandomCount = 16
 
-  /// One tensor for each input of the graph, samples first.
+  /// One tensor for each input of the graph, as the network takes it.
   package var inputs: [String: Tensor<Float>]
-  /// What the network should give, in the order of the graph's outputs; nil where the file has none.
+  /// How many there are; where the network runs on them as a whole, what the first axis of its first input has.
+  package let count: Int
+  /// Which axes count the samples; nil where the network runs on them as a whole.
+  package let axes: SampleAxes?
+  /// What the network should give, in the order and in the layout of the graph's outputs; nil where the file has none.
   package var outputs: [Tensor<Float>]?
   /// Class indices; give the accuracy.
   package var labels: [Int]?
@@ -18,8 +22,6 @@ package struct Samples: Sendable {
   package var targets: Tensor<Float>?
   /// Where the samples come from, for messages.
   package let source: String
-
-  package var count: Int { inputs.values.first?.shape.first ?? 0 }
 }
 
 extension Samples {
@@ -29,9 +31,8 @@ extension Samples {
   package init(file path: String, for graph: ModelGraph, _ preparation: SamplePreparation) throws {
     let file = try SampleFile(path, for: graph, preparation)
     self.init(
-      inputs: try file.inputs.samples(0..<file.count), outputs: file.outputs, labels: try file.labels,
-      targets: file.targets,
-      source: path)
+      inputs: try file.inputs.samples(0..<file.count), count: file.count, axes: file.inputs.axes,
+      outputs: file.outputs, labels: try file.labels, targets: file.targets, source: path)
   }
 
   /// Seeded uniform inputs of [0, 1), a few more than `count` where the model takes some at a time.
@@ -39,25 +40,67 @@ extension Samples {
   /// - Parameter sampleShape: of one sample, where the model leaves extents open.
   /// - Throws: `Failure` where the model leaves extents open that nobody states.
   package init(seed: UInt64, count wanted: Int, for graph: ModelGraph, sampleShape: [Int] = []) throws {
-    let batch = graph.fixedBatch ?? 1
+    let axes = graph.sampleAxes
+    let batch = axes?.batch ?? 1
     let count = (wanted + batch - 1) / batch * batch
     var generator = SplitMix64(seed: seed)
     var inputs: [String: Tensor<Float>] = [:]
     for input in graph.inputs {
-      var extents = Array(input.shape.dropFirst())
-      if extents.contains(nil), extents.count == sampleShape.count {
-        extents = zip(extents, sampleShape).map { $0 ?? $1 }
+      var extents = graph.shape(of: input, samples: count, axes)
+      let others = extents.indices.filter { $0 != (axes.map { $0.axis(of: input.name) } ?? 0) }
+      if extents.contains(nil), others.count == sampleShape.count {
+        for (axis, extent) in zip(others, sampleShape) { extents[axis] = extents[axis] ?? extent }
       }
-      guard extents.allSatisfy({ $0 != nil }) else {
+      guard let shape = extents.known, shape.productIfExact != nil else {
         throw Failure(
           "input '\(input.name)'", "cannot be filled with random samples",
           "the model leaves its shape \(input.shape.text) open",
           remedy: "give samples with --reference, or bench a shape with --input-shape")
       }
-      let shape = [count] + extents.compactMap { $0 }
       inputs[input.name] = Tensor(
         shape: shape, elements: (0..<shape.reduce(1, *)).map { _ in Float(generator.nextUniform()) })
     }
-    self.init(inputs: inputs, source: "\(count) seeded random inputs (seed \(seed))")
+    let isWhole = axes == nil && !graph.inputs.contains { $0.shape.first == .some(nil) }
+    self.init(
+      inputs: inputs, count: isWhole ? 1 : count, axes: axes,
+      source: isWhole ? "one seeded random input (seed \(seed))" : "\(count) seeded random inputs (seed \(seed))")
+  }
+
+  /// The inputs of some of the samples, with those that all samples share.
+  ///
+  /// - Precondition: the samples have axes, or the range is all of them.
+  package func inputs(of range: Range<Int>) -> [String: Tensor<Float>] { inputs.samples(range, axes) }
+
+  /// The last samples, at most `most`; all of them where the network runs on them as a whole.
+  package func last(_ most: Int) -> Samples {
+    guard axes != nil, count > most else { return self }
+    let batch = axes?.batch ?? 1
+    let range = count - max(1, most / batch) * batch..<count
+    return Samples(
+      inputs: inputs(of: range), count: range.count, axes: axes, source: "\(range.count) samples of '\(source)'")
+  }
+
+  /// An output with its samples first, as measures of it take it.
+  package func samplesFirst(_ output: Tensor<Float>, of value: String) -> Tensor<Float> {
+    axes?.axis(of: value).map { output.moved($0) } ?? output
+  }
+}
+
+extension [String: Tensor<Float>] {
+  /// Some samples of all values that have samples, and the others as they are.
+  package func samples(_ range: Range<Int>, _ axes: SampleAxes?) -> [String: Tensor<Float>] {
+    guard let axes else { return self }
+    return Dictionary(
+      uniqueKeysWithValues: map { name, tensor in
+        (name, axes.axis(of: name).map { tensor.samples(range, axis: $0) } ?? tensor)
+      })
+  }
+
+  /// Samples of these numbers, of all values that have samples, and the other values as they are.
+  func picked(_ indices: [Int], _ axes: SampleAxes) -> [String: Tensor<Float>] {
+    Dictionary(
+      uniqueKeysWithValues: map { name, tensor in
+        (name, axes.axis(of: name).map { tensor.picked(indices, axis: $0) } ?? tensor)
+      })
   }
 }

@@ -1,4 +1,6 @@
+import Basics
 import Inference
+import ModelGraph
 import TensorCore
 
 /// Batches that are cut into pieces, each on one thread.
@@ -21,10 +23,11 @@ extension Engine {
   ///   - piece: the samples that run together.
   /// - Returns: one tensor for each output of the graph, samples first.
   /// - Throws: `Failure` where an operation meets what it cannot compute.
+  /// - Precondition: every input and output has its samples on the first axis.
   package func outputs(
     of inputs: [String: Tensor<Float>], piece: Int, workers: Workers
   ) throws -> [Tensor<Float>] {
-    try outputs(count: inputs.values.first?.shape[0] ?? 0, piece: piece, workers: workers) { range in
+    try outputs(count: inputs.values.first?.shape.first ?? 0, piece: piece, axes: nil, workers: workers) { range in
       inputs.mapValues { $0.samples(range) }
     }
   }
@@ -32,12 +35,15 @@ extension Engine {
   /// Runs samples piece by piece, each piece made when its turn comes.
   ///
   /// - Parameters:
+  ///   - piece: the samples that run together; all of them where an output has none.
+  ///   - axes: where the outputs have their samples; nil stands for their first axis.
   ///   - samples: makes the inputs of a range of samples.
   ///   - finished: is told of every range that is done, from any thread.
-  /// - Returns: one tensor for each output of the graph, samples first.
+  /// - Returns: one tensor for each output of the graph, in the layout of the output.
   /// - Throws: `Failure` where an operation meets what it cannot compute, or what `samples` throws.
   package func outputs(
-    count: Int, piece: Int, workers: Workers, finished: @escaping @Sendable (Range<Int>) -> Void = { _ in },
+    count: Int, piece: Int, axes: SampleAxes? = nil, workers: Workers,
+    finished: @escaping @Sendable (Range<Int>) -> Void = { _ in },
     of samples: @escaping @Sendable (Range<Int>) throws -> [String: Tensor<Float>]
   ) throws -> [Tensor<Float>] {
     let pieces = try workers.mapPieces(of: count, size: piece) { range in
@@ -45,6 +51,18 @@ extension Engine {
       finished(range)
       return outputs
     }
-    return graph.outputs.indices.map { output in Tensor(concatenatingSamples: pieces.map { $0[output] }) }
+    return try graph.outputs.enumerated().map { place, output in
+      let parts = pieces.map { $0[place] }
+      let axis = axes?.axis(of: output.value) ?? 0
+      // What a value decides need not come out alike in every run: the number of boxes, say.
+      let shapes = parts.map { axis < $0.order ? $0.shape[..<axis] + $0.shape[(axis + 1)...] : [] }
+      guard parts.count == 1 || (parts.allSatisfy { axis < $0.order } && Set(shapes).count == 1) else {
+        throw Failure(
+          "output '\(output.name)'", "cannot be joined over the samples",
+          "its shape is \(parts[0].shape) in one run and \(parts.last?.shape ?? []) in another",
+          remedy: "give one sample")
+      }
+      return Tensor(concatenatingSamples: parts, axis: axis)
+    }
   }
 }

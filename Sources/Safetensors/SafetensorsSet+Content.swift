@@ -11,6 +11,12 @@ extension SafetensorsSet: CheckpointContent {
   var graph: ModelGraph? { nil }
   var graphAbsence: String? { "a safetensors file holds tensors only, and no graph" }
   var metadata: [String: String]? { isSharded ? nil : shards[0].metadata }
+  /// Nobody states it: networks are run in the type of their weights.
+  var computedType: DType {
+    tensors.lazy.map(\.dtype).filter(\.isCompressible).max { $0.unitRoundoff < $1.unitRoundoff } ?? .f32
+  }
+  var innerTensors: [InnerTensor] { [] }
+  var readers: [String: String] { [:] }
   var missesArchitecture: Bool { false }
   var takesGraph: Bool { true }
   var lendsGraph: Bool { false }

@@ -45,6 +45,20 @@ public enum DType: String, Sendable, CaseIterable {
     }
   }
 
+  /// The most that rounding to the type changes a number by, relative to it; 0 for types that hold no rounded numbers.
+  public var unitRoundoff: Double {
+    switch self {
+    case .bf16: 0x1p-8
+    case .f16: 0x1p-11
+    case .f32, .c64: 0x1p-24
+    case .f64: 0x1p-53
+    case .f4, .f6e2m3: 0x1p-2
+    case .f6e3m2, .f8e5m2, .f8e5m2fnuz: 0x1p-3
+    case .f8e4m3, .f8e4m3fnuz: 0x1p-4
+    case .bool, .u8, .i8, .f8e8m0, .i16, .u16, .i32, .u32, .i64, .u64: 0
+    }
+  }
+
   /// The bytes that a tensor of this shape occupies, or nil when the shape is negative, the product overflows or
   /// sub-byte elements do not fill whole bytes.
   public func byteCount(of shape: [Int]) -> Int? {

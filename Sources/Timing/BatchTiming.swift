@@ -35,7 +35,7 @@ package struct BatchTiming: Sendable {
     var seconds: [Double] = []
     for repetition in 0...repetitions {
       let elapsed = try clock.measure {
-        _ = try network.run(samples.inputs, progress: .silent, task: "time")
+        _ = try network.run(samples, progress: .silent, task: "time")
       }
       if repetition > 0 { seconds.append(elapsed.inSeconds) }
     }

@@ -12,9 +12,10 @@ extension Checkpoint {
         throw Failure(
           path, "cannot be trained", graphAbsence ?? "it has no graph", remedy: "give an ONNX export with --graph")
       }
-      guard graph.fixedBatch ?? 1 == 1, graph.keepsSamplesApart || graph.fixedBatch == 1 else {
+      guard graph.fixedBatch ?? 1 == 1, graph.keepsSamplesApart else {
         throw Failure(
-          path, "cannot be trained", "the model does not keep samples apart on the first axis of its outputs",
+          path, "cannot be trained",
+          "the model does not keep samples apart on the first axis of all its inputs and outputs",
           remedy: "export it with an open batch")
       }
       return graph

@@ -4,6 +4,7 @@ import Compression
 import Formats
 import Foundation
 import Hashing
+import Plans
 import Running
 import Training
 
@@ -75,7 +76,9 @@ extension TuneRequest: Job {
     // What is measured is what the file holds, in its types.
     try draft.measure(
       against: original.checkpoint, companions, seed: record?.network?.seed ?? 0,
-      samples: record?.network?.samples ?? Samples.usualRandomCount, again: true, workers: workers, progress: progress)
+      samples: record?.network?.samples ?? Samples.usualRandomCount,
+      data: record?.sampleDiscrepancy.map { _ in CalibrationSource(path: data, preparation: preparation) }, again: true,
+      workers: workers, progress: progress)
     try draft.write(to: output, overwrite: overwrite)
     file.remove()
     let written = try CheckpointSource(path: output).open()

@@ -103,11 +103,50 @@ struct StageTests {
           #expect(weights.map(\.shape) == candidate.stages.convolutions.map(\.kernelShape))
           let composed = ComposedKernel.compose(candidate.stages, weights: weights, layer: convolution)
           #expect((composed?.relativeDiscrepancy(from: dense) ?? .infinity) < 1e-11)
+          try expectSlices(of: candidate.stages, weights, convolution, dense)
           names.insert(structure.name)
         }
       }
     }
     #expect(names.contains("svd") || layer.kernel.contains(1))
+  }
+
+  /// Parts of the composed kernel, one input channel at a time, are those of the kernel.
+  private func expectSlices(
+    of stages: [Stage], _ weights: [Tensor<Double>], _ layer: Convolution, _ dense: Tensor<Double>
+  ) throws {
+    let kernel = try #require(ComposedKernel(stages, weights: weights, layer: layer))
+    #expect(kernel.slices.flatMap(Array.init) == Array(0..<layer.inputChannels))
+    let zero = Tensor<Double>(zeros: layer.kernelShape)
+    var (squares, distance) = (0.0, 0.0)
+    for channel in 0..<layer.inputChannels {
+      let slice = try #require(kernel.slice(channel..<channel + 1))
+      squares += kernel.squaredDistance(slice, of: channel..<channel + 1, from: zero)
+      distance += kernel.squaredDistance(slice, of: channel..<channel + 1, from: dense)
+    }
+    #expect(abs(squares.squareRoot() - dense.norm) <= 1e-11 * dense.norm)
+    #expect(distance.squareRoot() <= 1e-11 * dense.norm)
+  }
+
+  /// What lies between the taps of a wide dilation takes no memory: with it, this kernel would take 100 GB.
+  @Test("a wide dilation is taken out", arguments: [Padding.same, .explicit(before: [0, 5000], after: [9000, 1])])
+  func composesWideDilations(_ padding: Padding) throws {
+    let wide = LayerCase(kernel: [4, 6, 4, 4], dilation: [30_000, 6000], padding: padding, input: []).convolution
+    let curve = try Sweep().candidates(for: gaussian(wide.kernelShape), convolution: wide, hasBias: false)
+    #expect(Set(curve.map(\.structure)).count >= 4)
+    for candidate in curve.suffix(6) {
+      let weights = try candidate.fit(gaussian(wide.kernelShape)).weights
+      let dense = try candidate.reconstruct(from: weights)
+      let composed = ComposedKernel.compose(candidate.stages, weights: weights, layer: wide)
+      #expect((composed?.relativeDiscrepancy(from: dense) ?? .infinity) < 1e-11)
+      // The stages without it compute what the layer without it computes.
+      let (layer, stages) = SharedDilation(of: wide, candidate.stages).removed(from: wide, candidate.stages)
+      #expect(layer.window.dilation == [1, 1])
+      let input = gaussian([6, 9, 8])
+      let expected = StageRunner.run([.convolution(layer)], weights: [dense], bias: nil, on: input)
+      let result = StageRunner.run(stages, weights: weights, bias: nil, on: input)
+      #expect(result.shape == expected.shape && result.relativeDiscrepancy(from: expected) < 1e-11)
+    }
   }
 
   @Test("a grouped layer is fitted a group at a time")

@@ -54,10 +54,73 @@ import Testing
     #expect(try read(arrays, [3], SamplePreparation(maximumCount: 2)).labels == [0, 1])
   }
 
-  @Test func refusesImagesThatFitTwice() {
-    let text = message { _ = try read(["inputs": counting([2, 3, 3, 3])], [3, 3, 3]) }
+  /// An array in the input's own layout is read so, whatever else it might be.
+  @Test func theInputsOwnLayoutComesFirst() throws {
+    let images = counting([2, 3, 3, 3])
+    #expect(try read(["inputs": images], [3, 3, 3]).inputs["image"] == images)
+    let text = message { _ = try read(["inputs": counting([2, 5, 5, 3])], [nil, nil, 5]) }
+    #expect(text.contains("[2, 5, 5, 3]"))
+  }
+
+  @Test func refusesImagesThatCanBeTransposedInTwoWays() {
+    let text = message { _ = try read(["inputs": counting([2, 4, 4, 6])], [nil, nil, 4]) }
     #expect(text.contains("can be read in two ways"))
   }
+
+  /// A state has its samples on its second axis, a rate has none, and the samples of all inputs are as many.
+  @Test func samplesNeedNotComeFirst() throws {
+    let graph = Self.recurrent
+    let state = counting([2, 4, 3])
+    let arrays = [
+      StoredTensor(name: "x", counting([4, 3]), as: .f32), StoredTensor(name: "state", state, as: .f32),
+      StoredTensor(name: "rate", Tensor<Float>(shape: [1], elements: [0.5]), as: .f32),
+    ]
+    let samples = try SampleArrays(arrays, for: graph, SamplePreparation(maximumCount: 3))
+    #expect(samples.count == 3)
+    let one = try samples.samples([2])
+    #expect(one["x"] == counting([4, 3]).samples(2..<3) && one["rate"]?.shape == [])
+    #expect(one["state"]?.shape == [2, 1, 3] && one["state"]?.elements == [6, 7, 8, 18, 19, 20])
+    let short = [arrays[0], StoredTensor(name: "state", counting([2, 5, 3]), as: .f32), arrays[2]]
+    #expect(message { _ = try SampleArrays(short, for: graph, .init()) }.contains("has 5 samples"))
+  }
+
+  @Test func randomSamplesFitEveryInput() throws {
+    let samples = try Samples(seed: 1, count: 5, for: Self.recurrent)
+    #expect(samples.inputs.mapValues(\.shape) == ["x": [5, 3], "state": [2, 5, 3], "rate": []])
+    #expect(samples.inputs(of: 1..<3).mapValues(\.shape) == ["x": [2, 3], "state": [2, 2, 3], "rate": []])
+    #expect(samples.last(2).inputs["state"] == samples.inputs["state"]?.samples(3..<5, axis: 1))
+  }
+
+  /// A network whose only output is one number runs as a whole.
+  @Test func aScalarOutputIsOneRun() throws {
+    let graph = ModelGraph(
+      inputs: [.init(name: "x", shape: [nil, 3])],
+      nodes: [
+        Node(
+          name: "mean", layer: "mean",
+          operation: .array(.reduce(.mean, keepsAxes: false, ignoresMissingAxes: false)), inputs: ["x"])
+      ], outputs: [.init(name: "mean", value: "mean")])
+    let samples = try Samples(seed: 1, count: 5, for: graph)
+    #expect(samples.axes == nil && samples.inputs["x"]?.shape == [5, 3])
+    #expect(samples.inputs(of: 0..<5)["x"] == samples.inputs["x"])
+    let outputs = [Tensor<Float>(shape: [], elements: [2])]
+    let comparison = OutputComparison(name: "mean", outputs[0], reference: outputs[0])
+    #expect(comparison.relativeDiscrepancy == 0 && comparison.topOneAgreement == nil)
+  }
+
+  /// (x + state[0]) * rate, and the state again.
+  private static let recurrent = ModelGraph(
+    inputs: [
+      .init(name: "x", shape: [nil, 3]), .init(name: "state", shape: [2, nil, 3]), .init(name: "rate", shape: []),
+    ],
+    nodes: [
+      Node(
+        name: "first", layer: "first", operation: .array(.constant(Literal(scalar: 0))), inputs: []),
+      Node(name: "hidden", layer: "hidden", operation: .array(.gather(axis: 0)), inputs: ["state", "first"]),
+      Node(name: "sum", layer: "sum", operation: .array(.elementwise(.add)), inputs: ["x", "hidden"]),
+      Node(name: "y", layer: "y", operation: .array(.elementwise(.multiply)), inputs: ["sum", "rate"]),
+      Node(name: "next", layer: "next", operation: .array(.function(.negate)), inputs: ["state"]),
+    ], outputs: [.init(name: "y", value: "y"), .init(name: "next", value: "next")])
 
   @Test func namesBothShapesWhereNothingFits() {
     let text = message { _ = try read(["inputs": counting([2, 7, 8, 9])], [3, 4, 5]) }

@@ -1,154 +1,146 @@
-import LinearAlgebra
 import ModelGraph
 import TensorCore
 
 /// The dense kernel that a list of stages computes: their composition, whatever structure they come from. It ties the
 /// promises of a plan to the weights that a file really holds.
-public enum ComposedKernel {
-  /// Composes the stages' convolutions as polynomials in the spatial shift, one gemm for each tap of each copy.
+///
+/// A kernel can be larger than all that the program else holds. So it is composed for some input channels at a time.
+public struct ComposedKernel: Sendable {
+  /// The dense convolution that the stages replace.
+  public let layer: Convolution
+  private let steps: [Response.Step]
+  /// The taps of the layer stand as far apart as this where the dilation that the stages share is taken out.
+  private let dilation: [Int]
+  /// The most elements that one input channel becomes between two stages.
+  private let widest: Int
+
+  /// The elements of one state: a slice takes three times as much while it is composed.
+  private static let sliceElements = 1 << 19
+  /// What one input channel becomes in any network is far less.
+  private static let mostElements = 1 << 27
+
+  /// Prepares the composition.
   ///
   /// - Parameters:
   ///   - stages: of one layer.
   ///   - weights: one for each convolution, of its `kernelShape`.
   ///   - layer: the dense convolution that the stages replace.
-  /// - Returns: the kernel (out, in, spatial...) of `layer.kernelShape`; nil where the stages do not compose to that shape.
-  public static func compose(
-    _ stages: [Stage], weights: [Tensor<Double>], layer: Convolution
-  ) -> Tensor<Double>? {
-    let inputs = layer.inputChannels
-    var response = Response(identity: inputs, spatialOrder: layer.spatialOrder)
+  /// - Returns: nil where the stages do not compose to the layer's shape.
+  public init?(_ stages: [Stage], weights: [Tensor<Double>], layer: Convolution) {
+    guard layer.batch == 1, stages.convolutions.allSatisfy({ $0.spatialOrder == layer.spatialOrder }) else {
+      return nil
+    }
+    let shared = SharedDilation(of: layer, stages)
+    dilation = shared.rest(of: layer)
+    self.layer = layer
+    var steps: [Response.Step] = []
+    var channels = layer.inputChannels
+    var extents = layer.spatialExtents.map { _ in 1 }
+    let wanted = Self.reach(of: layer, dilation)
+    var widest = 1
     var remaining = weights[...]
     for stage in stages {
       switch stage {
       case .convolution(let convolution):
         guard let weight = remaining.popFirst(), weight.shape == convolution.kernelShape,
-          convolution.inputChannels == response.channels,
-          convolution.spatialOrder == layer.spatialOrder
+          convolution.inputChannels == channels
         else { return nil }
-        response = response.followed(by: convolution, weight)
+        let own = shared.rest(of: convolution)
+        channels = convolution.outputChannels
+        let reach = Self.reach(of: convolution, own)
+        extents = extents.indices.map { extents[$0] + reach[$0] - 1 }
+        // What reaches farther than the layer is no kernel of its shape, and might not fit any memory.
+        guard zip(extents, wanted).allSatisfy({ $0 <= $1 }),
+          let count = ([channels] + extents).productIfExact, count <= Self.mostElements
+        else { return nil }
+        widest = max(widest, count)
+        steps.append(.convolution(convolution, dilation: own, tapMajor: Response.tapMajor(weight, convolution)))
       case .permutation(let axes, let order):
-        guard axes.reduce(1, *) == response.channels, order.sorted() == Array(axes.indices) else { return nil }
-        response = response.permuted(axes, order)
+        guard axes.reduce(1, *) == channels, order.sorted() == Array(axes.indices) else { return nil }
+        steps.append(.permutation(axes: axes, order: order))
       case .bias: break
       }
     }
-    guard remaining.isEmpty, response.channels == layer.outputChannels else { return nil }
-    return response.kernel(layer)
-  }
-}
-
-/// What a unit impulse in each input channel becomes: for every output channel a (inputs, extents...) block.
-private struct Response {
-  var channels: Int
-  let inputs: Int
-  /// How far the response reaches in each spatial axis.
-  var extents: [Int]
-  /// [channels, extents..., inputs]: the taps of one channel lie side by side.
-  var values: [Double]
-
-  init(identity channels: Int, spatialOrder: Int) {
-    self.channels = channels
-    inputs = channels
-    extents = Array(repeating: 1, count: spatialOrder)
-    values = [Double](repeating: 0, count: channels * channels)
-    for channel in 0..<channels { values[channel * channels + channel] = 1 }
+    guard remaining.isEmpty, channels == layer.outputChannels, extents == wanted else { return nil }
+    self.steps = steps
+    self.widest = max(widest, layer.outputChannels * layer.spatialExtents.reduce(1, *))
   }
 
-  private init(channels: Int, inputs: Int, extents: [Int]) {
-    self.channels = channels
-    self.inputs = inputs
-    self.extents = extents
-    values = [Double](repeating: 0, count: channels * inputs * extents.reduce(1, *))
+  /// How far the taps of a window reach, both ends included.
+  private static func reach(of convolution: Convolution, _ dilation: [Int]) -> [Int] {
+    dilation.indices.map { (convolution.spatialExtents[$0] - 1) * dilation[$0] + 1 }
   }
 
-  private var size: Int { extents.reduce(1, *) * inputs }
-
-  func permuted(_ axes: [Int], _ order: [Int]) -> Response {
-    var result = self
-    result.values = Tensor(shape: axes + [size], elements: values).permuted(order + [axes.count]).elements
-    return result
+  /// Ranges that make up the input channels, each small enough to compose in little memory.
+  public var slices: [Range<Int>] {
+    let count = layer.inputChannels
+    let size = max(1, Self.sliceElements / widest)
+    return stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
   }
 
-  func followed(by convolution: Convolution, _ weight: Tensor<Double>) -> Response {
-    let dilation = convolution.window.dilation
-    let taps = convolution.spatialExtents
-    let newExtents = extents.indices.map { extents[$0] + (taps[$0] - 1) * dilation[$0] }
-    var result = Response(
-      channels: convolution.outputChannels, inputs: inputs, extents: newExtents)
-    let outputs = convolution.kernelShape[0] / convolution.groups
-    let perGroup = convolution.kernelShape[1]
-    let tapCount = taps.reduce(1, *)
-    // The taps first, so that each tap is one matrix (out, in) of the group.
-    let tapMajor = weight.reshaped([convolution.kernelShape[0], perGroup, tapCount]).permuted([2, 0, 1])
-    var product = [Double](repeating: 0, count: outputs * size)
-    for copy in 0..<convolution.batch * convolution.groups {
-      let group = copy % convolution.groups
-      for tap in 0..<tapCount {
-        BLAS.gemm(
-          false, false, m: outputs, n: size, k: perGroup, alpha: 1,
-          a: tapMajor.elements, aOffset: (tap * convolution.kernelShape[0] + group * outputs) * perGroup,
-          lda: perGroup,
-          b: values, bOffset: copy * perGroup * size, ldb: size,
-          beta: 0, c: &product, cOffset: 0, ldc: size)
-        result.add(
-          product, channels: copy * outputs..<(copy + 1) * outputs, from: extents,
-          shift: Self.index(tap, taps).enumerated().map { $0.element * dilation[$0.offset] })
-      }
-    }
-    return result
+  /// The kernel for some input channels: (out, range, spatial...), zero where an output's group does not have the input.
+  ///
+  /// - Returns: nil where the response reaches outside of a group.
+  public func slice(_ inputs: Range<Int>) -> Tensor<Double>? {
+    var response = Response(inputs)
+    for step in steps { response = response.followed(by: step) }
+    return response.kernel(layer, dilation)
   }
 
-  /// Adds blocks of `sourceExtents` at a spatial shift.
-  private mutating func add(
-    _ source: [Double], channels: Range<Int>, from sourceExtents: [Int], shift: [Int]
-  ) {
-    let positions = sourceExtents.reduce(1, *)
-    let strides = Tensor<Double>.strides(of: extents)
-    for position in 0..<positions {
-      let index = Self.index(position, sourceExtents)
-      let target = index.indices.reduce(0) { $0 + (index[$1] + shift[$1]) * strides[$1] }
-      for (row, channel) in channels.enumerated() {
-        let from = (row * positions + position) * inputs
-        let to = channel * size + target * inputs
-        for i in 0..<inputs { values[to + i] += source[from + i] }
-      }
-    }
-  }
-
-  private static func index(_ flat: Int, _ extents: [Int]) -> [Int] {
-    var rest = flat
-    return extents.reversed().map { extent in
-      defer { rest /= extent }
-      return rest % extent
-    }.reversed()
-  }
-
-  /// The taps at the layer's dilation; nil where the response reaches elsewhere, outside of a group for instance.
-  func kernel(_ layer: Convolution) -> Tensor<Double>? {
-    let taps = layer.spatialExtents
-    let dilation = layer.window.dilation
-    guard layer.batch == 1, inputs == layer.inputChannels,
-      extents == taps.indices.map({ (taps[$0] - 1) * dilation[$0] + 1 })
-    else { return nil }
-    let strides = Tensor<Double>.strides(of: extents)
+  /// The kernel (out, in / groups, spatial...).
+  ///
+  /// - Returns: nil where the response reaches outside of a group.
+  public func whole() -> Tensor<Double>? {
     var kernel = [Double](repeating: 0, count: layer.parameterCount)
-    let tapCount = taps.reduce(1, *)
-    let (perGroup, outputs) = (layer.kernelShape[1], channels / layer.groups)
-    for tap in 0..<tapCount {
-      let index = Self.index(tap, taps)
-      let position = index.indices.reduce(0) { $0 + index[$1] * dilation[$1] * strides[$1] }
-      for channel in 0..<channels {
-        let own = channel / outputs * perGroup
-        for input in 0..<inputs {
-          let value = values[channel * size + position * inputs + input]
-          if (own..<own + perGroup).contains(input) {
-            kernel[(channel * perGroup + input - own) * tapCount + tap] = value
-          } else if value != 0 {
-            return nil
-          }
-        }
+    for inputs in slices {
+      guard let slice = slice(inputs) else { return nil }
+      let own = slice.elements
+      layer.forEachRun(of: inputs) { place, from, count in
+        for i in 0..<count { kernel[place + i] = own[from + i] }
       }
     }
     return Tensor(shape: layer.kernelShape, elements: kernel)
+  }
+
+  /// The sum of the squared differences between a slice and the same part of a kernel (out, in / groups, spatial...).
+  public func squaredDistance<Scalar>(
+    _ slice: Tensor<Double>, of inputs: Range<Int>, from kernel: Tensor<Scalar>
+  ) -> Double {
+    precondition(kernel.shape == layer.kernelShape, "\(kernel.shape) is not \(layer.kernelShape)")
+    let (ours, theirs) = (slice.elements.span, kernel.elements.span)
+    var sum = 0.0
+    layer.forEachRun(of: inputs) { place, from, count in
+      for i in 0..<count {
+        let difference = ours[from + i] - Double(theirs[place + i])
+        sum += difference * difference
+      }
+    }
+    return sum
+  }
+
+  /// Composes the whole kernel at once.
+  ///
+  /// - Returns: the kernel (out, in, spatial...) of `layer.kernelShape`; nil where the stages do not compose to that shape.
+  public static func compose(
+    _ stages: [Stage], weights: [Tensor<Double>], layer: Convolution
+  ) -> Tensor<Double>? {
+    ComposedKernel(stages, weights: weights, layer: layer)?.whole()
+  }
+}
+
+extension Convolution {
+  /// Calls `body` for stretches of neighbouring elements that a kernel and a slice of it for some input channels share: where the
+  /// stretch begins in the kernel and in the slice, and how long it is.
+  fileprivate func forEachRun(of inputs: Range<Int>, _ body: (_ kernel: Int, _ slice: Int, _ count: Int) -> Void) {
+    let taps = spatialExtents.reduce(1, *)
+    let (outputs, perGroup) = (kernelShape[0] / groups, kernelShape[1])
+    for channel in 0..<kernelShape[0] {
+      let own = channel / outputs * perGroup
+      let part = inputs.clamped(to: own..<own + perGroup)
+      guard !part.isEmpty else { continue }
+      body(
+        (channel * perGroup + part.lowerBound - own) * taps,
+        (channel * inputs.count + part.lowerBound - inputs.lowerBound) * taps, part.count * taps)
+    }
   }
 }

@@ -75,7 +75,8 @@ public struct Fitting {
     let isLowRank = pattern.factorCount == 2
     let start = structure.needsTrials && !isLowRank ? nil : try structure.start(objective.kernel, pattern)
     if let start, objective.isPlain, structure.startIsOptimal || isLowRank {
-      let discrepancy = objective.discrepancy(of: start.reconstruct())
+      let discrepancy =
+        start.blockwiseDiscrepancy(from: objective.kernel) ?? objective.discrepancy(of: start.reconstruct())
       return Fit(
         factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
     }

@@ -13,7 +13,9 @@ extension Tensor where Scalar == Double {
         "kernel", "has another shape than its layer", "it is \(self.shape)", remedy: "expected \(whole)")
     }
     guard isFinite else { throw Failure.kernelNotFinite }
-    let size = count / Swift.max(1, groups)
+    // One group is the kernel itself, which can be large.
+    guard groups > 1 else { return [self] }
+    let size = count / groups
     return (0..<groups).map {
       Tensor(shape: shape, elements: Array(elements[$0 * size..<($0 + 1) * size]))
     }
@@ -21,6 +23,10 @@ extension Tensor where Scalar == Double {
 
   /// The kernel of a layer from those of its groups, one behind the other along the output channels.
   init(groupBlocks blocks: [Tensor]) {
+    guard blocks.count > 1 else {
+      self = blocks[0]
+      return
+    }
     self.init(
       shape: [blocks[0].shape[0] * blocks.count] + blocks[0].shape.dropFirst(),
       elements: Array(blocks.map(\.elements).joined()))
