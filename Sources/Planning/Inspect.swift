@@ -19,9 +19,16 @@ package struct InspectRequest: Job {
   /// - Throws: `Failure` where the file cannot be read.
   package func run(workers: Workers, progress: ProgressHandler) throws -> Inspection {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
-    return Inspection(
-      checkpoint: checkpoint, macs: checkpoint.macs,
-      peakActivationCount: checkpoint.graph.flatMap { try? $0.peakActivationCount() })
+    do {
+      return Inspection(
+        checkpoint: checkpoint, macs: try checkpoint.macs,
+        peakActivationCount: try checkpoint.graph?.peakActivationCount(), notices: checkpoint.notices)
+    } catch let failure as Failure {
+      // The layers are there all the same.
+      return Inspection(
+        checkpoint: checkpoint, macs: nil, peakActivationCount: nil,
+        notices: checkpoint.notices + ["what the network takes to run is not known: \(failure)"])
+    }
   }
 }
 
@@ -32,6 +39,8 @@ package struct Inspection: Sendable {
   package let macs: Int?
   /// The largest sum of live activations of one sample, in elements; nil likewise.
   package let peakActivationCount: Int?
+  /// What the user should know about the file and its network, one sentence each.
+  package let notices: [String]
 
   package var json: JSON {
     [
@@ -48,7 +57,7 @@ package struct Inspection: Sendable {
       "graph_absence": .optional(checkpoint.graphAbsence, JSON.string),
       "cannot_run": .optional(checkpoint.graph?.unsupportedNode, JSON.string),
       "compressed": .bool(checkpoint.record != nil),
-      "notices": .strings(checkpoint.notices),
+      "notices": .strings(notices),
       "layers": .array(checkpoint.layers.map(layer)),
       "tensors": .array(
         checkpoint.tensors.map { tensor in
