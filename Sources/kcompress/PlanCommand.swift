@@ -13,7 +13,7 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Choose a structure for every layer so that the network fits a budget.",
-    discussion: "Writes model.plan.json beside the checkpoint; an older plan there is replaced.")
+    discussion: "Writes model.plan.json beside the checkpoint; an older plan of the same checkpoint is replaced.")
 
   @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
