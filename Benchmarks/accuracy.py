@@ -96,7 +96,7 @@ def case(name, ratio, structures, seed, baseline, samples, folder):
     calibration = network["calibration"] or luminance(folder / "luminance.npz")
     options = ["--calibration", calibration, "--max-samples", samples, *network["preparation"]]
     chosen = [] if structures == "all" else ["--structures", structures]
-    plan = folder / "plan.json"
+    plan = folder / f"{checkpoint.name}.plan.json"
     if baseline == "uniform":
         # Equal in every layer, so the size of the file is what it is; the weights decide about the fits.
         run("plan", checkpoint, "--budget", budget, "--structures", "cp", "--no-cache", "-o", plan)

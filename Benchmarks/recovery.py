@@ -27,9 +27,9 @@ def recover(name, ratio, rate, epochs, options, folder):
         return
     preparation = network["preparation"]
     budget = int(run("inspect", checkpoint)[0]["parameters"] * 4 / ratio) + ROOM
-    plan, compressed = folder / "plan.json", folder / f"compressed{checkpoint.suffix}"
+    plan, compressed = folder / f"{checkpoint.name}.plan.json", folder / f"compressed{checkpoint.suffix}"
     run("plan", checkpoint, "--budget", budget, "--calibration", network["calibration"], "--max-samples", options.samples,
-        *preparation, "--cache", folder / "cache", "-o", plan, "--overwrite")
+        *preparation, "--cache", folder / "cache", "-o", plan)
     size = run("apply", plan, "-o", compressed, "--report", folder / "report.html", "--overwrite")[0]["bytes"]
     result, seconds, memory = run(
         "tune", compressed, "--original", checkpoint, "--data", network["calibration"], "--test", test, "--augment",

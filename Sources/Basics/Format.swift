@@ -21,9 +21,12 @@ package enum Format {
   /// A part of 1 as people read it: `12.3 %`.
   package static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 
-  /// Three significant digits: `0.123`, `1.2e-05`.
+  /// Three digits after the point, or a power of ten where these would say nothing: `0.123`, `1.2e-05`, `5.76e+33`.
   package static func number(_ value: Double) -> String {
-    value == 0 ? "0" : abs(value) < 1e-3 ? String(format: "%.1e", value) : String(format: "%.3f", value)
+    value == 0
+      ? "0"
+      : abs(value) < 1e-3
+        ? String(format: "%.1e", value) : String(format: abs(value) < 1e6 ? "%.3f" : "%.3g", value)
   }
 
   /// A shape as people read it: `3 x 3 x 16`.

@@ -57,16 +57,37 @@ package struct JSONReader {
     present(key).map(\.isNull) ?? true ? nil : try required(key, read, expected)
   }
 
+  /// A text under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a text.
   package mutating func string(_ key: String) throws -> String { try required(key, \.string, "a text") }
+
+  /// A whole number under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a whole number.
   package mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
+
+  /// A number under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a number.
   package mutating func real(_ key: String) throws -> Double { try required(key, \.real, "a number") }
+
+  /// A list under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a list.
   package mutating func array(_ key: String) throws -> [JSON] { try required(key, \.array, "a list") }
+
+  /// A list of whole numbers under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a list of whole numbers.
   package mutating func integers(_ key: String) throws -> [Int] {
     try required(key, \.integers, "a list of whole numbers")
   }
-  package mutating func strings(_ key: String) throws -> [String] {
-    try required(key, \.strings, "a list of texts")
-  }
+
+  /// A list of texts under a key that must be there.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a list of texts.
+  package mutating func strings(_ key: String) throws -> [String] { try required(key, \.strings, "a list of texts") }
 
   /// - Throws: `Failure` where the object has a key that nobody asked for.
   package func finish() throws {

@@ -6,15 +6,16 @@ package enum OutputFile {
   /// Runs `write` on a temporary path in the target's folder, makes the result durable and renames it to `path`.
   /// Whatever fails, the temporary file is removed and an existing target is untouched.
   ///
+  /// - Parameter option: chooses another path, likewise below.
   /// - Throws: `Failure` when the target exists and may not be replaced, or when it cannot be written.
   package static func replace<Result>(
-    _ path: String, overwrite: Bool, _ write: (_ temporaryPath: String) throws -> Result
+    _ path: String, overwrite: Bool, option: String = "-o", _ write: (_ temporaryPath: String) throws -> Result
   ) throws -> Result {
-    try check(path, overwrite: overwrite)
+    try check(path, overwrite: overwrite, option: option)
     let temporary = temporaryPath(path)
     defer { try? FileManager.default.removeItem(atPath: temporary) }
     let result = try write(temporary)
-    try move(temporary, to: path)
+    try move(temporary, to: path, of: .init(path, option: option))
     return result
   }
 
@@ -23,26 +24,36 @@ package enum OutputFile {
   ///
   /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
   package static func replaceSet<Result>(
-    _ paths: [String], overwrite: Bool, _ write: (_ temporaryPaths: [String]) throws -> Result
+    _ targets: [OutputSet.Target], overwrite: Bool, _ write: (_ temporaryPaths: [String]) throws -> Result
   ) throws -> Result {
-    for path in paths { try check(path, overwrite: overwrite) }
-    let temporaries = paths.map(temporaryPath)
+    for target in targets { try check(target.path, overwrite: overwrite, option: target.option) }
+    let temporaries = targets.map { temporaryPath($0.path) }
     defer { for path in temporaries { try? FileManager.default.removeItem(atPath: path) } }
     let result = try write(temporaries)
-    try rename(temporaries, to: paths)
+    try rename(temporaries, to: targets)
     return result
   }
 
+  /// The same for files whose place `-o` decides.
+  ///
+  /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
+  package static func replaceSet<Result>(
+    _ paths: [String], overwrite: Bool, _ write: (_ temporaryPaths: [String]) throws -> Result
+  ) throws -> Result {
+    try replaceSet(paths.map { .init($0, option: "-o") }, overwrite: overwrite, write)
+  }
+
   /// All renames or none: a target that exists steps aside until the last one is done.
-  private static func rename(_ temporaries: [String], to paths: [String]) throws {
+  private static func rename(_ temporaries: [String], to targets: [OutputSet.Target]) throws {
     let files = FileManager.default
     var undo: [(path: String, previous: String?)] = []
     do {
-      for (temporary, path) in zip(temporaries, paths) {
+      for (temporary, target) in zip(temporaries, targets) {
+        let path = target.path
         let previous = FileKind(path) == nil ? nil : temporaryPath(path) + ".previous"
-        if let previous { try move(path, to: previous) }
+        if let previous { try move(path, to: previous, of: target) }
         undo.append((path, previous))
-        try move(temporary, to: path)
+        try move(temporary, to: path, of: target)
       }
     } catch {
       for (path, previous) in undo.reversed() {
@@ -54,8 +65,8 @@ package enum OutputFile {
     for case let (_, previous?) in undo { try? files.removeItem(atPath: previous) }
   }
 
-  private static func move(_ source: String, to target: String) throws {
-    guard unsafe Glibc.rename(source, target) == 0 else { throw cannotWrite(target) }
+  static func move(_ source: String, to path: String, of target: OutputSet.Target) throws {
+    guard unsafe Glibc.rename(source, path) == 0 else { throw cannotWrite(target) }
   }
 
   private static func temporaryPath(_ path: String) -> String {
@@ -63,16 +74,39 @@ package enum OutputFile {
   }
 
   /// Writes whole contents.
-  package static func write(_ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool) throws {
-    try replace(path, overwrite: overwrite) { temporary in
-      try create(temporary, describedAs: path, Data(bytes))
+  ///
+  /// - Throws: `Failure` when the target exists and may not be replaced, or when it cannot be written.
+  package static func write(
+    _ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool, option: String = "-o"
+  ) throws {
+    try replace(path, overwrite: overwrite, option: option) { temporary in
+      try create(temporary, describedAs: path, Data(bytes), option: option)
+    }
+  }
+
+  /// Writes the whole contents of files that belong together, all or none.
+  ///
+  /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
+  package static func writeSet(_ files: [(target: OutputSet.Target, bytes: [UInt8])], overwrite: Bool) throws {
+    try replaceSet(files.map(\.target), overwrite: overwrite) { try create($0, of: files) }
+  }
+
+  /// Creates as many files as there are contents at the first of the paths.
+  static func create(
+    _ temporaries: [String], of files: [(target: OutputSet.Target, bytes: [UInt8])]
+  ) throws {
+    for (temporary, file) in zip(temporaries, files) {
+      try create(temporary, describedAs: file.target.path, Data(file.bytes), option: file.target.option)
     }
   }
 
   /// Creates one file of known contents and makes it durable.
   ///
   /// - Throws: `Failure` when it cannot be written to the last byte.
-  package static func create(_ path: String, describedAs target: String, _ data: Data) throws {
+  package static func create(
+    _ path: String, describedAs target: String, _ data: Data, option: String = "-o"
+  ) throws {
+    let target = OutputSet.Target(target, option: option)
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw cannotWrite(target) }
     try finish(descriptor, describedAs: target) {
@@ -94,6 +128,7 @@ package enum OutputFile {
   ///
   /// - Throws: `Failure` when the disk does not take it.
   package static func makeDurable(_ path: String, describedAs target: String) throws {
+    let target = OutputSet.Target(target, option: "-o")
     let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
     guard descriptor >= 0 else { throw cannotWrite(target) }
     try finish(descriptor, describedAs: target) { true }
@@ -102,7 +137,7 @@ package enum OutputFile {
   /// Writes, makes durable and closes; each of them can be what finds a disk full.
   ///
   /// - Parameter write: whether it came to its end; where it did not, `errno` says why.
-  private static func finish(_ descriptor: CInt, describedAs target: String, _ write: () -> Bool) throws {
+  private static func finish(_ descriptor: CInt, describedAs target: OutputSet.Target, _ write: () -> Bool) throws {
     guard write(), fsync(descriptor) == 0 else {
       let failure = cannotWrite(target)
       _ = Glibc.close(descriptor)
@@ -115,6 +150,7 @@ package enum OutputFile {
   /// is not ours to write, and a folder that is missing or closed to us.
   ///
   /// - Parameter option: chooses another path.
+  /// - Throws: `Failure` that says what stands in the way, and which option chooses another path.
   package static func check(_ path: String, overwrite: Bool, option: String = "-o") throws {
     if let kind = FileKind(path) {
       guard kind == .file else {
@@ -149,21 +185,23 @@ package enum OutputFile {
   /// Refuses a path at which something else lies than an older document of the same kind: those may be replaced unasked.
   ///
   /// - Parameter schema: how the schema of such a document begins.
+  /// - Returns: the document that would be replaced; nil where nothing is there.
   /// - Throws: `Failure` where something else is there, or cannot be read.
-  package static func checkReplaceable(_ path: String, as noun: String, schema: String) throws {
-    guard FileKind(path) != nil else { return }
+  package static func checkReplaceable(_ path: String, as noun: String, schema: String) throws -> JSON? {
+    guard FileKind(path) != nil else { return nil }
     let bytes = try InputFile.read(path)
-    guard (try? JSON(parsing: bytes))?["schema"]?.string?.hasPrefix(schema) == true else {
+    guard let document = try? JSON(parsing: bytes), document["schema"]?.string?.hasPrefix(schema) == true else {
       throw Failure(
         path, "is not overwritten", "it exists already and is no \(noun)", remedy: "choose another path with -o")
     }
+    return document
   }
 
   /// What the last call to the operating system failed with: nothing else may have been called since.
-  private static func cannotWrite(_ path: String) -> Failure {
+  private static func cannotWrite(_ target: OutputSet.Target) -> Failure {
     let code = errno
     return Failure(
-      path, "cannot be written", unsafe String(cString: strerror(code)),
-      remedy: "free some space or choose another path with -o")
+      target.path, "cannot be written", unsafe String(cString: strerror(code)),
+      remedy: "free some space or choose another path with \(target.option)")
   }
 }

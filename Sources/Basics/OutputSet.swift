@@ -1,8 +1,6 @@
-import Foundation
-
 /// The files that a command writes and those that it reads: no one of them may take another's place.
 package struct OutputSet: Sendable {
-  /// What a file is to the command, "the original checkpoint" say, with the option that would choose another path.
+  /// A file that is written, with the option that would choose another path.
   package struct Target: Sendable {
     let path: String
     let option: String
@@ -22,20 +20,13 @@ package struct OutputSet: Sendable {
   /// - Parameter inputs: the paths that are read, with what each of them is.
   /// - Throws: `Failure` where a target exists and may not be replaced, cannot be written, is an input or another target.
   package func check(inputs: [(path: String, role: String)], overwrite: Bool) throws {
-    var taken = Dictionary(inputs.map { (Self.identity($0.path), $0.role) }) { first, _ in first }
+    var taken = Dictionary(inputs.map { ($0.path.fileIdentity, $0.role) }) { first, _ in first }
     for target in targets {
-      if let role = taken.updateValue("another file that is written", forKey: Self.identity(target.path)) {
+      if let role = taken.updateValue("another file that is written", forKey: target.path.fileIdentity) {
         throw Failure(
           target.path, "is not overwritten", "it is \(role)", remedy: "choose another path with \(target.option)")
       }
       try OutputFile.check(target.path, overwrite: overwrite, option: target.option)
     }
-  }
-
-  /// The same for every path to a file, links followed.
-  private static func identity(_ path: String) -> String {
-    let url = URL(fileURLWithPath: path)
-    return url.deletingLastPathComponent().resolvingSymlinksInPath().appendingPathComponent(url.lastPathComponent)
-      .resolvingSymlinksInPath().path
   }
 }

@@ -55,7 +55,7 @@ extension GraphCalibration {
     return result
   }
 
-  /// Of the input channels at all positions.
+  /// The moments of the input channels over all positions.
   private func channelMoments(of node: Int, input: Tensor<Float>) throws -> Moments {
     let operation = graph.nodes[node].operation
     let parts = try workers.mapPieces(of: input.shape[0], size: Self.channelPiece) { range in
@@ -165,14 +165,5 @@ extension Tensor where Scalar == Float {
     let last = isLast ? self : permuted([0] + Array(2..<order) + [1])
     let channels = last.shape[order - 1]
     return last.reshaped([last.count / Swift.max(1, channels), channels])
-  }
-}
-
-extension Tensor where Scalar == Double {
-  /// A matrix of products about the means.
-  func centered(_ rowMeans: [Double], _ columnMeans: [Double]) -> Tensor {
-    let columns = shape[1]
-    return Tensor(
-      shape: shape, elements: elements.enumerated().map { $1 - rowMeans[$0 / columns] * columnMeans[$0 % columns] })
   }
 }

@@ -31,12 +31,14 @@ struct CharacterTrainer: Sendable {
   private(set) var epochs: [Epoch] = []
   /// The validation loss, in bits per character, of a model that was there before; nil for a new one.
   private(set) var initial: Double?
-  /// Where a loss became no number; nil while none has.
+  /// Where and how the training diverged; nil while it has not.
   private(set) var divergence: String?
 
   /// The parts into which a batch is divided, whatever the number of threads.
   private static let parts = 2
   static let plateauPatience = 1
+  /// A validation loss of more than this many times that of uniform guessing is no state from which training recovers.
+  private static let divergenceFactor = 10.0
 
   init(_ model: RecurrentModel, _ settings: Settings) {
     (self.model, best, self.settings) = (model, model, settings)
@@ -74,8 +76,9 @@ struct CharacterTrainer: Sendable {
       model, validation, steps: settings.steps, settings.state, workers: workers)
   }
 
-  /// Runs one epoch and observes the validation loss. Where a loss becomes no number, the training has diverged: `divergence` says
-  /// where, the epoch does not count, and the best model stays.
+  /// Runs one epoch and observes the validation loss. Where a loss becomes no number, or the validation loss is many times that of
+  /// uniform guessing and of the model at the start, the training has diverged: `divergence` says where, the epoch does not count,
+  /// and the best model stays.
   ///
   /// - Throws: what a thread throws.
   mutating func run(_ training: [Int], validation: [Int], workers: Workers, progress: ProgressHandler) throws {
@@ -115,6 +118,13 @@ struct CharacterTrainer: Sendable {
       model, validation, steps: settings.steps, settings.state, workers: workers)
     guard judged.isFinite else {
       divergence = "the validation loss became no number in epoch \(epochs.count + 1)"
+      return
+    }
+    let uniform = log2(Double(model.vocabulary.count))
+    guard judged <= max(Self.divergenceFactor * uniform, initial ?? 0) else {
+      divergence =
+        "the validation loss of epoch \(epochs.count + 1), \(Format.number(judged)) bits per character, is far above the "
+        + "\(Format.number(uniform)) of uniform guessing"
       return
     }
     if judged < epochs.map(\.validation).min() ?? .infinity, judged < initial ?? .infinity { best = model }

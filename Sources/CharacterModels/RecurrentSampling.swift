@@ -12,7 +12,7 @@ package struct RecurrentSamplingRequest: Job {
   package var length: Int
   /// What the model reads first; unknown characters count as one symbol.
   package var prime: String
-  /// Above 1 for more surprise, below for less.
+  /// The temperature of the softmax: above 1 for more surprise, below for less.
   package var temperature: Double
   package var seed: UInt64
 

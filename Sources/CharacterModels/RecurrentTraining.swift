@@ -122,7 +122,7 @@ extension RecurrentTrainingRequest {
   /// - Throws: `Failure` where a text or a file does not serve.
   package func run(workers: Workers, progress: ProgressHandler) throws -> RecurrentTrainingResult {
     let start = ContinuousClock.now
-    let inputs = [(text, "the text")] + (validation.map { [($0, "the text that judges")] } ?? [])
+    let inputs = [(text, "the text")] + (validation.map { [($0, "the validation text")] } ?? [])
     try OutputSet([.init(output, option: "-o"), .init(statePath, option: "-o")])
       .check(inputs: inputs, overwrite: overwrite || resumes)
     let texts = try TrainingTexts(text, validation: validation)

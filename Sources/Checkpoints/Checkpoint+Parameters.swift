@@ -32,7 +32,9 @@ extension Checkpoint {
   }
 
   /// The multiply-accumulates of one sample; nil without a graph or where the model leaves extents open.
-  package var macs: Int? { graph.flatMap { try? $0.macs() } }
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
+  package var macs: Int? { get throws { try graph?.macs() } }
 
   /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
   package var isRunnable: Bool {

@@ -116,15 +116,15 @@ private struct ApplyWork {
   init(_ request: ApplyRequest) throws {
     plan = try PlanDocument(path: request.plan)
     isDense = request.dense
-    let path = Self.locate(plan.checkpoint, besides: request.plan)
+    let path = PlanDocument.located(plan.checkpoint, besides: request.plan)
     output = request.output ?? (request.dense ? CheckpointPath(path).dense : CheckpointPath(path).compressed)
     let isUsual = request.output == nil && !request.dense
     reports = ReportPaths(html: request.report ?? CheckpointPath(isUsual ? path : output).report)
     source = CheckpointSource(
       path: path,
       companions: Companions(
-        graph: plan.options.graph.map { Self.locate($0, besides: request.plan) },
-        architecture: plan.options.architecture.map { Self.locate($0, besides: request.plan) }),
+        graph: plan.options.graph.map { PlanDocument.located($0, besides: request.plan) },
+        architecture: plan.options.architecture.map { PlanDocument.located($0, besides: request.plan) }),
       dtype: plan.options.dtype)
     checkpoint = try source.open()
     let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)
@@ -135,16 +135,9 @@ private struct ApplyWork {
     planned = try plan.validated(against: checkpoint, planPath: request.plan)
     try plan.checkBudget(planned, checkpoint, planPath: request.plan)
     var calibration = request.calibration ?? plan.options.calibration
-    if let path = calibration?.path { calibration?.path = Self.locate(path, besides: request.plan) }
+    if let path = calibration?.path { calibration?.path = PlanDocument.located(path, besides: request.plan) }
     samples = calibration
     self.calibration = planned.isEmpty ? nil : calibration
-  }
-
-  /// A file that a plan names: as given, else beside the plan.
-  private static func locate(_ path: String, besides plan: String) -> String {
-    if FileManager.default.fileExists(atPath: path) { return path }
-    let beside = (plan.folderPath as NSString).appendingPathComponent((path as NSString).lastPathComponent)
-    return FileManager.default.fileExists(atPath: beside) ? beside : path
   }
 
   /// The weights of every layer that the plan compresses, with what they came to on calibration samples where there are some.

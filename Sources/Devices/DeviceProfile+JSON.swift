@@ -48,7 +48,7 @@ extension DeviceProfile {
     [
       "schema": .string(Self.schema), "name": .string(name), "description": .string(description),
       "source": .string(source), "flash": .optional(flash, JSON.integer), "ram": .optional(ram, JSON.integer),
-      "dtype": .string(dtype.rawValue.lowercased()), "bandwidth": .real(bandwidth), "overhead": .real(overhead),
+      "dtype": .string(dtype.optionName), "bandwidth": .real(bandwidth), "overhead": .real(overhead),
       "operations": .object(
         JSONObject(
           OperationKind.allCases.compactMap { kind in operations[kind].map { (kind.rawValue, $0.json) } })),
@@ -74,7 +74,7 @@ extension DeviceProfile.Speed {
       }
       guard speeds[dtype] != nil else {
         throw Failure(
-          subject, "has no speed for \(dtype.rawValue.lowercased())", "that is the device's own type",
+          subject, "has no speed for \(dtype.optionName)", "that is the device's own type",
           remedy: "state it under 'macs_per_second'")
       }
     }
@@ -93,7 +93,7 @@ extension DeviceProfile.Speed {
       object["macs_per_second"] = .object(
         JSONObject(
           macsPerSecond.sorted { $0.key.rawValue < $1.key.rawValue }
-            .map { ($0.key.rawValue.lowercased(), JSON.real($0.value)) }))
+            .map { ($0.key.optionName, JSON.real($0.value)) }))
     }
     if let bandwidth { object["bandwidth"] = .real(bandwidth) }
     if let overhead { object["overhead"] = .real(overhead) }
@@ -114,11 +114,11 @@ extension JSONReader {
 
 extension JSON {
   fileprivate var byteCount: Int? { integer.flatMap { $0 > 0 ? $0 : nil } }
-  /// Positive, and such that no device exceeds it: sums and products stay finite.
+  /// A positive number that no device exceeds: sums and products stay finite.
   fileprivate var rate: Double? { notNegative.flatMap { $0 > 0 ? $0 : nil } }
   fileprivate var notNegative: Double? { real.flatMap { $0 >= 0 && $0 <= 1e18 ? $0 : nil } }
   fileprivate var computedType: DType? {
-    string.flatMap { text in DType.computed.first { $0.rawValue.lowercased() == text } }
+    string.flatMap { text in DType.computed.first { $0.optionName == text } }
   }
 }
 
@@ -126,6 +126,6 @@ extension DType {
   /// The types in which devices compute.
   fileprivate static let computed: [DType] = [.f64, .f32, .bf16, .f16, .i16, .i8]
   fileprivate static var computedTypes: String {
-    "one of " + computed.map { $0.rawValue.lowercased() }.joined(separator: ", ")
+    "one of " + computed.map(\.optionName).joined(separator: ", ")
   }
 }

@@ -19,6 +19,14 @@ extension DeviceProfile {
   /// Where `bench` keeps the profile of this machine; nil without a home folder.
   package static var hostPath: String? { CacheFolder.standard.map { $0 + "/\(hostName).device.json" } }
 
+  /// The profile of the machine that the program runs on; nil before `bench` has measured it.
+  ///
+  /// - Throws: as `init(path:)` where there is a file that is no profile.
+  package static func host() throws -> DeviceProfile? {
+    guard let path = hostPath, FileKind(path) != nil else { return nil }
+    return try DeviceProfile(path: path)
+  }
+
   /// The path at which `bench` may write the profile of this machine.
   ///
   /// - Throws: `Failure` where there is no folder for it.
@@ -36,11 +44,15 @@ extension DeviceProfile {
     return path
   }
 
-  /// Profiles may take the place of older profiles, and of nothing else.
+  /// A profile of the machine that the program runs on may take the place of an older one, and of nothing else.
   ///
-  /// - Throws: `Failure` where the path leads to a file that is no profile.
+  /// - Throws: `Failure` where the path leads to a file that is no profile, or the profile of another device.
   package static func checkReplaceable(_ path: String) throws {
-    try OutputFile.checkReplaceable(path, as: "device profile", schema: "kcompress.device/")
+    let old = try OutputFile.checkReplaceable(path, as: "device profile", schema: "kcompress.device/")
+    guard let name = old?["name"]?.string, name != hostName else { return }
+    throw Failure(
+      path, "is not overwritten", "it is the profile of another device, '\(name)'",
+      remedy: "choose another path with -o")
   }
 
   /// The profile that a user means: a built-in one, `host`, or a file.
@@ -51,12 +63,12 @@ extension DeviceProfile {
     let devices = try builtIn()
     if let device = devices.first(where: { $0.name == text.lowercased() }) { return device }
     if text == hostName {
-      guard let path = hostPath, FileManager.default.fileExists(atPath: path) else {
+      guard let host = try host() else {
         throw Failure(
           "device 'host'", "is not known", "nothing has been measured on this machine yet",
           remedy: "run kcompress bench CHECKPOINT first")
       }
-      return try DeviceProfile(path: path)
+      return host
     }
     guard text.contains("/") || text.hasSuffix(".json") || FileManager.default.fileExists(atPath: text) else {
       throw Failure(

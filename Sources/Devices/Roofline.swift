@@ -68,7 +68,7 @@ extension Roofline {
     self = (found.min { $0.error < $1.error } ?? found[0]).roofline.rounded
   }
 
-  /// To four digits, without what is too small to matter: a nanosecond, a hundredth of a channel.
+  /// The roofline to four digits, without what is too small to matter: a nanosecond, a hundredth of a channel.
   private var rounded: Roofline {
     func rounded(_ value: Double, atLeast threshold: Double = 0) -> Double {
       guard value > 0, value.isFinite, value >= threshold else { return value.isFinite ? 0 : value }

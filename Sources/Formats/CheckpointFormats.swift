@@ -18,7 +18,7 @@ package enum CheckpointFormats {
   }
 
   /// The files that may be given, as messages list them.
-  static var expected: String {
+  package static var expected: String {
     let kinds = all.flatMap { $0.expected }
     return kinds.count < 2
       ? kinds.joined() : kinds.dropLast().joined(separator: ", ") + " or " + kinds[kinds.count - 1]

@@ -42,7 +42,6 @@ struct UnsupportedFile: Equatable {
     }
     let names = archive.members.map(\.name)
     if names.contains(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }) { return pickle }
-    return UnsupportedFile(
-      noun: "a ZIP archive", remedy: "expected a Keras .keras or .h5 file or a .safetensors file")
+    return UnsupportedFile(noun: "a ZIP archive", remedy: "expected \(CheckpointFormats.expected)")
   }
 }

@@ -37,7 +37,7 @@ struct HDF5HeaderSize {
 
   /// The type, the size and the flags of a message.
   static let messagePrefix = 4
-  /// Of a chunk that is not the first: its signature and its checksum.
+  /// The bytes that frame a chunk that is not the first: its signature and its checksum.
   private static let chunkFrame = 8
   /// An address and a length.
   private static let continuationSize = 16
@@ -45,7 +45,7 @@ struct HDF5HeaderSize {
   private static let smallestChunk = 22
 
   private var chunks: [Chunk]
-  /// In the order of the library's table, in which a message takes the place of the free space that it fills.
+  /// The messages, in the order of the library's table, in which a message takes the place of the free space that it fills.
   private var messages: [Message]
   /// The places in `messages` of all free spaces, in order.
   private var free: [Int] = [0]

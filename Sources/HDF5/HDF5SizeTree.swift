@@ -15,7 +15,7 @@ public struct HDF5SizeTree: Sendable {
   }
 
   private var content: Content
-  /// In the order of the names.
+  /// The attributes, in the order of their names.
   private var attributes: [(name: String, size: HDF5AttributeSize)] = []
   /// Where the object's header ends the file when its attributes are written, and where something follows it.
   private var known: (last: HDF5Size?, followed: HDF5Size?) = (nil, nil)

@@ -192,7 +192,7 @@ enum HDF5Writer {
 /// What the library is told about a group's links before they are there: how many, and how long their names are on average.
 struct HDF5Estimates {
   let count: Int
-  /// In bytes.
+  /// The length of a name on average, rounded up, in bytes.
   let nameLength: Int
   /// Beyond it, the library leaves the form of groups that this program writes.
   private static let maximumCount = 65535

@@ -39,7 +39,7 @@ struct ArithmeticMerge: FinishingComputation {
 }
 
 extension [Int] {
-  /// With axes of extent 1 after the batch, so that the shape has `rank` axes (Keras).
+  /// The shape with axes of extent 1 put in after the batch, so that it has `rank` axes (Keras).
   fileprivate func aligned(rank: Int) -> [Int] {
     [self[0]] + Array(repeating: 1, count: rank - count) + dropFirst()
   }

@@ -9,7 +9,7 @@ struct PaddedPlane {
   private let width: Int
   /// Where each tap sees the first output's place.
   let shifts: [Int]
-  /// From the first output's place to the last one's, rounded up to sixteens.
+  /// The distance from the first output's place to the last one's, rounded up to a multiple of 16.
   private let reach: Int
 
   init(_ g: Geometry) {

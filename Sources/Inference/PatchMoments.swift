@@ -10,7 +10,7 @@ import TensorCore
 public struct PatchMoments: Sendable {
   private let convolution: Convolution
   private let layout: ChannelLayout
-  /// Every so manieth tile of positions counts, where there are more than enough.
+  /// One tile of positions in `stride` counts: where there are more than enough, the others are passed over.
   private let stride: Int
   /// The sums of the patches, in the order in which they are filled.
   private var own: MomentSums
@@ -24,7 +24,7 @@ public struct PatchMoments: Sendable {
 
   /// The moments of a convolution before any input.
   ///
-  /// - Parameter stride: every so manieth tile of positions counts.
+  /// - Parameter stride: one tile of positions in this many counts.
   /// - Precondition: the convolution has one group and one copy of its weights.
   public init(_ convolution: Convolution, layout: ChannelLayout, stride: Int = 1) {
     precondition(convolution.groups == 1 && convolution.batch == 1, "moments are taken of whole patches")

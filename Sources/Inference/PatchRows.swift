@@ -7,7 +7,7 @@ import TensorCore
 struct PatchRows {
   /// Some neighbouring positions.
   struct Tile {
-    /// Counted over all positions; with channels first, the number of the image.
+    /// The tile's number over all positions; with channels first, the number of the image.
     let number: Int
     /// The output positions, over all images or within one.
     let positions: Range<Int>

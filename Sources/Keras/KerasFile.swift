@@ -6,7 +6,7 @@ struct KerasFile: Sendable {
   /// One group of the file's weight section.
   struct LayerGroup: Sendable {
     let name: String
-    /// In the order of `weight_names`; each tensor is named by its full path below the weight section, `conv2d/conv2d/kernel:0`.
+    /// The weights in the order of `weight_names`; each tensor is named by its full path below the weight section, `conv2d/conv2d/kernel:0`.
     let weights: [StoredTensor]
   }
 

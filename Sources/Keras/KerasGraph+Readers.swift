@@ -17,7 +17,7 @@ extension KerasGraph.Architecture {
 }
 
 extension JSON {
-  /// The coarsest type in which a layer of this configuration computes: its dtype, or that of its policy. A policy of quantised
+  /// The coarsest type in which a layer of this configuration computes: its dtype, or that of its policy. A policy of quantized
   /// weights, `int8_from_float16` say, computes in the type that it names last.
   var computedType: DType {
     switch self {

@@ -46,7 +46,11 @@ struct KerasLayerType: Sendable {
 
   static let all: [String: KerasLayerType] = [
     convolutions, dense, normalizations, activations, poolings, merges, shapings, identities, wrappers,
-  ].reduce(into: [:]) { table, family in table.merge(family) { first, _ in first } }
+  ].reduce(into: [:]) { table, family in
+    for (name, type) in family {
+      precondition(table.updateValue(type, forKey: name) == nil, "two families have the layer '\(name)'")
+    }
+  }
 
   /// The type of an entry, nil for what is not Keras's own.
   static func of(_ entry: KerasEntry) -> KerasLayerType? {

@@ -89,7 +89,7 @@ extension KerasLayer {
       return .normalization(
         axes: axes, mean: try reference("mean", open), variance: try reference("variance", open))
     }
-    let (means, variances) = (flat("mean"), flat("variance"))
+    let (means, variances) = (try flat("mean"), try flat("variance"))
     guard means.count == variances.count, !means.isEmpty, try axes(default: -1) == [-1] || means.count == 1
     else {
       throw failure("cannot be run", "its mean and variance are not one number for each channel of the last axis")
@@ -101,8 +101,12 @@ extension KerasLayer {
   }
 
   /// The numbers of a value whose nesting does not matter: `[[[1.0, 2.0]]]`.
-  private func flat(_ key: String) -> [Double] {
-    func numbers(_ json: JSON) -> [Double] { json.real.map { [$0] } ?? (json.array ?? []).flatMap(numbers) }
-    return value(key).map(numbers) ?? []
+  private func flat(_ key: String) throws -> [Double] {
+    func numbers(_ json: JSON) throws -> [Double] {
+      if let number = json.real { return [number] }
+      guard let list = json.array else { throw failure("cannot be read", "its '\(key)' is no list of numbers") }
+      return try list.flatMap(numbers)
+    }
+    return try value(key).map(numbers) ?? []
   }
 }

@@ -14,12 +14,12 @@ struct KerasSizes: Sendable {
   private let weights: KerasWeightsEdit?
   /// The weights that every group of a `.h5` holds, by the group's name.
   private let groups: [String: KerasFile.LayerGroup]
-  /// Of the names of these groups, in bytes.
+  /// The lengths of the names of these groups, in bytes.
   private let groupNames: [Int]
   /// The HDF5 tree without replacements, configuration and record.
   private let tree: HDF5SizeTree
   private let variables: KerasVariableSizes?
-  /// Of the configuration's text without replacements, in bytes; nil where the file holds none.
+  /// The length of the configuration's text without replacements, in bytes; nil where the file holds none.
   private let config: Int?
 
   /// - Throws: `Failure` where weights and configuration do not fit.

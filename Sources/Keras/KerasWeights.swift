@@ -161,10 +161,3 @@ struct KerasWeights: Sendable {
     return parts
   }
 }
-
-extension KerasFile {
-  /// 1, 2 or 3; a file that states none is as old as Keras 1.
-  var majorVersion: Int {
-    kerasVersion.flatMap { $0.split(separator: ".").first }.flatMap { Int($0) } ?? 1
-  }
-}

@@ -33,6 +33,9 @@ extension Operation {
     }
   }
 
+  /// Whether the operation has statistics that follow the batches.
+  public var hasBatchStatistics: Bool { roles.contains { $0.1.isOfBatch } }
+
   /// The tensors of the checkpoint that the operation reads, in the order of `roles`.
   public var references: [TensorReference] { roles.map(\.0) }
 

@@ -10,7 +10,9 @@ package struct CharacterText: Sendable {
   /// Characters that the vocabulary does not have.
   package let unknown: Int
 
-  /// - Throws: `Failure` where the file is no text in UTF-8.
+  /// The content of a text file.
+  ///
+  /// - Throws: `Failure` where the file cannot be read, is empty or is no text in UTF-8.
   package static func read(_ path: String) throws -> String {
     let bytes = try InputFile.read(path)
     guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -26,6 +28,9 @@ package struct CharacterText: Sendable {
     unknown = tokens.count { $0 == Vocabulary.unknown }
   }
 
+  /// Reads a text file and encodes it.
+  ///
+  /// - Throws: `Failure` where the file cannot be read or is no text in UTF-8.
   package init(path: String, _ vocabulary: Vocabulary) throws {
     self.init(path: path, try Self.read(path), vocabulary)
   }
@@ -58,7 +63,7 @@ package struct TrainingTexts: Sendable {
 
   /// Reads the text to train on and the one that judges.
   ///
-  /// - Parameter validation: The path of the text that judges; nil holds out the end of the other.
+  /// - Parameter validation: The path of the validation text; nil holds out the end of the other.
   /// - Throws: `Failure` where one of them is no readable text in UTF-8.
   package init(_ path: String, validation other: String?) throws {
     let text = try CharacterText.read(path)

@@ -18,6 +18,9 @@ package struct RecurrentFile: Sendable {
     try self.init(try CheckpointSource(path: path).open())
   }
 
+  /// The character model in a checkpoint.
+  ///
+  /// - Throws: `Failure` that names the file where it holds no character model, or its tensors disagree with its dimensions.
   package init(_ checkpoint: Checkpoint) throws {
     do {
       guard let description = try checkpoint.recurrentDescription else {

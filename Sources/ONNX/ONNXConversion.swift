@@ -54,7 +54,11 @@ struct ONNXConversion {
 enum ONNXOperators {
   typealias Converter = @Sendable (ONNXConversion) throws -> Void
 
-  static let all: [String: Converter] =
-    kernels.merging(activations) { $1 }.merging(arithmetic) { $1 }.merging(arrangement) { $1 }
-    .merging(shapes) { $1 }.merging(reductions) { $1 }.merging(normalizations) { $1 }.merging(recurrent) { $1 }
+  static let all: [String: Converter] = [
+    kernels, activations, arithmetic, arrangement, shapes, reductions, normalizations, recurrent,
+  ].reduce(into: [:]) { table, family in
+    for (name, converter) in family {
+      precondition(table.updateValue(converter, forKey: name) == nil, "two families have the operator '\(name)'")
+    }
+  }
 }

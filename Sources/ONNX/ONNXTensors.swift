@@ -44,7 +44,7 @@ extension Onnx_TensorProto {
     return StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes)
   }
 
-  /// From the fields that hold numbers; small types share `int32_data`.
+  /// The bytes of a tensor whose numbers stand in typed fields; small types share `int32_data`.
   private func typedBytes(_ dtype: DType) -> [UInt8] {
     switch dtype {
     case .f32: floatData.rawBytes

@@ -79,7 +79,7 @@ extension Stage {
 }
 
 extension Int {
-  /// Of the number as decimal digits, and in groups of seven bits.
+  /// The count of the number's decimal digits and that of its groups of seven bits, in one number.
   fileprivate var lengths: Int {
     var (digits, rest) = (1, self / 10)
     while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }

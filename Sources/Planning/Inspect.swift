@@ -19,10 +19,17 @@ package struct InspectRequest: Job {
   /// - Throws: `Failure` where the file cannot be read.
   package func run(workers: Workers, progress: ProgressHandler) throws -> Inspection {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
-    return Inspection(
-      checkpoint: checkpoint, macs: checkpoint.macs,
-      peakActivationCount: checkpoint.graph.flatMap { try? $0.peakActivationCount() },
-      groups: checkpoint.parameterGroups)
+    do {
+      return Inspection(
+        checkpoint: checkpoint, macs: try checkpoint.macs,
+        peakActivationCount: try checkpoint.graph?.peakActivationCount(), groups: checkpoint.parameterGroups,
+        notices: checkpoint.notices)
+    } catch let failure as Failure {
+      // The layers are there all the same.
+      return Inspection(
+        checkpoint: checkpoint, macs: nil, peakActivationCount: nil, groups: checkpoint.parameterGroups,
+        notices: checkpoint.notices + ["what the network takes to run is not known: \(failure)"])
+    }
   }
 }
 
@@ -36,17 +43,19 @@ package struct Inspection: Sendable {
   /// All tensors, grouped by what they are and why they stay as they are.
   package let groups: [ParameterGroup]
 
-  /// The numbers of all groups: weights in inner parts of the network and quantised ones included.
+  /// The numbers of all groups: weights in inner parts of the network and quantized ones included.
   package var parameterCount: Int { groups.reduce(0) { $0 + $1.parameters } }
-  /// The share of the parameters that are integers of 8 bits or fewer; nil where the model is not quantised.
-  package var quantisedShare: Double? {
-    let share = checkpoint.quantisedShare
+  /// The share of the parameters that are integers of 8 bits or fewer; nil where the model is not quantized.
+  package var quantizedShare: Double? {
+    let share = checkpoint.quantizedShare
     return share >= 0.5 ? share : nil
   }
   /// What a group takes of the bytes of all.
   package func share(of group: ParameterGroup) -> Double {
     Double(group.bytes) / Double(max(1, groups.reduce(0) { $0 + $1.bytes }))
   }
+  /// What the user should know about the file and its network, one sentence each.
+  package let notices: [String]
 
   package var json: JSON {
     [
@@ -66,7 +75,7 @@ package struct Inspection: Sendable {
         (checkpoint.graph?.unsupportedTypes ?? []).map {
           ["type": .string($0.type), "count": .integer($0.count), "reason": .string($0.reason)]
         }),
-      "quantised": .optional(quantisedShare, JSON.real),
+      "quantized": .optional(quantizedShare, JSON.real),
       "groups": .array(
         groups.map { group in
           [
@@ -76,7 +85,7 @@ package struct Inspection: Sendable {
           ]
         }),
       "compressed": .bool(checkpoint.record != nil),
-      "notices": .strings(checkpoint.notices),
+      "notices": .strings(notices),
       "layers": .array(checkpoint.layers.map(layer)),
       "tensors": .array(
         checkpoint.tensors.map { tensor in

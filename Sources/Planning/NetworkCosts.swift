@@ -25,15 +25,15 @@ struct NetworkCosts: Sendable {
     for resource in Resource.allCases {
       switch resource {
       case .bytes: break
-      case .macs: total[resource] = checkpoint.macs.map(Double.init)
+      case .macs: total[resource] = try checkpoint.macs.map(Double.init)
       case .latency: total[resource] = latency?.total
       case .ram: total[resource] = memory.map { [activationSize] in Double($0.peak * activationSize) }
       }
     }
     self.total = total
-    if request.budget[.latency] != nil, request.device == nil {
+    if request.device == nil, let (resource, _) = request.budget.known.first(where: { $0.resource.needsDevice }) {
       throw Failure(
-        Resource.latency.option, "cannot be kept", "no device says how fast it is",
+        resource.option, "cannot be kept", "no device says how fast it is",
         remedy: "name one with --device; kcompress devices lists them, kcompress bench measures this machine")
     }
     for (resource, _) in request.budget.known where resource != .bytes && total[resource] == nil {

@@ -39,9 +39,9 @@ extension Checkpoint {
         add("kernels of layers", layer.refusal, dtype, shape)
       } else if biases.contains(tensor.name) {
         add("biases of layers", "a vector has no structure", dtype, shape)
-      } else if dtype.isQuantised, shape.count(where: { $0 > 1 }) > 1 {
+      } else if dtype.isQuantized, shape.count(where: { $0 > 1 }) > 1 {
         add(
-          "quantised weights\(readers[tensor.name].map { " of \($0)" } ?? "")", "they are quantised already", dtype,
+          "quantized weights\(readers[tensor.name].map { " of \($0)" } ?? "")", "they are quantized already", dtype,
           shape)
       } else if !dtype.isCompressible {
         add("integers", "they are no weights", dtype, shape, areWeights: false)
@@ -55,7 +55,7 @@ extension Checkpoint {
       }
     }
     for inner in content.innerTensors {
-      let areWeights = inner.dtype.isCompressible || inner.dtype.isQuantised
+      let areWeights = inner.dtype.isCompressible || inner.dtype.isQuantized
       add(
         "weights in \(inner.place)", "such parts are left as they are", inner.dtype, inner.shape, areWeights: areWeights
       )
@@ -72,22 +72,22 @@ extension Checkpoint {
     }
   }
 
-  /// The share of the parameters that are integers of 8 bits or fewer; at least a half in a model that is quantised already.
-  package var quantisedShare: Double {
+  /// The share of the parameters that are integers of 8 bits or fewer; at least a half in a model that is quantized already.
+  package var quantizedShare: Double {
     let weights =
       tensors.filter { $0.shape.count { $0 > 1 } > 1 }.map { ($0.dtype, $0.shape) }
       + content.innerTensors.map { ($0.dtype, $0.shape) }
     func count(_ belongs: (DType) -> Bool) -> Int {
       weights.reduce(0) { $0 + (belongs($1.0) ? $1.1.reduce(1, *) : 0) }
     }
-    let quantised = count(\.isQuantised)
-    return Double(quantised) / Double(max(1, quantised + count(\.isCompressible)))
+    let quantized = count(\.isQuantized)
+    return Double(quantized) / Double(max(1, quantized + count(\.isCompressible)))
   }
 }
 
 extension DType {
   /// Whether weights of this type are numbers rounded to a few bits.
-  fileprivate var isQuantised: Bool {
+  fileprivate var isQuantized: Bool {
     switch self {
     case .u8, .i8, .f4, .f6e2m3, .f6e3m2, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz: true
     case .bool, .i16, .u16, .f16, .bf16, .i32, .u32, .f32, .c64, .f64, .i64, .u64: false

@@ -73,7 +73,7 @@ package struct PlanRequest: Job {
     if let output {
       try OutputSet([.init(output, option: "-o")])
         .check(inputs: [(checkpoint, "the checkpoint")] + companions.inputs, overwrite: true)
-      try PlanDocument.checkReplaceable(output)
+      try PlanDocument.checkReplaceable(output, by: checkpoint)
     }
     let planner = try Planner.prepared(for: self, workers: workers, progress: progress)
     func result(_ outcome: PlanResult.Outcome) -> PlanResult {

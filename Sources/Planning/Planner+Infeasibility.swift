@@ -1,3 +1,4 @@
+import Basics
 import Plans
 
 /// What stands in the way where no plan keeps all limits.
@@ -36,7 +37,8 @@ extension Planner {
     guard costs.total[resource] != nil else { return nil }
     let outside = costs.peak(resource, outside: layers.map(\.choices.layer))
     let needs = layers.filter { $0.within(resource, limit).options.isEmpty }.map { layer in
-      (layer.choices.layer.name, layer.options.compactMap { $0.amounts[resource] }.min() ?? 0)
+      let least = layer.options.compactMap { $0.amounts[resource] }.min()
+      return (layer.choices.layer.name, least.required("what exceeds a limit is known"))
     }
     guard !needs.isEmpty || outside.map({ $0.amount > limit }) ?? false else { return nil }
     let least = max(outside?.amount ?? 0, needs.map(\.1).max() ?? 0)

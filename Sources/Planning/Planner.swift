@@ -236,8 +236,9 @@ package struct Planner: Sendable {
           sum.flatMap { sum in part.map { sum + $0 } }
         }
       case .peak:
-        result[resource] = costs.peak(resource, outside: layers.map(\.choices.layer)).map { outside in
-          parts.reduce(outside.amount) { max($0, $1 ?? 0) }
+        let outside = costs.peak(resource, outside: layers.map(\.choices.layer))?.amount
+        result[resource] = parts.reduce(outside) { most, part in
+          most.flatMap { most in part.map { max(most, $0) } }
         }
       }
     }

@@ -79,7 +79,7 @@ extension Infeasibility.Shortfall {
     }
   }
 
-  /// `10.0 kB`
+  /// The limit in words: `10.0 kB`.
   fileprivate var allowance: String {
     switch limit {
     case .resource(.bytes), .resource(.ram): Format.bytes(Int(allowed))

@@ -5,7 +5,7 @@ extension PlanDocument {
   /// The resources that shadow prices are told for.
   static let priced = Resource.sums
   /// The resources of a point of the frontier beside its bytes.
-  static let alternatives = Resource.sums.filter { $0 != .bytes }
+  package static let alternatives = Resource.sums.filter { $0 != .bytes }
 
   /// The document's JSON form; the same plan gives the same text.
   package var json: JSON {
@@ -57,7 +57,7 @@ extension PlanDocument.Options {
     [
       "structures": .strings(structures), "keep": .strings(keep), "seed": .seed(seed),
       "graph": .optional(graph, JSON.string), "architecture": .optional(architecture, JSON.string),
-      "dtype": .optional(dtype) { .string($0.rawValue.lowercased()) },
+      "dtype": .optional(dtype) { .string($0.optionName) },
       "calibration": .optional(calibration, \.json), "device": .optional(device, JSON.string),
       "round_to": .integer(rankMultiple), "rules": .array(rules.map(\.json)),
     ]

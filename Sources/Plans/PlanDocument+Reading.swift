@@ -1,5 +1,6 @@
 import Basics
 import Formats
+import Foundation
 import TensorCore
 
 extension PlanDocument {
@@ -11,13 +12,32 @@ extension PlanDocument {
     self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
 
-  /// Plans may take the place of older plans, and of nothing else.
+  /// A plan may take the place of an older plan of the same checkpoint, and of nothing else.
   ///
-  /// - Throws: `Failure` where the path leads to a file that is no plan.
-  package static func checkReplaceable(_ path: String) throws {
-    try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
+  /// - Parameter checkpoint: the path of the checkpoint that is planned now. It is the same one where the file is the same, whatever
+  ///   is in it now, and where its content is, wherever it lies now.
+  /// - Throws: `Failure` where the path leads to a file that is no plan, or a plan of another checkpoint.
+  package static func checkReplaceable(_ path: String, by checkpoint: String) throws {
+    guard let old = try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/"),
+      let planned = old["checkpoint"]?.string,
+      located(planned, besides: path).fileIdentity != checkpoint.fileIdentity,
+      try old["sha256"]?.string != CheckpointSource(path: checkpoint).open().sha256
+    else { return }
+    throw Failure(
+      path, "is not overwritten", "it is the plan of another checkpoint, '\(planned)'",
+      remedy: "choose another path with -o")
   }
 
+  /// A file that a plan names: as given, else beside the plan.
+  package static func located(_ path: String, besides plan: String) -> String {
+    if FileKind(path) != nil { return path }
+    let beside = (plan.folderPath as NSString).appendingPathComponent((path as NSString).lastPathComponent)
+    return FileKind(beside) == nil ? path : beside
+  }
+
+  /// Reads a plan.
+  ///
+  /// - Throws: `Failure` that names a missing, unknown or malformed key, or another schema.
   package init(json: JSON) throws {
     var document = try Reader(json, "the plan")
     let schema = try document.string("schema")
@@ -112,15 +132,21 @@ extension PlanDocument.Options {
   fileprivate init(_ document: inout Reader) throws {
     var reader = try Reader(document.value("options"), "options")
     structures = try reader.strings("structures")
+    try Recipe.check(structures, "options")
     keep = try reader.strings("keep")
     seed = try reader.required("seed", \.seed, "a whole number from 0 to 2^64 - 1")
     graph = try reader.optional("graph", \.string, "a path")
     architecture = try reader.optional("architecture", \.string, "a path")
     calibration = try reader.optional("calibration", \.self, "a file and how its samples are prepared")
       .map { try CalibrationSource($0) }
-    dtype = try reader.optional("dtype", { $0.string.flatMap { DType(rawValue: $0.uppercased()) } }, "f16, bf16 or f32")
-    device = try reader.optional("device", \.string, "a name")
-    rankMultiple = try reader.integer("round_to")
+    dtype = try reader.optional(
+      "dtype", \.choosableType, "one of " + DType.choosable.map(\.optionName).joined(separator: ", "))
+    // A profile of any name may have been given by its path, and nothing that is computed from it is computed again.
+    device = try reader.optional("device", { $0.string.flatMap { $0.isEmpty ? nil : $0 } }, "a name")
+    let multiples = Self.rankMultiples
+    rankMultiple = try reader.required(
+      "round_to", { $0.integer.flatMap { multiples.contains($0) ? $0 : nil } },
+      "a whole number from \(multiples.lowerBound) to \(multiples.upperBound)")
     rules = try reader.array("rules").map { try Recipe.Rule(plan: $0) }
     try reader.finish()
   }
@@ -148,6 +174,12 @@ extension PlanDocument.LayerPlan {
     discrepancy = try reader.real("discrepancy")
     reason = try reader.optional("reason", \.string, "a text")
     try reader.finish()
+  }
+}
+
+extension JSON {
+  fileprivate var choosableType: DType? {
+    string.flatMap { text in DType.choosable.first { $0.optionName == text.lowercased() } }
   }
 }
 

@@ -106,6 +106,9 @@ package struct PlanDocument: Sendable, Equatable {
 
   /// The options that the plan was made with and that `apply` honours.
   package struct Options: Sendable, Equatable {
+    /// What `rankMultiple` may be.
+    package static let rankMultiples = 1...1024
+
     package var structures: [String]
     package var keep: [String]
     package var seed: UInt64

@@ -42,6 +42,9 @@ package struct Recipe: Sendable, Equatable {
     self = try Failure.within(path) { try Self(json: JSON(parsing: bytes)) }
   }
 
+  /// Reads a recipe.
+  ///
+  /// - Throws: `Failure` that names an unknown or malformed key, or a structure that there is none of.
   package init(json: JSON) throws {
     var reader = try JSONReader(json, "the recipe", schema: Self.schema)
     let structures = try reader.ifPresent("structures", \.strings, "a list of texts") ?? []
@@ -55,7 +58,10 @@ package struct Recipe: Sendable, Equatable {
     try reader.finish()
   }
 
-  fileprivate static func check(_ structures: [String], _ subject: String) throws {
+  /// Checks names that a person may have written.
+  ///
+  /// - Throws: `Failure` that names the first that is no structure's.
+  static func check(_ structures: [String], _ subject: String) throws {
     if let unknown = structures.first(where: { !Structures.names.contains($0) }) {
       throw Failure(
         subject, "names the structure '\(unknown)'", "there is none of this name",
@@ -83,7 +89,7 @@ package struct Recipe: Sendable, Equatable {
     }
   }
 
-  /// Whose kernels stay as they are.
+  /// The globs of the layers whose kernels stay as they are.
   package var kept: [Glob] { keep + rules.filter(\.keep).map(\.match) }
 
   /// The globs of all rules, for what matches no layer.

@@ -1,3 +1,4 @@
+import Basics
 import Checkpoints
 import Foundation
 import Running
@@ -15,16 +16,14 @@ extension Record {
     hasSamples: Bool, plan: PlanDocument? = nil
   ) throws {
     let parts = try checkpoint.partNames(replacing: replacements)
-    let planned = Dictionary(
-      uniqueKeysWithValues: (plan?.layers ?? []).map { ($0.name, $0) })
+    let planned = plan.map { plan in Dictionary(uniqueKeysWithValues: plan.layers.map { ($0.name, $0.discrepancy) }) }
     let dense = Dictionary(uniqueKeysWithValues: checkpoint.layers.map { ($0.name, $0.convolution) })
-    let layers: [LayerRecord] = replacements.indices.compactMap { index in
-      let replacement = replacements[index]
-      guard let convolution = dense[replacement.layer] else { return nil }
-      return LayerRecord(
-        name: replacement.layer, convolution: convolution, structure: replacement.structure,
-        stages: replacement.stages, parts: parts[index],
-        promised: planned[replacement.layer]?.discrepancy ?? 0)
+    let layers = zip(replacements, parts).map { replacement, parts in
+      LayerRecord(
+        name: replacement.layer,
+        convolution: dense[replacement.layer].required("what is replaced is a layer of the checkpoint"),
+        structure: replacement.structure, stages: replacement.stages, parts: parts,
+        promised: planned.map { $0[replacement.layer].required("a plan states every layer") } ?? 0)
     }
     let seed = plan?.options.seed ?? 0
     self.init(

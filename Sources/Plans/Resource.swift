@@ -3,8 +3,9 @@ import Foundation
 
 /// What a compressed network takes and a budget may limit.
 ///
-/// A new resource is one case here. The compiler then asks for its unit, option and text in this file, for what a network and a
-/// layer's stages take of it in `NetworkCosts`, and for its option in `LimitOptions`.
+/// A new resource is one case here. The compiler then asks for its unit, option and texts in this file, for the sentences of
+/// `Infeasibility` and of the plan's summary, for what a network and a layer's stages take of it in `NetworkCosts`, and for its
+/// option in `LimitOptions`. The frontier's table and the report follow.
 package enum Resource: String, CaseIterable, Sendable {
   /// The bytes of the written file.
   case bytes
@@ -44,6 +45,14 @@ package enum Resource: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether only a device says how much of it a network takes.
+  package var needsDevice: Bool {
+    switch self {
+    case .latency: true
+    case .bytes, .macs, .ram: false
+    }
+  }
+
   /// The command-line option that limits the resource.
   package var option: String {
     switch self {
@@ -66,6 +75,16 @@ package enum Resource: String, CaseIterable, Sendable {
     }
   }
 
+  /// The heading of its column in a table.
+  package var heading: String {
+    switch self {
+    case .bytes: "bytes"
+    case .macs: "MACs"
+    case .ram: "RAM"
+    case .latency: "time"
+    }
+  }
+
   /// What a note calls the resource.
   package var noun: String {
     switch self {
@@ -83,6 +102,14 @@ package enum Resource: String, CaseIterable, Sendable {
     case .macs: Format.count(Int(amount))
     case .ram: Format.bytes(Int(amount))
     case .latency: Format.seconds(amount)
+    }
+  }
+
+  /// What the network takes now, with what it took before: `6.2 M, 50.0 % of 12.4 M`.
+  package func text(_ amount: Double, before: Double) -> String {
+    switch self {
+    case .macs: "\(text(amount)), \(Format.percent(amount / max(1, before))) of \(text(before))"
+    case .bytes, .ram, .latency: "\(text(amount)), \(text(before)) before"
     }
   }
 

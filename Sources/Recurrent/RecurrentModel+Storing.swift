@@ -102,22 +102,9 @@ extension RecurrentModel {
   }
 }
 
-extension RecurrentShape {
-  /// The shape that a parameter has in files.
-  package func storedExtents(of parameter: RecurrentParameter) -> [Int] {
-    switch parameter {
-    case .input: [hidden, inputs]
-    case .tensor: [hidden, hidden, inputs]
-    case .stateFactor: [rank, hidden, 1]
-    case .inputFactor: [rank, 1, inputs]
-    case .outputFactor: [hidden, rank, 1]
-    case .hidden, .bias, .alpha, .beta1, .beta2, .decoder, .decoderBias: extents(of: parameter)
-    }
-  }
-}
-
 extension RecurrentParameter {
-  /// In files input symbols come last, and the factors of the third-order tensor are the kernels of a factored convolution.
+  /// The tensor as files hold it: input symbols come last, and the factors of the third-order tensor are the kernels of a
+  /// factored convolution.
   fileprivate func stored(_ tensor: Tensor<Float>) -> Tensor<Float> {
     switch self {
     case .input: tensor.permuted([1, 0])

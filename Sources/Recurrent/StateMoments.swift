@@ -9,7 +9,7 @@ package struct StateMoments: Sendable {
   private var states: [Double]
   /// (d, n), sums of the states before each symbol.
   private var means: [Double]
-  /// Of each symbol.
+  /// How often each symbol occurred.
   private var counts: [Double]
   /// (n, n), sums.
   private var slopes: [Double]

@@ -68,7 +68,7 @@ extension Tape {
     return Tensor(shape: [m, n], elements: result)
   }
 
-  /// By the matrices of all symbols: the sum over the positions of each symbol.
+  /// The gradient by the matrices of all symbols: for each symbol the sum over its positions.
   private mutating func tensorGradient(_ segment: Segment) -> Tensor<Float> {
     let (n, d) = (shape.hidden, shape.inputs)
     let groups = SymbolGroups(segment.inputs[...], count: d)
@@ -83,7 +83,7 @@ extension Tape {
     return Tensor(shape: [d, n, n], elements: result)
   }
 
-  /// By what the tables offset[x] and gain[x] are made of.
+  /// The gradients by the parameters that the tables offset[x] and gain[x] are made of.
   private func tableGradients(
     _ weights: RecurrentWeights, offsets: [Float], gains: [Float]
   ) -> [RecurrentParameter: Tensor<Float>] {

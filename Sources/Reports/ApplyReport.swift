@@ -33,11 +33,7 @@ package struct ApplyReport {
     ]
     for resource in Resource.allCases where resource != .bytes {
       guard let before = plan.original.amounts[resource], let after = plan.predicted.amounts[resource] else { continue }
-      let change =
-        resource == .macs
-        ? ", \(Format.percent(after / max(1, before))) of \(resource.text(before))"
-        : ", \(resource.text(before)) before"
-      rows.append((resource.title(device: plan.options.device), resource.text(after) + change))
+      rows.append((resource.title(device: plan.options.device), resource.text(after, before: before)))
     }
     switch result.network {
     case .compared(let comparison):

@@ -12,8 +12,13 @@ package struct ContestReport {
   /// - Throws: `Failure` where one exists and may not be replaced, or cannot be written.
   package func write(overwrite: Bool) throws {
     try contest.reports.write(
-      html: html, markdown: "# \(title)\n\n\(sentence)\n\n\(table.markdown)\n",
+      html: html, markdown: markdown,
       json: ["schema": "kcompress.contest/1", "result": contest.json], overwrite: overwrite)
+  }
+
+  private var markdown: String {
+    let notes = contest.divergences.map { "- \($0)\n" }.joined()
+    return "# \(title)\n\n\(sentence)\n\n\(table.markdown)\n" + (notes.isEmpty ? "" : "\n" + notes)
   }
 
   private var title: String { "Recurrent networks with equal budgets" }
@@ -30,8 +35,9 @@ package struct ContestReport {
     for entry in contest.entries {
       table.add([
         "\(entry.budget)", entry.shape.kind.rawValue, "\(entry.shape.hidden)",
-        entry.shape.rank > 0 ? "\(entry.shape.rank)" : "", "\(entry.shape.parameterCount)", Format.number(entry.mean),
-        Format.number(entry.spread), "\(entry.bits.count)",
+        entry.shape.rank > 0 ? "\(entry.shape.rank)" : "", "\(entry.shape.parameterCount)",
+        entry.mean.map(Format.number) ?? "diverged", entry.spread.map(Format.number) ?? "",
+        entry.bits.count == entry.runs.count ? "\(entry.runs.count)" : "\(entry.bits.count) of \(entry.runs.count)",
       ])
     }
     return table
@@ -39,16 +45,20 @@ package struct ContestReport {
 
   private var html: String {
     let lines = RecurrentContestRequest.kinds.map { kind in
-      contest.entries.filter { $0.shape.kind == kind }.map { (x: Double($0.shape.parameterCount), y: $0.mean) }
+      contest.entries.filter { $0.shape.kind == kind }.compactMap { entry in
+        entry.mean.map { (x: Double(entry.shape.parameterCount), y: $0) }
+      }
     }
-    let marks = contest.entries.map { (Double($0.shape.parameterCount), $0.mean, $0.shape.kind.rawValue) }
+    let marks = contest.entries.compactMap { entry in
+      entry.mean.map { (x: Double(entry.shape.parameterCount), y: $0, name: entry.shape.kind.rawValue) }
+    }
     let plot = Plot(xTitle: "parameters", yTitle: "bits per character", yScale: .tight)
       .svg(lines: lines, marks: marks, label: "Bits per character against parameters, one line for each model")
     return HTMLPage.text(
       title,
       """
       <p>\(HTMLPage.escaped(sentence))</p>
-      \(contest.notices.map { "<p class=\"note\">\(HTMLPage.escaped($0))</p>" }.joined(separator: "\n"))
+      \((contest.notices + contest.divergences).map { "<p class=\"note\">\(HTMLPage.escaped($0))</p>" }.joined(separator: "\n"))
       \(plot)
       \(table.html)
       """)

@@ -11,7 +11,7 @@ extension DeviceProfile {
     ])
     for (kind, speed) in operations.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let speeds = speed.macsPerSecond.sorted { $0.key.rawValue < $1.key.rawValue }
-        .map { "\(Format.count(Int($0.value))) \($0.key.rawValue.lowercased())" }
+        .map { "\(Format.count(Int($0.value))) \($0.key.optionName)" }
       table.add([
         kind.words, speeds.joined(separator: ", "), Format.count(Int(speed.bandwidth ?? bandwidth)),
         Format.number(speed.overhead ?? overhead), kind.hasProducts ? Format.number(speed.halfWidth) : "",
@@ -20,7 +20,7 @@ extension DeviceProfile {
     }
     return """
       \(name): \(description)
-      flash \(Self.size(flash)), RAM \(Self.size(ram)), weights and activations in \(dtype.rawValue.lowercased())
+      flash \(Self.size(flash)), RAM \(Self.size(ram)), weights and activations in \(dtype.optionName)
       source: \(source)
 
       \(table.text)
@@ -40,7 +40,7 @@ extension [DeviceProfile] {
       let speed = device.operations[.convolution]?.macsPerSecond[device.dtype]
       table.add([
         device.name, DeviceProfile.size(device.flash), DeviceProfile.size(device.ram),
-        device.dtype.rawValue.lowercased(), speed.map { Format.count(Int($0)) } ?? "", device.description,
+        device.dtype.optionName, speed.map { Format.count(Int($0)) } ?? "", device.description,
       ])
     }
     return table.text

@@ -13,17 +13,16 @@ package struct FrontierText {
   /// The table.
   package var text: String {
     guard !points.isEmpty else { return "no layer can be compressed" }
-    let hasMACs = points.contains { $0.costs.amounts[.macs] != nil }
-    let hasTime = points.contains { $0.costs.amounts[.latency] != nil }
+    let resources = PlanDocument.alternatives.filter { resource in
+      points.contains { $0.costs.amounts[resource] != nil }
+    }
     var headings: [(title: String, alignment: TextTable.Alignment)] = [("bytes", .right), ("loss", .right)]
-    if hasMACs { headings.append(("MACs", .right)) }
-    if hasTime { headings.append(("time", .right)) }
+    for resource in resources { headings.append((resource.heading, .right)) }
     headings += [("", .left), ("loss, logarithmic", .left)]
     var table = TextTable(headings)
     for point in rows.reversed() {
       var cells = ["\(point.costs.bytes)", Format.number(point.costs.loss)]
-      if hasMACs { cells.append(point.costs.amounts[count: .macs].map(Format.count) ?? "") }
-      if hasTime { cells.append(point.costs.amounts[.latency].map(Format.seconds) ?? "") }
+      for resource in resources { cells.append(point.costs.amounts[resource].map { resource.text($0) } ?? "") }
       cells += [point.isKnee ? "knee" : "", String(repeating: "#", count: length(point.costs.loss))]
       table.add(cells)
     }
@@ -37,7 +36,7 @@ package struct FrontierText {
       .map(\.element)
   }
 
-  /// From a thousandth of the largest loss, which has no bar, to the largest.
+  /// The length of a loss's bar: none at a thousandth of the largest loss, full at the largest.
   private func length(_ loss: Double) -> Int {
     let largest = points.map(\.costs.loss).max() ?? 0
     guard loss > largest * 1e-3 else { return 0 }

@@ -26,8 +26,8 @@ extension Inspection {
     } else {
       lines.append("no graph: \(checkpoint.graphAbsence ?? "the file has none")")
     }
-    if let quantisedShare {
-      lines.append("quantised already: \(Format.percent(quantisedShare)) of its weights have 8 bits or fewer")
+    if let quantizedShare {
+      lines.append("quantized already: \(Format.percent(quantizedShare)) of its weights have 8 bits or fewer")
     }
     if checkpoint.record != nil { lines.append("compressed by kcompress") }
     var table = TextTable([

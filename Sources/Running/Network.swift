@@ -60,7 +60,7 @@ package struct Network: Sendable {
     }
   }
 
-  /// At least one piece for every worker; small enough that the widest activations stay around 64 MB a worker.
+  /// The samples of one piece: at least one piece for every worker, and the widest activations stay around 64 MB a worker.
   private func pieceSize(samples: Int) -> Int {
     let perSample = max(1, (try? graph.peakActivationCount()) ?? 1 << 18)
     let fitting = max(1, (16 << 20) / perSample)

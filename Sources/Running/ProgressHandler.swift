@@ -1,4 +1,4 @@
-/// How long work tells of itself; the commands draw it, the jobs only report.
+/// How work that takes long tells how far it is; the commands draw it, the jobs only report.
 package struct ProgressHandler: Sendable {
   /// One step of a task: `done` of `total` units are finished, the last of them being `item`.
   package struct Event: Sendable {

@@ -36,13 +36,19 @@ package struct SafetensorsFile: Sendable {
       && bytes.littleEndian(UInt64.self, at: 0) <= UInt64(SafetensorsHeader.maximumLength)
   }
 
-  /// Writes the file. The same content gives the same bytes.
+  /// The bytes of the file. The same content gives the same bytes.
+  ///
+  /// - Precondition: The tensors have unique names.
+  package var fileBytes: [UInt8] {
+    precondition(Set(tensors.map(\.name)).count == tensors.count, "tensors need unique names")
+    return SafetensorsSet.Shard(fileName: "", metadata: metadata, tensors: tensors).fileBytes()
+  }
+
+  /// Writes the file.
   ///
   /// - Precondition: The tensors have unique names.
   /// - Throws: `Failure` where the file exists and may not be replaced, or cannot be written.
   package func write(to path: String, overwrite: Bool) throws {
-    precondition(Set(tensors.map(\.name)).count == tensors.count, "tensors need unique names")
-    let shard = SafetensorsSet.Shard(fileName: path, metadata: metadata, tensors: tensors)
-    try OutputFile.write(shard.fileBytes(), to: path, overwrite: overwrite)
+    try OutputFile.write(fileBytes, to: path, overwrite: overwrite)
   }
 }

@@ -59,6 +59,22 @@ public enum DType: String, Sendable, CaseIterable {
     }
   }
 
+  /// Whether a user may ask for numbers to be stored in this type.
+  package var isChoosable: Bool {
+    switch self {
+    case .f16, .bf16, .f32: true
+    case .bool, .f4, .f6e2m3, .f6e3m2, .u8, .i8, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .i16, .u16, .i32,
+      .u32, .c64, .f64, .i64, .u64:
+      false
+    }
+  }
+
+  /// The types that a user may ask for, in options and in plans.
+  package static let choosable = allCases.filter(\.isChoosable)
+
+  /// The type's name as options, plans and device profiles state it: `bf16`.
+  package var optionName: String { rawValue.lowercased() }
+
   /// The bytes that a tensor of this shape occupies, or nil when the shape is negative, the product overflows or
   /// sub-byte elements do not fill whole bytes.
   public func byteCount(of shape: [Int]) -> Int? {

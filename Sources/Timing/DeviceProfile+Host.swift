@@ -6,7 +6,7 @@ extension DeviceProfile {
   ///
   /// - Parameter networks: at least one, timed here.
   init(host networks: [NetworkTiming]) {
-    // Two things in one time tell of neither.
+    // Where one measured time covers two operations, it says nothing about either.
     let times = networks.flatMap(\.nodes).compactMap { node in
       node.work.count == 1 && node.seconds > 0 ? OperationTime(node.work[0], seconds: node.seconds) : nil
     }

@@ -101,12 +101,11 @@ public struct Backpropagation: Sendable {
     let operands = step.operands.compactMap { values[$0] }
     // What nobody reads later may be overwritten.
     for number in step.released { values[number] = nil }
-    if step.usesBatchStatistics, let normalization = step.adjoint as? BatchNormalizationAdjoint,
-      let input = operands.first
-    {
-      let found = BatchStatistics(input, axis: normalization.axis.normalizedAxis(rank: input.order))
+    if step.usesBatchStatistics {
+      let (output, found) = try step.adjoint.required("what has statistics of batches has an adjoint")
+        .runOnBatch(operands, weight: weight)
       statistics[step.node.name] = found
-      values[step.output] = try normalization.run(input, found, weight: weight)
+      values[step.output] = output
       return
     }
     values[step.output] = try NodeRunner(step.node, parameter: weight).run(operands, outputShape: shape)

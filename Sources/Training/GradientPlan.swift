@@ -91,9 +91,7 @@ struct GradientPlan: Sendable {
       for (position, operand) in steps[index].operands.enumerated() where isBlocked[operand] {
         steps[index].isWanted[position] = false
       }
-      if usesBatchStatistics, case .batchNormalization = steps[index].node.operation {
-        steps[index].usesBatchStatistics = true
-      }
+      steps[index].usesBatchStatistics = usesBatchStatistics && steps[index].node.operation.hasBatchStatistics
       // Nobody asks for what it would give.
       if weights[index].isEmpty, !steps[index].isWanted.contains(true) { steps[index].isActive = false }
       guard steps[index].isActive else { continue }

@@ -67,7 +67,7 @@ struct ImageBatch {
       isTurned = augmentations.contains(.flip) && generator.next() & 1 == 1
     }
 
-    /// In -reach...reach, all alike.
+    /// A whole number of -reach...reach, where `part` is uniform in 0..<1; each is as likely as the others.
     fileprivate static func shift(_ part: Double, of extent: Int) -> Int {
       let reach = max(1, extent / 8)
       return Int(part * Double(2 * reach + 1)) - reach

@@ -42,12 +42,12 @@ struct TrainingBatches: Sendable {
     guard !augmentations.isEmpty else { return Batch(indices: indices, inputs: taken, targets: wanted) }
     var generators = indices.map { generator(view, $0 + 1) }
     move(&taken, using: &generators)
-    for way in [Augmentation.mix, .cutmix] where augmentations.contains(way) {
+    for way in [Augmentation.mixup, .cutmix] where augmentations.contains(way) {
       let partners = generators.indices.map { Int(generators[$0].next() % UInt64(count)) }
       var others = try inputs.samples(partners)
       move(&others, using: &generators)
       let parts: [Float]
-      if way == .mix {
+      if way == .mixup {
         parts = generators.indices.map { Float(generators[$0].nextUniform()) }
         taken = taken.merging(others) { $0.mixed(with: $1, parts) }
       } else {

@@ -1,3 +1,4 @@
+import Basics
 import Inference
 import ModelGraph
 import Running
@@ -21,7 +22,7 @@ struct TuneJudge: Sendable {
   func epoch(_ number: Int, _ weights: TrainedWeights, trainingLoss: Double?) throws -> TuneEpoch {
     let engine = try Engine(graph) { try weights[$0] }
     let outputs = try run(engine, inputs)
-    let count = max(1, inputs.values.first?.shape[0] ?? 1)
+    let count = max(1, inputs.values.first.required("a network has inputs").shape[0])
     let accuracy = try test.flatMap { samples in
       try samples.labels.flatMap { try run(engine, samples.inputs).first?.accuracy(labels: $0) }
     }

@@ -119,6 +119,6 @@ struct TuneLoss: Sendable {
 }
 
 extension Tensor where Scalar == Float {
-  /// Of a sample; above 0.
+  /// The squared norm of one sample on average; above 0.
   fileprivate var meanSquaredNorm: Float { max(1e-12, Float(squaredNorm / Double(Swift.max(1, shape.first ?? 1)))) }
 }

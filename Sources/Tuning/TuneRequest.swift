@@ -24,8 +24,8 @@ package enum Augmentation: String, Sendable, CaseIterable {
   case crop
   /// Turned left to right, half of them.
   case flip
-  /// Two of them added in random parts (Zhang et al., 2018).
-  case mix
+  /// Two of them added in random parts (mixup: Zhang et al., 2018). Runs that began under its older name go on.
+  case mixup = "mix"
   /// A rectangle of another one put onto each (CutMix: Yun et al., 2019).
   case cutmix
 }
@@ -131,7 +131,7 @@ package struct TuneRequest: Sendable {
 extension TuneRequest {
   /// - Throws: `Failure` where images are to be changed and there are none, or what is asked of them would not change with them.
   func checkAugmentations(images: Bool, targetOrder: Int) throws {
-    let moving = augmentations.subtracting([.mix]).map(\.rawValue).sorted()
+    let moving = augmentations.subtracting([.mixup]).map(\.rawValue).sorted()
     guard let first = moving.first else { return }
     guard images else {
       throw Failure(

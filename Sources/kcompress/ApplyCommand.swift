@@ -7,8 +7,8 @@ struct ApplyCommand: ParsableCommand {
     commandName: "apply",
     abstract: "Write the compressed checkpoint that a plan describes, and a report.",
     discussion: """
-      Writes model.compressed.h5 beside the checkpoint, with model.report.html, .md and .json, reads it back
-      and measures what became of the layers and of the network. --calibration takes the place of the
+      Writes model.compressed.h5 beside the checkpoint, with model.report.html, .md and .json, reads it back \
+      and measures what became of the layers and of the network. --calibration takes the place of the \
       samples that the plan was made with.
       """)
 

@@ -13,7 +13,7 @@ struct CommonOptions: ParsableArguments {
   @Flag(help: "Print neither progress nor warnings.")
   var quiet = false
 
-  @Option(help: "The number of threads; all processors unless given.")
+  @Option(help: ArgumentHelp("The number of threads; all processors unless given.", valueName: "n"))
   var threads: Int?
 
   func validate() throws {
@@ -140,5 +140,5 @@ struct CompanionOptions: ParsableArguments {
 }
 
 extension ArgumentHelp {
-  static let checkpoint: ArgumentHelp = "A Keras .h5 or .keras, an .onnx or a .safetensors file, or a shard index."
+  static let checkpoint: ArgumentHelp = "The checkpoint: \(CheckpointFormats.expected)."
 }

@@ -21,11 +21,18 @@ struct DevicesCommand: ParsableCommand {
       let profile = try DeviceProfile.named(device)
       return try common.show(profile.json, profile.text)
     }
-    let host = DeviceProfile.hostPath.flatMap { try? DeviceProfile(path: $0) }
-    let profiles = try DeviceProfile.builtIn() + [host].compactMap(\.self)
-    if host == nil {
-      common.terminal.notice("kcompress bench CHECKPOINT measures this machine as '\(DeviceProfile.hostName)'")
-    }
+    let profiles = try DeviceProfile.builtIn() + host()
     try common.show(.array(profiles.map(\.json)), profiles.table)
+  }
+
+  /// The profile of this machine where there is one; a notice says why there is none.
+  private func host() -> [DeviceProfile] {
+    do {
+      if let host = try DeviceProfile.host() { return [host] }
+      common.terminal.notice("kcompress bench CHECKPOINT measures this machine as '\(DeviceProfile.hostName)'")
+    } catch {
+      common.terminal.notice("\(error); kcompress bench CHECKPOINT measures this machine anew")
+    }
+    return []
   }
 }

@@ -13,6 +13,6 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let inspection = try common.run(InspectRequest(checkpoint: checkpoint, companions: companions.companions))
-    try common.show(inspection.json, inspection.text, notices: inspection.checkpoint.notices)
+    try common.show(inspection.json, inspection.text, notices: inspection.notices)
   }
 }

@@ -6,7 +6,7 @@ struct LoaderCommand: ParsableCommand {
     discussion: """
       kcompress loader pytorch > kcompress_torch.py
 
-      Its load_compressed(model, path) puts the factored layers of a compressed safetensors file into your own nn.Module
+      Its load_compressed(model, path) puts the factored layers of a compressed safetensors file into your own nn.Module \
       and loads all weights. Keras and ONNX files need no loader.
       """)
 

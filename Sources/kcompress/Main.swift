@@ -6,7 +6,7 @@ import LinearAlgebra
 /// What the program's exit tells. Usage errors are ArgumentParser's: 64.
 enum ExitStatus: Int32 {
   case done = 0
-  /// A negative verdict: verify failed, or no plan can meet the budget.
+  /// A negative verdict: verify failed, no plan can meet the budget, or a training diverged.
   case negative = 1
   /// A bad file, a full disk.
   case failure = 2
@@ -68,7 +68,8 @@ struct KCompress: ParsableCommand {
         kcompress apply model.plan.json
         kcompress verify model.compressed.h5 --reference reference.npz
 
-      Exit status: 0 done, 1 a negative verdict, 2 an error, 64 wrong usage.
+      Exit status: 0 done, 1 a negative verdict (verify failed, no plan fits, a training diverged), \
+      2 an error, 64 wrong usage.
       """,
     version: "0.1.0",
     subcommands: [

@@ -13,7 +13,7 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Choose a structure for every layer so that the network fits a budget.",
-    discussion: "Writes model.plan.json beside the checkpoint; an older plan there is replaced.")
+    discussion: "Writes model.plan.json beside the checkpoint; an older plan of the same checkpoint is replaced.")
 
   @Argument(help: .checkpoint, completion: .file())
   var checkpoint: String
@@ -63,8 +63,10 @@ struct PlanCommand: ParsableCommand {
         "nothing limits the network: give --budget, --at, --max-loss, --max-macs, --max-ram, --max-latency or --device, or ask for the --frontier"
       )
     }
-    guard (1...1024).contains(roundTo) else {
-      throw ValidationError("--round-to must be from 1 to 1024, not \(roundTo)")
+    let multiples = PlanDocument.Options.rankMultiples
+    guard multiples.contains(roundTo) else {
+      throw ValidationError(
+        "--round-to must be from \(multiples.lowerBound) to \(multiples.upperBound), not \(roundTo)")
     }
   }
 
@@ -101,15 +103,15 @@ struct PlanCommand: ParsableCommand {
 }
 
 /// A storage type as an option states it: `f16`.
-enum StoredType: String, ExpressibleByArgument, CaseIterable {
-  case f16, bf16, f32
+struct StoredType: ExpressibleByArgument {
+  let type: DType
 
-  var type: DType {
-    switch self {
-    case .f16: .f16
-    case .bf16: .bf16
-    case .f32: .f32
-    }
+  static var allValueStrings: [String] { DType.choosable.map(\.optionName) }
+  static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
+
+  init?(argument: String) {
+    guard let type = DType.choosable.first(where: { $0.optionName == argument }) else { return nil }
+    self.type = type
   }
 }
 

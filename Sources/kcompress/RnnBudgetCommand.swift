@@ -15,14 +15,15 @@ struct RnnBudgetCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Parameters, the decoder included: 29500, 111k; several for a curve.", valueName: "n"))
   var budgets: [Count]
 
-  @Option(help: ArgumentHelp("The symbols, without --train; 101 as published unless given.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("The count of symbols, without --train; the default is the published one.", valueName: "n"))
   var inputs = 101
 
   @Option(help: ArgumentHelp("The text to train on.", valueName: "file"), completion: .file())
   var train: String?
 
   @Option(
-    help: ArgumentHelp("The text to compare on; the one that judges unless given.", valueName: "file"),
+    help: ArgumentHelp("The test text, to compare on; the validation text unless given.", valueName: "file"),
     completion: .file())
   var test: String?
 
@@ -74,7 +75,9 @@ struct RnnBudgetCommand: ParsableCommand {
     let report = ContestReport(contest)
     try report.write(overwrite: overwrite)
     try common.show(
-      contest.json, "\(report.table.text)\n\nreport: \(contest.reports.html)", notices: contest.notices)
+      contest.json, "\(report.table.text)\n\nreport: \(contest.reports.html)",
+      notices: contest.notices + contest.divergences)
+    if !contest.divergences.isEmpty { throw NegativeVerdict() }
   }
 
   private static func table(_ shapes: [(budget: Int, shape: RecurrentShape)]) -> TextTable {

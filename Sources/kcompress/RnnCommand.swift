@@ -22,7 +22,10 @@ extension RecurrentShape.Kind: ExpressibleByArgument {}
 
 /// How a text is divided.
 struct SegmentOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The characters of a segment.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "The sequence length in characters; training goes back through as many (truncated back-propagation through time).",
+      valueName: "n"))
   var steps = 50
 
   @Flag(help: "Carry the state from segment to segment; without it every segment begins at zero, as published.")
@@ -36,17 +39,18 @@ struct SegmentOptions: ParsableArguments {
 /// How a model is trained.
 struct RecurrentTrainingOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("The text that judges; the last tenth of the training text unless given.", valueName: "file"),
+    help: ArgumentHelp("The validation text; the last tenth of the training text unless given.", valueName: "file"),
     completion: .file())
   var valid: String?
 
   @Option(help: ArgumentHelp("The most epochs.", valueName: "n"))
   var epochs = 30
 
-  @Option(help: ArgumentHelp("Epochs without progress after which the training ends.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("Early stopping: end after so many epochs without a lower validation loss.", valueName: "n"))
   var patience = 5
 
-  @Option(help: ArgumentHelp("The segments of one optimisation step.", valueName: "n"))
+  @Option(help: ArgumentHelp("The sequences of one optimisation step.", valueName: "n"))
   var batchSize = 128
   @Option(name: .customLong("batch"), help: .hidden) var oldBatchSize: Int?
 

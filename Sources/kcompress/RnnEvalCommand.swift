@@ -37,10 +37,10 @@ struct RnnSampleCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The characters to write.", valueName: "n"))
   var length = 500
 
-  @Option(help: ArgumentHelp("What the model reads first; a new line unless given.", valueName: "text"))
-  var prime = "\n"
+  @Option(help: ArgumentHelp("What the model reads first; a line break unless given.", valueName: "text"))
+  var prime: String?
 
-  @Option(help: ArgumentHelp("Above 1 for more surprise, below for less.", valueName: "x"))
+  @Option(help: ArgumentHelp("The softmax's temperature: above 1 for more surprise, below for less.", valueName: "x"))
   var temperature = 1.0
 
   @Option(help: "The seed of everything random.")
@@ -50,13 +50,14 @@ struct RnnSampleCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...10_000_000).contains(length) else { throw ValidationError("--length must be from 1 to 10000000") }
-    guard !prime.isEmpty else { throw ValidationError("--prime must not be empty") }
+    guard prime != "" else { throw ValidationError("--prime must not be empty") }
     guard temperature > 0, temperature.isFinite else { throw ValidationError("--temperature must be above 0") }
   }
 
   func run() throws {
     let sample = try common.run(
-      RecurrentSamplingRequest(model: model, length: length, prime: prime, temperature: temperature, seed: seed))
+      RecurrentSamplingRequest(model: model, length: length, prime: prime ?? "\n", temperature: temperature, seed: seed)
+    )
     try common.show(sample.json, sample.text, notices: sample.notices)
   }
 }

@@ -16,10 +16,10 @@ struct RnnTrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("rnn, mirnn, 2rnn, cprnn, birnn or cpbirnn.", valueName: "kind"))
   var model: RecurrentShape.Kind?
 
-  @Option(help: ArgumentHelp("The numbers of the state.", valueName: "n"))
+  @Option(help: ArgumentHelp("The hidden size: how many numbers the state has.", valueName: "n"))
   var hidden: Int?
 
-  @Option(help: ArgumentHelp("The products of a cprnn or cpbirnn.", valueName: "n"))
+  @Option(help: ArgumentHelp("The rank of the CP of a cprnn or cpbirnn.", valueName: "n"))
   var rank: Int?
 
   @Option(

@@ -8,7 +8,7 @@ struct RosaCommand: ParsableCommand {
     commandName: "rosa",
     abstract: "Split kernels into a frozen part and a product of low rank to train elsewhere, merge them, draw others.",
     discussion: """
-      split writes a checkpoint with the frozen parts, the factors as safetensors, and with --adapter a folder that Hugging Face PEFT
+      split writes a checkpoint with the frozen parts, the factors as safetensors, and with --adapter a folder that Hugging Face PEFT \
       loads. merge adds the products again. draw merges and splits off other singular directions.
       """,
     subcommands: [SplitCommand.self, MergeCommand.self, DrawCommand.self])

@@ -9,9 +9,9 @@ struct TuneCommand: ParsableCommand {
     commandName: "tune",
     abstract: "Fine-tune a compressed network on its original's outputs (distillation), or a network on new data.",
     discussion: """
-      Writes model.tuned.h5 beside the checkpoint, of the same format and structure. Samples need no labels: the original tells
-      what the outputs should be. The best epoch on samples held out is kept. After every epoch the run's state is put in a file beside the
-      output, from which --resume goes on.
+      Writes model.tuned.h5 beside the checkpoint, of the same format and structure. Samples need no labels: the original tells \
+      what the outputs should be. The best epoch on samples held out is kept. After every epoch the run's state is put in a file \
+      beside the output, from which --resume goes on.
       """)
 
   @Argument(help: .checkpoint, completion: .file())
@@ -90,8 +90,8 @@ struct TuneCommand: ParsableCommand {
 }
 
 struct TrainingOptions: ParsableArguments {
-  @Option(help: "Passes over the data.") var epochs = 20
-  @Option(help: "The samples of one optimisation step.") var batchSize = 64
+  @Option(help: ArgumentHelp("Passes over the data.", valueName: "n")) var epochs = 20
+  @Option(help: ArgumentHelp("The samples of one optimisation step.", valueName: "n")) var batchSize = 64
   @Option(name: .customLong("batch"), help: .hidden) var oldBatchSize: Int?
   @Option(
     help: ArgumentHelp(
@@ -101,7 +101,7 @@ struct TrainingOptions: ParsableArguments {
   @Option(name: .customLong("rate"), help: .hidden) var oldLearningRate: Double?
   @Option(
     help: ArgumentHelp(
-      "adamw, nesterov (gradient descent with Nesterov momentum 0.9), or descent (plain gradient descent).",
+      "adamw, nesterov (gradient descent with Nesterov momentum 0.9), or sgd (plain gradient descent).",
       valueName: "name"))
   var optimizer = OptimizerName.adamw
   @Option(
@@ -120,22 +120,30 @@ struct TrainingOptions: ParsableArguments {
   var temperature: Double?
   @Option(
     help: ArgumentHelp(
-      "How much values inside the network count that it shares with the original, beside the outputs.", valueName: "x"))
+      "Feature distillation: how much values inside the network count that it shares with the original, beside the outputs.",
+      valueName: "x"))
   var features = 0.0
   @Option(help: ArgumentHelp("The part of the loss that labels make; a half unless given.", valueName: "x"))
   var labelPart: Double?
   @Option(
     help: ArgumentHelp("Where batch normalisations take means and variances from: stored or batch.", valueName: "name"))
   var statistics = Backpropagation.Statistics.stored
-  @Option(help: ArgumentHelp("Change images: crop, flip, mix, cutmix, separated by commas.", valueName: "list"))
+  @Option(
+    help: ArgumentHelp(
+      "Data augmentation of images: crop, flip, mixup, cutmix, separated by commas.", valueName: "list"))
   var augment = AugmentationList()
   @Option(
     help: ArgumentHelp(
       "Change images in so many ways, taken in turn; the original then looks at each once. New ones in every epoch unless given.",
       valueName: "n"))
   var views: Int?
-  @Option(help: ArgumentHelp("The part of the samples that judges.", valueName: "x")) var heldOut = 0.1
-  @Option(help: "End after so many epochs without progress.") var patience: Int?
+  @Option(
+    help: ArgumentHelp("The validation fraction: the part of the samples that is held out and judges.", valueName: "x"))
+  var heldOut = 0.1
+  @Option(
+    help: ArgumentHelp(
+      "Early stopping: end after so many epochs without a lower validation loss; never unless given.", valueName: "n"))
+  var patience: Int?
 
   func validate() throws {
     for (value, name) in [
@@ -207,13 +215,18 @@ struct LowRankOptions: ParsableArguments {
 }
 
 enum OptimizerName: String, ExpressibleByArgument, CaseIterable {
-  case adamw, nesterov, descent
+  case adamw, nesterov, sgd
+
+  init?(argument: String) {
+    // An older name.
+    self.init(rawValue: argument == "descent" ? Self.sgd.rawValue : argument)
+  }
 
   var rule: Optimizer.Rule {
     switch self {
     case .adamw: .adamW
     case .nesterov: .nesterov
-    case .descent: .descent(momentum: 0, nesterov: false)
+    case .sgd: .descent(momentum: 0, nesterov: false)
     }
   }
 
@@ -228,7 +241,7 @@ struct AugmentationList: ExpressibleByArgument {
 
   init?(argument: String) {
     let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-    let known = parts.compactMap(Augmentation.init(rawValue:))
+    let known = parts.compactMap { $0 == "mixup" ? Augmentation.mixup : Augmentation(rawValue: $0) }
     guard known.count == parts.count else { return nil }
     names = Set(known)
   }

@@ -7,9 +7,10 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Check a checkpoint against reference outputs, its original and what apply promised.",
     discussion: """
-      The reference (.npz, .npy, .safetensors, .h5) holds inputs, and outputs, labels or targets. Without it seeded random
-      inputs are used. Without thresholds a compressed checkpoint must keep what apply promised, an uncompressed one
-      must give the reference outputs to 0.0001. Where there is nothing to judge by, figures are measured and nothing is passed.
+      The reference (.npz, .npy, .safetensors, .h5) holds inputs, and outputs, labels or targets. Without it seeded random \
+      inputs are used. Without thresholds a compressed checkpoint must keep what apply promised, an uncompressed one \
+      must give the reference outputs to 0.0001. Where there is nothing to judge by, as with labels alone, figures \
+      are measured and nothing is passed. Where there is nothing to compare with at all, neither a reference nor an original, the check fails.
       """)
 
   @Argument(help: "The checkpoint to check.", completion: .file())

@@ -33,6 +33,41 @@ import Testing
     }
   }
 
+  /// A writer that knows its own files: they take their place with others, or none does.
+  @Test func stagedFilesTakeTheirPlaceWithOthers() throws {
+    try withTemporaryFolder { folder in
+      func write(overwrite: Bool) throws {
+        try OutputFile.staging(folder + "/model") { staged in
+          for path in [staged + ".part", staged] { try OutputFile.write([1, 2], to: path, overwrite: false) }
+          try OutputFile.writeSet(
+            [(target: .init(folder + "/other", option: "--other"), bytes: [3])], staged: staged,
+            as: .init(folder + "/model", option: "-o"), overwrite: overwrite)
+        }
+      }
+      try write(overwrite: false)
+      #expect(try names(folder) == ["model", "model.part", "other"])
+      #expect(try InputFile.read(folder + "/model") == [1, 2] && InputFile.read(folder + "/other") == [3])
+      try FileManager.default.removeItem(atPath: folder + "/model")
+      let failure = #expect(throws: Failure.self) { try write(overwrite: false) }
+      #expect(failure?.description.contains("--other") == true)
+      #expect(try names(folder) == ["model.part", "other"])
+      try write(overwrite: true)
+      #expect(try names(folder) == ["model", "model.part", "other"])
+    }
+  }
+
+  /// A message names the path that the user knows.
+  @Test func failuresOfStagedFilesNameThePathThatIsMeant() throws {
+    try withTemporaryFolder { folder in
+      let failure = #expect(throws: Failure.self) {
+        try OutputFile.staging(folder + "/model") { throw Failure($0, "cannot be written", "the disk is full") }
+      }
+      #expect(failure == Failure(folder + "/model", "cannot be written", "the disk is full"))
+      let left = try names(folder)
+      #expect(left == [])
+    }
+  }
+
   @Test func leavesNothingBehindWhenWritingFails() throws {
     struct Stop: Error {}
     try withTemporaryFolder { folder in

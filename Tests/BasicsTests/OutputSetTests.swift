@@ -48,7 +48,7 @@ import Testing
     }
     #expect(write?.description.contains(word) == true, "\(write?.description ?? "")", sourceLocation: location)
     #expect(throws: Failure.self, sourceLocation: location) {
-      try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
+      _ = try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/")
     }
   }
 
@@ -90,7 +90,7 @@ import Testing
   @Test func onlyDocumentsOfTheKindAreReplacedUnasked() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/m.plan.json"
-      func check() throws { try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/") }
+      func check() throws { _ = try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/") }
       try check()
       try OutputFile.write(#"{"schema": "kcompress.plan/1"}"#.utf8, to: path, overwrite: true)
       try check()

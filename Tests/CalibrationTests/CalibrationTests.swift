@@ -2,6 +2,7 @@ import Basics
 import Checkpoints
 import Decompositions
 import Foundation
+import ModelGraph
 import Networks
 import Plans
 import Running
@@ -106,5 +107,88 @@ import Testing
     let before = try distance(disturbed)
     let after = try distance(disturbed.replacing(layer, by: objective.kernel))
     #expect(after < 0.8 * before, "\(after) after \(before)")
+  }
+}
+
+/// What becomes of a network in which gradients cannot go back, or fail on the way.
+@Suite struct GradientTests {
+  private static let checkpoint = Result { try Checkpoint.open(TestPath.fixture("digits.h5")) }
+
+  /// The network of the fixture with more nodes behind its output.
+  ///
+  /// - Parameter nodes: made with the name of the network's input and that of its output; the last of them is the new output.
+  private static func graph(_ nodes: (_ input: String, _ output: String) -> [Node]) throws -> ModelGraph {
+    let graph = try #require(try checkpoint.get().graph)
+    let more = nodes(graph.inputs[0].name, graph.outputs[0].value)
+    return ModelGraph(
+      inputs: graph.inputs, nodes: graph.nodes + more,
+      outputs: [.init(name: graph.outputs[0].name, value: try #require(more.last).name)])
+  }
+
+  private static func node(_ name: String, _ operation: ArrayOperation, _ inputs: String...) -> Node {
+    Node(name: name, layer: name, operation: .array(operation), inputs: inputs)
+  }
+
+  private static func calibration(_ graph: ModelGraph, _ samples: Samples) throws -> GraphCalibration {
+    try GraphCalibration(checkpoint.get(), graph, samples, workers: Workers(count: 2))
+  }
+
+  private static func samples(of graph: ModelGraph, scaledFirst factor: Float = 1) throws -> Samples {
+    var samples = try Samples(
+      file: TestPath.fixture("digits.reference.npz"), for: graph, SamplePreparation(maximumCount: 60))
+    let name = graph.inputs[0].name
+    let input = try #require(samples.inputs[name])
+    let size = input.count / input.shape[0]
+    samples.inputs[name] = Tensor(
+      shape: input.shape, elements: input.elements.prefix(size).map { $0 * factor } + input.elements.dropFirst(size))
+    return samples
+  }
+
+  /// Where the shapes of a network follow from values, no gradient goes back: the channels of all outputs count alike, and a notice
+  /// says so.
+  @Test func channelsCountAlikeWhereShapesDependOnValues() throws {
+    let plain = try Self.graph { _, output in [Self.node("same", .function(.absolute), output)] }
+    let layer = try #require(try Self.checkpoint.get().layers.first { $0.bias != nil })
+    let bias = try #require(layer.bias)
+    // [-1, 10] plus nothing, which only the values of the bias tell.
+    let open = try Self.graph { _, output in
+      [
+        Self.node("bias", .parameter(bias, shape: [layer.kernelShape[0]])),
+        Self.node("sum", .reduce(.sum, keepsAxes: false, ignoresMissingAxes: false), "bias"),
+        Self.node("zero", .constant(Literal(scalar: 0))), Self.node("nothing", .elementwise(.multiply), "sum", "zero"),
+        Self.node("shape", .constant(Literal([-1, 10]))), Self.node("extents", .elementwise(.add), "shape", "nothing"),
+        Self.node("reshaped", .reshape(keepsZero: false), output, "extents"),
+      ]
+    }
+    let layers = try Self.checkpoint.get().layers
+    for (graph, hasGradients) in [(plain, true), (open, false)] {
+      let calibration = try Self.calibration(graph, Self.samples(of: graph))
+      #expect(calibration.notices.contains { $0.contains("depend on its values") } == !hasGradients)
+      let statistics = try calibration.statistics(of: layers, progress: .silent)
+      #expect(statistics.count == layers.count)
+      for layer in layers { #expect((statistics[layer.name]?.norm.output != nil) == hasGradients, "\(layer.name)") }
+    }
+  }
+
+  /// What fails while gradients are made reaches the user: it is no reason to do without them.
+  @Test func errorsOnTheWayOfGradientsAreErrors() throws {
+    // A table that is read at the largest pixel of each sample: it has no place 1000.
+    let graph = try Self.graph { input, output in
+      [
+        Self.node("axes", .constant(Literal([1, 2, 3]))),
+        Self.node("largest", .reduce(.maximum, keepsAxes: false, ignoresMissingAxes: false), input, "axes"),
+        Self.node("index", .function(.truncate), "largest"),
+        Self.node("table", .constant(Literal(shape: [20], values: [Double](repeating: 0, count: 20)))),
+        Self.node("read", .gather(axis: 0), "table", "index"), Self.node("last", .constant(Literal([1]))),
+        Self.node("column", .unsqueeze, "read", "last"), Self.node("total", .elementwise(.add), output, "column"),
+      ]
+    }
+    let layers = try Self.checkpoint.get().layers
+    let sound = try Self.calibration(graph, Self.samples(of: graph))
+    #expect(try sound.statistics(of: layers, progress: .silent).count == layers.count)
+    // The sample is none of those held out, on which the network runs first.
+    let broken = try Self.calibration(graph, Self.samples(of: graph, scaledFirst: 1e6))
+    let failure = #expect(throws: Failure.self) { try broken.statistics(of: layers, progress: .silent) }
+    #expect(failure?.description.contains("'read'") == true, "\(failure?.description ?? "")")
   }
 }

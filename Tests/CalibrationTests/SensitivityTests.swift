@@ -12,7 +12,7 @@ import Testing
 /// Whether what calibration measures holds for samples and plans that it has not seen.
 @Suite struct SensitivityTests {
   /// Images of digits: neighbouring pixels are strongly correlated, borders always dark.
-  @Test(arguments: ["cp", "tucker", "tt", "tr", "gkpd", "sekron", "svd"])
+  @Test(arguments: Structures.names)
   func fitsOnSamplesWinOnOtherSamples(structure: String) throws {
     let checkpoint = try Checkpoint.open(TestPath.fixture("digits.h5"))
     let graph = try #require(checkpoint.graph)

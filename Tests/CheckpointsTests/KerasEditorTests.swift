@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Decompositions
 import ModelGraph
 import TensorCore
 import Testing
@@ -115,7 +116,7 @@ import Testing
         structures.insert(replacement.structure)
       }
     }
-    #expect(structures.isSuperset(of: ["svd", "tucker", "cp", "gkpd", "tt", "tr", "sekron"]), "\(name): \(structures)")
+    #expect(structures.isSuperset(of: Structures.names), "\(name): \(structures)")
   }
 
   @Test(arguments: models.indices, KerasForm.Version.allCases)
@@ -179,5 +180,25 @@ import Testing
       try KerasEditor(bare).replacing([Replacement(layer: "conv", stages: [])], record: nil)
     }
     #expect(try KerasEditor(bare).replacing([], record: nil).layers.map(\.name) == ["conv"])
+  }
+  /// Means and variances that were given are numbers, however they are nested, and nothing is passed over.
+  @Test(
+    arguments: [
+      ("[[[0.4, 0.5]]]", nil), ("[0.4, \"x\"]", "'mean' is no list of numbers"), ("[0.4, null]", "'mean' is no list"),
+      ("{\"value\": 0.4}", "'mean' is no list of numbers"), ("true", "'mean' is no list of numbers"),
+    ] as [(String, String?)])
+  func givenStatisticsAreNumbers(_ mean: String, _ message: String?) throws {
+    let form = KerasForm(version: .three)
+    let settings: JSONObject = ["axis": -1, "mean": try JSON(parsing: Array(mean.utf8)), "variance": [1, 2]]
+    let file = form.file(
+      form.model("n", sequential: [form.input("image", [5, 5, 2]), form.layer("Normalization", "scale", settings)]),
+      [form.group("image"), form.group("scale")])
+    let graph = Result { try KerasGraph(file) }
+    switch graph {
+    case .success(let graph):
+      let problem = graph.graphAbsence ?? graph.graph?.unsupportedNode
+      #expect(message.map { problem?.contains($0) == true } ?? (problem == nil), "\(problem ?? "")")
+    case .failure(let error): #expect(message.map { "\(error)".contains($0) } == true, "\(error)")
+    }
   }
 }

@@ -33,23 +33,50 @@ import ZIP
     try Self.expectExact(Self.checkpoint("wide.h5", file, in: .hdf5), rounds: 2, seed: 1, "long names")
   }
 
-  static let models = [
-    "mlperf_tiny/pretrainedResnet.h5", "mlperf_tiny/vww_96.h5", "mlperf_tiny/str_ww_ref_model.h5",
-    "mesonet/Meso4_DF.h5",
-    "face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5", "mobilenet_v1/mobilenet_v1_0.25_224.h5",
-    "keras3_mnist/model.keras", "cases/keras/attention.keras", "cases/keras/autoencoder_and_code.h5",
-    "cases/keras/autoencoder_and_code.keras", "cases/keras/crnn_bidirectional.h5", "cases/keras/float16.keras",
-    "cases/keras/frames.h5", "cases/keras/grouped_and_group_norm.h5",
-    "cases/keras/int8_dense.keras", "cases/keras/lstm_state.h5",
-    "cases/keras/nested_dictionary.h5", "cases/keras/nested_dictionary.keras", "cases/keras/text_embedding.h5",
-    "cases/keras/text_embedding.keras", "cases/keras/transposed.h5", "cases/keras/two_heads.h5",
-    "cases/keras/two_heads.keras", "eegnet/EEGNet-8-2-weights.h5", "squeezenet/squeezenet_notop_weights.h5",
-  ].compactMap(TestPath.shared)
-
-  @Test(
-    .enabled(if: !models.isEmpty, "skipped: no real models"), arguments: models + [TestPath.fixture("digits.h5")])
-  func realFiles(_ path: String) throws {
+  @Test func fixture() throws {
+    let path = TestPath.fixture("digits.h5")
     try Self.expectExact(Checkpoint.open(path), rounds: 3, seed: 5, path)
+  }
+
+  // MARK: Files of other people, each skipped by itself where it is absent
+
+  private static let tiny = ["pretrainedResnet", "vww_96", "str_ww_ref_model"].map { "mlperf_tiny/\($0).h5" }
+
+  @Test(.needsShared(tiny), arguments: tiny)
+  func mlPerfTiny(_ name: String) throws { try Self.expectSharedExact(name) }
+
+  @Test(.needsShared("mesonet/Meso4_DF.h5"))
+  func mesonet() throws { try Self.expectSharedExact("mesonet/Meso4_DF.h5") }
+
+  @Test(.needsShared("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5"))
+  func xception() throws { try Self.expectSharedExact("face_classification/fer2013_mini_XCEPTION.102-0.66.hdf5") }
+
+  @Test(.needsShared("mobilenet_v1/mobilenet_v1_0.25_224.h5"))
+  func mobileNet() throws { try Self.expectSharedExact("mobilenet_v1/mobilenet_v1_0.25_224.h5") }
+
+  @Test(.needsShared("keras3_mnist/model.keras"))
+  func keras3() throws { try Self.expectSharedExact("keras3_mnist/model.keras") }
+
+  @Test(.needsShared("eegnet/EEGNet-8-2-weights.h5"))
+  func eegNet() throws { try Self.expectSharedExact("eegnet/EEGNet-8-2-weights.h5") }
+
+  @Test(.needsShared("squeezenet/squeezenet_notop_weights.h5"))
+  func squeezeNet() throws { try Self.expectSharedExact("squeezenet/squeezenet_notop_weights.h5") }
+
+  /// Small files of many kinds.
+  private static let cases = [
+    "attention.keras", "autoencoder_and_code.h5", "autoencoder_and_code.keras", "crnn_bidirectional.h5",
+    "float16.keras", "frames.h5", "grouped_and_group_norm.h5", "int8_dense.keras", "lstm_state.h5",
+    "nested_dictionary.h5", "nested_dictionary.keras", "text_embedding.h5", "text_embedding.keras", "transposed.h5",
+    "two_heads.h5", "two_heads.keras",
+  ].map { "cases/keras/\($0)" }
+
+  @Test(.needsShared(cases), arguments: cases)
+  func manyKinds(_ name: String) throws { try Self.expectSharedExact(name) }
+
+  private static func expectSharedExact(_ name: String) throws {
+    let path = try #require(TestPath.shared(name))
+    try expectExact(Checkpoint.open(path), rounds: 3, seed: 5, path)
   }
 
   // MARK: Comparing

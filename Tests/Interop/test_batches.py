@@ -176,5 +176,5 @@ def test_calibration_of_an_open_shape_promises(tmp_path):
 def test_inspect_shows_all_parameters():
     found = kcompress("inspect", shared("cases/onnx/ort8488_if_weights.onnx"))
     assert found["parameters"] > 0 and any("branch of If" in group["content"] for group in found["groups"])
-    quantised = kcompress("inspect", shared("cases/onnx/ort24711_qdq_conv.onnx"))
-    assert quantised["quantised"] > 0.5
+    quantized = kcompress("inspect", shared("cases/onnx/ort24711_qdq_conv.onnx"))
+    assert quantized["quantized"] > 0.5

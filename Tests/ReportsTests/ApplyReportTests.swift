@@ -43,6 +43,19 @@ import Testing
     }
   }
 
+  /// Every resource of a frontier has a column where it is known, and none where it is not.
+  @Test func frontiersShowEveryResource() {
+    let resources = PlanDocument.alternatives
+    func heading(_ amounts: Amounts) -> String {
+      String(FrontierText([.init(.init(amounts, loss: 0.5), isKnee: false)]).text.prefix { $0 != "\n" })
+    }
+    var all: Amounts = [.bytes: 1000]
+    for resource in resources { all[resource] = 2e6 }
+    for resource in resources {
+      #expect(heading(all).contains(resource.heading) && !heading([.bytes: 1000]).contains(resource.heading))
+    }
+  }
+
   @Test func tablesHaveARowForEachLayer() throws {
     try withTemporaryFolder { folder in
       let result = try result(in: folder)

@@ -27,7 +27,10 @@ public enum TestPath {
 extension Trait where Self == ConditionTrait {
   /// Disables a test where one of these files of `TestPath.sharedData` is absent. The runner then prints the test as skipped, with
   /// the names of the absent files.
-  public static func needsShared(_ names: String...) -> Self {
+  public static func needsShared(_ names: String...) -> Self { needsShared(names) }
+
+  /// The same for a list, which may also be the test's arguments.
+  public static func needsShared(_ names: [String]) -> Self {
     let absent = names.filter { TestPath.shared($0) == nil }
     return .enabled(if: absent.isEmpty, "\(absent.joined(separator: ", ")) is not beside the project")
   }

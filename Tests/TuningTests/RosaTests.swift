@@ -53,6 +53,53 @@ import Training
     }
   }
 
+  /// The frozen checkpoint, its factors and the adapter are there as a whole or not at all.
+  @Test func nothingIsLeftWhereOneOutputCannotBeWritten() throws {
+    try withTemporaryFolder { folder in
+      let files = FileManager.default
+      func all() throws -> [String] { try files.subpathsOfDirectory(atPath: folder).sorted() }
+      func refusal(_ adapter: String) throws -> String {
+        let before = try all()
+        let failure = #expect(throws: Failure.self) {
+          try RosaRequest(
+            checkpoint: TestPath.fixture("digits.h5"), ranks: [RankRule(amount: 1)], draw: .top,
+            output: folder + "/frozen.h5", adapter: folder + adapter
+          ).run(threads: 1)
+        }
+        #expect(try all() == before)
+        return failure?.description ?? ""
+      }
+      try files.createDirectory(atPath: folder + "/full", withIntermediateDirectories: false)
+      try OutputFile.write("mine".utf8, to: folder + "/full/adapter_config.json", overwrite: false)
+      #expect(try refusal("/full").contains("choose another path with --adapter"))
+      try #require(mkfifo(folder + "/pipe", 0o600) == 0)
+      #expect(try refusal("/pipe").contains("give the path of a folder with --adapter"))
+      #expect(try refusal("/full/adapter_config.json").contains("it is a file"))
+      // Folders that were made for the adapter go away with it.
+      try files.createDirectory(atPath: folder + "/frozen.h5", withIntermediateDirectories: false)
+      #expect(try refusal("/a/b").contains("with -o"))
+    }
+  }
+
+  @Test func adaptersTakeTheirPlaceWithTheRest() throws {
+    try withTemporaryFolder { folder in
+      func split() throws -> RosaResult {
+        try RosaRequest(
+          checkpoint: TestPath.fixture("digits.h5"), ranks: [RankRule(amount: 1)], draw: .top,
+          output: folder + "/frozen.h5", adapter: folder + "/a/b", overwrite: true
+        ).run(threads: 1)
+      }
+      let files = [
+        "a", "a/b", "a/b/adapter_config.json", "a/b/adapter_model.safetensors", "frozen.factors.safetensors",
+        "frozen.h5",
+      ]
+      for _ in 0..<2 {
+        _ = try split()
+        #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() == files)
+      }
+    }
+  }
+
   @Test func ranksAreCountsOrParts() {
     #expect(RankRule(amount: 0.25).rank(side: 16) == 4)
     #expect(RankRule(amount: 0.01).rank(side: 16) == 1)

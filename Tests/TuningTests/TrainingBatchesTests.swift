@@ -37,7 +37,7 @@ import Testing
 
   /// A sample looks the same in whatever company, in one view.
   @Test func theSeedTheViewAndTheSampleDecide() throws {
-    let batches = try batches([.crop, .flip, .mix, .cutmix])
+    let batches = try batches([.crop, .flip, .mixup, .cutmix])
     let first = try #require(try batches.batch([3, 1, 4, 5], view: 0).inputs["x"])
     #expect(try first.samples(1..<3) == batches.batch([1, 4], view: 0).inputs["x"])
     #expect(try first != batches.batch([3, 1, 4, 5], view: 1).inputs["x"])
@@ -55,7 +55,7 @@ import Testing
     let arrays = try SampleArrays(
       names.map { StoredTensor(name: $0, image, as: .f32) }, for: graph, SamplePreparation())
     let batches = TrainingBatches(
-      inputs: arrays, count: 12, targets: nil, augmentations: [.crop, .flip, .mix, .cutmix], views: nil, seed: 5)
+      inputs: arrays, count: 12, targets: nil, augmentations: [.crop, .flip, .mixup, .cutmix], views: nil, seed: 5)
     let batch = try batches.batch(Array(0..<12), view: 0)
     #expect(batch.inputs["a"] != image && batch.inputs["a"] == batch.inputs["b"])
   }
@@ -138,7 +138,7 @@ import Testing
   }
 
   @Test func mixingKeepsWhatLabelsSumTo() throws {
-    let batches = try batches([.mix])
+    let batches = try batches([.mixup])
     let batch = try batches.batch(batches.order(epoch: 0), view: 0)
     let targets = try #require(batch.targets)
     for sample in 0..<12 {
@@ -149,9 +149,9 @@ import Testing
 
   @Test func imagesThatAreTargetsDoNotMove() throws {
     var request = TuneRequest(checkpoint: "m.h5", data: "data.npz")
-    request.augmentations = [.mix]
+    request.augmentations = [.mixup]
     try request.checkAugmentations(images: true, targetOrder: 4)
-    request.augmentations = [.mix, .flip]
+    request.augmentations = [.mixup, .flip]
     try request.checkAugmentations(images: true, targetOrder: 2)
     for (images, order, reason) in [(true, 4, "targets are images"), (false, 2, "no images")] {
       let failure = #expect(throws: Failure.self) { try request.checkAugmentations(images: images, targetOrder: order) }

@@ -103,7 +103,7 @@ import Training
       for count in [1, 2] {
         var request = Self.request(compressed, epochs: 2)
         request.batchSize = 80
-        request.augmentations = [.crop, .mix]
+        request.augmentations = [.crop, .mixup]
         hashes.append(try request.run(threads: count).sha256)
       }
       #expect(hashes[0] != nil && hashes[0] == hashes[1])

@@ -31,6 +31,23 @@ import Testing
     }
   }
 
+  /// A profile of this machine that cannot be read is not the same as none.
+  @Test func damagedProfilesOfThisMachineAreNamed() throws {
+    try Workshop.with([]) { workshop in
+      let folder = workshop.path("cache/kcompress")
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      func list() throws -> Program.Outcome {
+        try Program.run(
+          ["devices", "--json"], in: workshop.folder, environment: ["XDG_CACHE_HOME": workshop.path("cache")])
+      }
+      #expect(try list().errors.contains("bench CHECKPOINT measures this machine as 'host'"))
+      try workshop.write("{", to: "cache/kcompress/host.device.json")
+      let damaged = try list()
+      #expect(damaged.status == 0 && damaged.json?.array?.count ?? 0 >= 9)
+      #expect(damaged.errors.contains("host.device.json: ") && damaged.errors.contains("anew"), "\(damaged.errors)")
+    }
+  }
+
   @Test func benchMeasuresAProfile() throws {
     try Workshop.with(["digits.h5"]) { workshop in
       let bench = try workshop.run(
@@ -55,6 +72,10 @@ import Testing
       try workshop.expectFailure(
         ["bench", "digits.h5", "-o", "mine.json"], status: 2,
         "mine.json: is not overwritten: it exists already and is no device profile")
+      try workshop.write(workshop.run("devices", "rp2040", "--json").output, to: "board.json")
+      try workshop.expectFailure(
+        ["bench", "digits.h5", "-o", "board.json"], status: 2,
+        "board.json: is not overwritten: it is the profile of another device, 'rp2040'")
       try workshop.expectFailure(["bench", "digits.h5", "-o", "digits.h5"], status: 2, "it is the checkpoint")
 
       let compared = try workshop.run(

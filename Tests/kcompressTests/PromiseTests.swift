@@ -68,6 +68,28 @@ import Testing
     }
   }
 
+  /// An edited option that plan itself would not take.
+  @Test(arguments: [
+    (#""dtype":null"#, #""dtype":"u8""#, "'dtype' is malformed: one of f16, bf16, f32"),
+    (#""dtype":null"#, #""dtype":"bool""#, "'dtype' is malformed"),
+    (#""dtype":null"#, #""dtype":"F8_E4M3""#, "'dtype' is malformed"),
+    (#""dtype":null"#, #""dtype":"f64""#, "'dtype' is malformed"),
+    (#""round_to":1"#, #""round_to":-3"#, "'round_to' is malformed: a whole number from 1 to 1024"),
+    (#""round_to":1"#, #""round_to":0"#, "'round_to' is malformed"),
+    (#""structures":["svd"]"#, #""structures":["bogus"]"#, "names the structure 'bogus'"),
+    (#""device":null"#, #""device":"""#, "'device' is malformed"),
+  ])
+  func editedOptionsAreChecked(_ text: String, _ other: String, _ message: String) throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      let plan = try workshop.run("plan", "digits.h5", "--budget", "120kB", "--structures", "svd")
+      #expect(plan.status == 0, "\(plan.errors)")
+      let document = try JSON(parsing: workshop.bytes("digits.plan.json")).text().replacing(": ", with: ":")
+      try #require(document.contains(text), "\(document)")
+      try workshop.write(document.replacing(text, with: other), to: "digits.plan.json")
+      try workshop.expectFailure(["apply", "digits.plan.json"], status: 2, message)
+    }
+  }
+
   /// Results that nobody can read are no success.
   @Test func standardOutputThatIsFullIsAnError() throws {
     try Workshop.with(["digits.h5"]) { workshop in
@@ -111,6 +133,31 @@ import Testing
       #expect(try workshop.bytes("notes.json") == Array("notes".utf8))
     }
   }
+
+  /// Nor that of another checkpoint's plan; a file is the same checkpoint where it lies in the same place or holds the same.
+  @Test func plansReplacePlansOfTheirCheckpointOnly() throws {
+    try Workshop.with(["digits.h5", "digits.safetensors"]) { workshop in
+      let limits = ["--budget", "120kB", "--structures", "svd"]
+      func plan(_ arguments: String...) throws -> Int32 {
+        try Program.run(["plan"] + arguments + limits, in: workshop.folder).status
+      }
+      #expect(try plan("digits.h5") == 0)
+      let before = try workshop.bytes("digits.plan.json")
+      try workshop.expectFailure(
+        ["plan", "digits.safetensors"] + limits, status: 2,
+        "digits.plan.json: is not overwritten: it is the plan of another checkpoint, 'digits.h5' (choose another path with -o)"
+      )
+      #expect(try workshop.bytes("digits.plan.json") == before)
+      #expect(try plan("digits.safetensors", "-o", "other.json") == 0)
+      // Spelled otherwise, in another folder with the same content, and with other content in the same place.
+      #expect(try plan("./digits.h5") == 0)
+      try FileManager.default.createDirectory(atPath: workshop.path("a"), withIntermediateDirectories: false)
+      try workshop.write(workshop.bytes("digits.h5"), to: "a/digits.h5")
+      #expect(try plan("a/digits.h5", "-o", "digits.plan.json") == 0)
+      try workshop.write(workshop.bytes("digits.safetensors"), to: "a/digits.h5")
+      #expect(try plan("a/digits.h5", "-o", "digits.plan.json") == 0)
+    }
+  }
 }
 
 /// Training that diverges ends with status 1 and keeps the best that it had, whatever is trained.
@@ -128,6 +175,14 @@ import Testing
         "--from", "good.safetensors", "--epochs", "3", "--learning-rate", "1e38", "-o", "bad.safetensors")
       #expect(bad.status == 1, "\(bad.errors)")
       #expect(bad.json?["diverged"]?.bool == true && bad.json?["ending"]?.string?.contains("no number") == true)
+      // A number that nothing recovers from.
+      let high = try Program.run(
+        [
+          "rnn", "train", "text.txt", "--steps", "20", "--batch-size", "8", "--model", "mirnn", "--hidden", "8",
+          "--epochs", "2", "--learning-rate", "1e6", "-o", "high.safetensors",
+        ], in: workshop.folder)
+      #expect(high.status == 1 && high.output.contains("of uniform guessing"), "\(high.output)\(high.errors)")
+      #expect(high.output.split(separator: " ").allSatisfy { $0.count < 30 }, "\(high.output)")
     }
   }
 

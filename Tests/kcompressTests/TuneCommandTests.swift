@@ -76,6 +76,12 @@ import Testing
         let outcome = try Program.run(["tune", "digits.h5", "--data", "x.npz"] + options, in: workshop.folder)
         #expect(outcome.status == 64, "\(options)")
       }
+      // Older names are other words for the same.
+      for words in [["--optimizer", "sgd", "--augment", "mixup"], ["--optimizer", "descent", "--augment", "mix"]] {
+        let outcome = try Program.run(
+          ["tune", "digits.h5", "--data", "digits.reference.npz", "--labels", "--dry-run"] + words, in: workshop.folder)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+      }
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--rate", "0").status == 64)
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--augment", "turn").status == 64)
       #expect(try workshop.run("tune", "digits.h5", "--data", "x.npz", "--rank", "1.5").status == 64)

@@ -182,7 +182,7 @@ public struct PatternSearch {
     try leading.fit(pattern, of: structure, effort: .trial).discrepancy
   }
 
-  /// By discrepancy; among equals by fewer parameters, then in a fixed order.
+  /// What was tried, by discrepancy; among equals by fewer parameters, then in a fixed order.
   private func ranked(_ tried: [FactorPattern: Double]) -> [Promise] {
     tried.sorted {
       ($0.value, $0.key.parameterCount, "\($0.key)") < ($1.value, $1.key.parameterCount, "\($1.key)")

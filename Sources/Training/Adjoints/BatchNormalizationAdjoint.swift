@@ -16,16 +16,17 @@ struct BatchNormalizationAdjoint: Adjoint {
     gamma.map(isTrained) ?? false ? .operands : []
   }
 
-  /// Goes back through a normalisation with the batch's statistics.
-  func run(
-    _ input: Tensor<Float>, _ statistics: BatchStatistics, weight: (TensorReference) throws -> Tensor<Float>
-  ) rethrows -> Tensor<Float> {
+  func runOnBatch(
+    _ operands: [Tensor<Float>], weight: (TensorReference) throws -> Tensor<Float>
+  ) throws -> (output: Tensor<Float>, statistics: BatchStatistics) {
+    let input = operands.first.required("a normalisation has one operand")
+    let statistics = BatchStatistics(input, axis: axis.normalizedAxis(rank: input.order))
     let gains = try gamma.map { try weight($0).elements }
     let shifts = try beta.map { try weight($0).elements }
     let scales = statistics.scale(epsilon)
     let factors = scales.indices.map { scales[$0] * (gains?[$0] ?? 1) }
     let offsets = scales.indices.map { (shifts?[$0] ?? 0) - Float(statistics.mean[$0]) * factors[$0] }
-    return input.scaled(factors, plus: offsets, along: axis.normalizedAxis(rank: input.order))
+    return (input.scaled(factors, plus: offsets, along: axis.normalizedAxis(rank: input.order)), statistics)
   }
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {

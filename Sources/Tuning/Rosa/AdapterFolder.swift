@@ -3,21 +3,34 @@ import Foundation
 import ModelGraph
 import Safetensors
 import TensorCore
+import Training
 
 /// Factors in the layout of Hugging Face PEFT: `adapter_config.json` and `adapter_model.safetensors`, in which lora_B lora_A is our A B.
 struct AdapterFolder {
-  let path: String
+  /// The files of the folder, the configuration, through which the factors are found, last.
+  let targets: [OutputSet.Target]
 
+  private let path: String
   private static let prefix = "base_model.model."
 
-  /// - Returns: what the user should know.
-  /// - Throws: `Failure` where a file exists or cannot be written, or no layer has a form there.
-  func write(_ file: LowRankFile, of layers: [Layer], overwrite: Bool) throws -> [String] {
+  init(path: String) {
+    self.path = path
+    targets = ["adapter_model.safetensors", "adapter_config.json"].map {
+      .init((path as NSString).appendingPathComponent($0), option: "--adapter")
+    }
+  }
+
+  /// The bytes of the files, in the order of `targets`, and what the user should know.
+  ///
+  /// - Throws: `Failure` where no layer has a form there.
+  func content(
+    of factorsByLayer: [String: LowRankFactors], _ layers: [Layer]
+  ) throws -> (files: [[UInt8]], notices: [String]) {
     var tensors: [StoredTensor] = []
     var ranks: [(String, Int)] = []
     var left: [String] = []
     for layer in layers {
-      guard let factors = file.factors[layer.name] else { continue }
+      guard let factors = factorsByLayer[layer.name] else { continue }
       let spatial = layer.convolution.spatialExtents
       // PEFT's grouped convolutions share no rank between groups.
       guard layer.kind != .transposedConvolution, layer.convolution.groups == 1 else {
@@ -35,22 +48,18 @@ struct AdapterFolder {
     guard let largest = ranks.map(\.1).max() else {
       throw Failure(path, "is not written", "no layer is a plain convolution or linear layer")
     }
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw Failure(
-        path, "cannot be written", error.localizedDescription, remedy: "choose another folder with --adapter")
-    }
-    let folder = path as NSString
-    let files = ["adapter_model.safetensors", "adapter_config.json"].map { folder.appendingPathComponent($0) }
-    try SafetensorsFile(tensors: tensors, metadata: ["format": "pt"]).write(to: files[0], overwrite: overwrite)
-    try OutputFile.write(
-      (Self.configuration(ranks, largest).text(.indented) + "\n").utf8, to: files[1], overwrite: overwrite)
-    return left.isEmpty
+    let notices =
+      left.isEmpty
       ? []
       : [
         "\(left.count) layers, '\(left[0])' first, are not in the adapter: PEFT has no form for grouped and transposed convolutions"
       ]
+    return (
+      [
+        SafetensorsFile(tensors: tensors, metadata: ["format": "pt"]).fileBytes,
+        Array((Self.configuration(ranks, largest).text(.indented) + "\n").utf8),
+      ], notices
+    )
   }
 
   /// Scale alpha / r is 1 for every layer. Names are patterns there, longer ones first so that none is taken for another's end.

@@ -14,7 +14,8 @@ struct LowRankFile {
   /// The hash of the checkpoint with the frozen parts.
   var frozenSHA256: String
 
-  func write(to path: String, overwrite: Bool) throws {
+  /// The bytes of the file.
+  var fileBytes: [UInt8] {
     let tensors = factors.sorted { $0.key < $1.key }.flatMap { name, factors in
       [StoredTensor(name: name + ".a", factors.a, as: .f32), StoredTensor(name: name + ".b", factors.b, as: .f32)]
     }
@@ -22,8 +23,7 @@ struct LowRankFile {
       "schema": .string(Self.schema), "frozen": .string(frozenSHA256),
       "shapes": .object(JSONObject(shapes.sorted { $0.key < $1.key }.map { ($0.key, JSON.integers($0.value)) })),
     ]
-    try SafetensorsFile(tensors: tensors, metadata: ["kcompress": document.text()]).write(
-      to: path, overwrite: overwrite)
+    return SafetensorsFile(tensors: tensors, metadata: ["kcompress": document.text()]).fileBytes
   }
 
   init(factors: [String: LowRankFactors], shapes: [String: [Int]], frozenSHA256: String) {

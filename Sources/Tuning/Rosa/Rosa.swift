@@ -74,11 +74,19 @@ extension RosaRequest {
   ///
   /// - Throws: `Failure`; nothing is left behind then.
   package func run(workers: Workers, progress: ProgressHandler) throws -> RosaResult {
+    guard let adapter else { return try split(adapter: nil, workers: workers) }
+    return try OutputFolder.with(adapter, option: "--adapter") {
+      try split(adapter: AdapterFolder(path: adapter), workers: workers)
+    }
+  }
+
+  private func split(adapter folder: AdapterFolder?, workers: Workers) throws -> RosaResult {
     let checkpoint = try CheckpointSource(path: self.checkpoint).open()
     let known = try self.factors.map { try LowRankFile(path: $0).checked(against: checkpoint) }
     let output = self.output ?? CheckpointPath(self.checkpoint).frozen
     let factorsPath = factorsOutput ?? CheckpointPath(output).factors
-    try OutputSet([.init(output, option: "-o"), .init(factorsPath, option: "--factors-output")]).check(
+    let targets = [OutputSet.Target(factorsPath, option: "--factors-output")] + (folder?.targets ?? [])
+    try OutputSet([.init(output, option: "-o")] + targets).check(
       inputs: [(self.checkpoint, "the checkpoint")] + (self.factors.map { [($0, "the factors")] } ?? []),
       overwrite: overwrite)
     let layers = checkpoint.layers.filter { layer in
@@ -99,22 +107,22 @@ extension RosaRequest {
     }
     let frozen = Dictionary(
       uniqueKeysWithValues: zip(layers, parts).map { ($0.name, $1.frozen.converted(to: Double.self)) })
-    try checkpoint.substituting(kernels: frozen)
-      .write(replacing: [], record: checkpoint.record, to: output, overwrite: overwrite)
-    let file = LowRankFile(
-      factors: Dictionary(uniqueKeysWithValues: zip(layers, parts).map { ($0.name, $1.factors) }),
-      shapes: Dictionary(uniqueKeysWithValues: layers.map { ($0.name, $0.kernelShape) }),
-      frozenSHA256: try Checkpoint.open(output).sha256)
-    try file.write(to: factorsPath, overwrite: overwrite)
-    var notices: [String] = []
-    if let folder = adapter {
-      notices = try AdapterFolder(path: folder).write(file, of: layers, overwrite: overwrite)
+    let factors = Dictionary(uniqueKeysWithValues: zip(layers, parts).map { ($0.name, $1.factors) })
+    let content = try folder?.content(of: factors, layers)
+    try OutputFile.staging(output) { staged in
+      try checkpoint.substituting(kernels: frozen)
+        .write(replacing: [], record: checkpoint.record, to: staged, overwrite: false)
+      let file = LowRankFile(
+        factors: factors, shapes: Dictionary(uniqueKeysWithValues: layers.map { ($0.name, $0.kernelShape) }),
+        frozenSHA256: try Checkpoint.open(staged).sha256)
+      let others = zip(targets, [file.fileBytes] + (content?.files ?? [])).map { (target: $0, bytes: $1) }
+      try OutputFile.writeSet(others, staged: staged, as: .init(output, option: "-o"), overwrite: overwrite)
     }
     return RosaResult(
       output: output, factors: factorsPath, adapter: adapter,
       layers: zip(layers, parts).map {
         .init(name: $0.name, shape: $0.kernelShape, rank: $1.factors.rank, parameters: $1.factors.parameterCount)
-      }, notices: notices)
+      }, notices: content?.notices ?? [])
   }
 }
 
