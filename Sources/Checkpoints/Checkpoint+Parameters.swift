@@ -37,6 +37,6 @@ extension Checkpoint {
   /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
   package var isRunnable: Bool {
     guard let graph, graph.unsupportedNode == nil else { return false }
-    return graph.inputs.allSatisfy { $0.shape.dropFirst().allSatisfy { $0 != nil } }
+    return graph.inputs.allSatisfy { !$0.rankIsOpen && $0.shape.dropFirst().allSatisfy { $0 != nil } }
   }
 }

@@ -5,19 +5,19 @@ import TensorCore
 extension ONNXOperators {
   static let kernels: [String: Converter] = [
     "Conv": { conversion in
-      guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
-      conversion.emit(
-        .convolution(layer.convolution, layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias),
-        [try conversion.operand(0)])
+      guard let kernel = conversion.kernel else { return conversion.refuse(conversion.kernelAbsence) }
+      try conversion.emitConvolution(kernel, layout: .channelsFirst) {
+        .convolution(kernel.convolution, layout: .channelsFirst, kernel: kernel.reference, bias: $0)
+      }
     },
     "ConvTranspose": transposedConvolution,
     "Gemm": gemm,
     "MatMul": { conversion in
-      guard let layer = conversion.layer else {
+      guard let kernel = conversion.kernel else {
         return conversion.emit(.matrixProduct, [try conversion.operand(0), try conversion.operand(1)])
       }
       conversion.emit(
-        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: nil),
+        .convolution(kernel.convolution, layout: .channelsLast, kernel: kernel.reference, bias: nil),
         [try conversion.operand(0)])
     },
     "MaxPool": pooling(.maximum), "AveragePool": pooling(.average),
@@ -31,29 +31,29 @@ extension ONNXOperators {
 
   private static let transposedConvolution: Converter = { conversion in
     let node = conversion.node
-    guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
+    guard let kernel = conversion.kernel else { return conversion.refuse(conversion.kernelAbsence) }
     guard node.ints("output_shape") == nil else { return conversion.refuse("with an output_shape") }
-    var window = layer.convolution.window
-    let order = layer.convolution.spatialOrder
+    var window = kernel.convolution.window
+    let order = kernel.convolution.spatialOrder
     if case .valid = window.padding {
       window.padding = .explicit(before: Array(repeating: 0, count: order), after: Array(repeating: 0, count: order))
     }
     let isSame = window.padding == .same || window.padding == .sameLower
-    conversion.emit(
+    try conversion.emitConvolution(kernel, layout: .channelsFirst) { [window] bias in
       .transposedConvolution(
         TransposedConvolution(
-          kernelShape: layer.convolution.kernelShape, groups: layer.convolution.groups, window: window,
+          kernelShape: kernel.convolution.kernelShape, groups: kernel.convolution.groups, window: window,
           outputPadding: isSame ? nil : node.ints("output_padding") ?? Array(repeating: 0, count: order),
-          layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias)),
-      [try conversion.operand(0)])
+          layout: .channelsFirst, kernel: kernel.reference, bias: bias))
+    }
   }
 
   private static let gemm: Converter = { conversion in
     let node = conversion.node
-    if let layer = conversion.layer {
-      return conversion.emit(
-        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: layer.bias),
-        [try conversion.operand(0)])
+    if let kernel = conversion.kernel {
+      return try conversion.emitConvolution(kernel, layout: .channelsLast) {
+        .convolution(kernel.convolution, layout: .channelsLast, kernel: kernel.reference, bias: $0)
+      }
     }
     func turned(_ index: Int, _ key: String) throws -> String {
       let operand = try conversion.operand(index)

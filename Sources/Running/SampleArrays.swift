@@ -88,6 +88,10 @@ extension SampleArrays.Arrangement {
   /// in both layouts is refused rather than guessed.
   fileprivate init(_ array: StoredTensor, as input: ModelGraph.Input) throws {
     let shape = array.shape
+    if input.rankIsOpen {
+      self = .unchanged
+      return
+    }
     func fits(_ shape: [Int]) -> Bool {
       shape.count == input.shape.count
         && zip(shape, input.shape).dropFirst().allSatisfy { $1 == nil || $0 == $1 }

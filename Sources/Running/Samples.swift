@@ -48,10 +48,10 @@ extension Samples {
       if extents.contains(nil), extents.count == sampleShape.count {
         extents = zip(extents, sampleShape).map { $0 ?? $1 }
       }
-      guard extents.allSatisfy({ $0 != nil }) else {
+      guard !input.rankIsOpen, extents.allSatisfy({ $0 != nil }) else {
         throw Failure(
           "input '\(input.name)'", "cannot be filled with random samples",
-          "the model leaves its shape \(input.shape.text) open",
+          "the model leaves its shape \(input.rankIsOpen ? "" : input.shape.text + " ")open",
           remedy: "give samples with --reference, or bench a shape with --input-shape")
       }
       let shape = [count] + extents.compactMap { $0 }
