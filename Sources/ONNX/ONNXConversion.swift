@@ -49,7 +49,9 @@ struct ONNXConversion {
     _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) -> Operation
   ) throws {
     let input = try operand(0)
-    if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias { return emit(make(kernel.bias), [input]) }
+    if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias {
+      return emit(make(kernel.bias), [input])
+    }
     let product = intermediate("product", make(nil), [input])
     if let bias = kernel.bias { return emit(.bias(bias, layout: layout), [product]) }
     var bias = try builder.operand(kernel.computedBias ?? "")

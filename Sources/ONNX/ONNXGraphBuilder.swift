@@ -85,7 +85,8 @@ final class ONNXGraphBuilder {
     guard !made.contains(name) else { return name }
     guard let constant = model.constant(named: name) else {
       if let type = model.unreadType(of: name) {
-        append(name, layer: name, .unsupported(type: "tensor", reason: "of \(type), which the program does not read"), [])
+        append(
+          name, layer: name, .unsupported(type: "tensor", reason: "of \(type), which the program does not read"), [])
       }
       return name
     }

@@ -68,7 +68,8 @@ struct ONNXKernels {
     uses[layer.name, default: []].append(index)
     if own.window != other.window {
       manyWindowed.insert(layer.name)
-      layers[known] = layer.refused("its uses have different strides, paddings or dilations, that of '\(node.name)' say")
+      layers[known] = layer.refused(
+        "its uses have different strides, paddings or dilations, that of '\(node.name)' say")
     } else if layer.bias != kernel.bias {
       layers[known] = layer.withoutBias
     }

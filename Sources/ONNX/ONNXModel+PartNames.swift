@@ -9,7 +9,9 @@ extension ONNXModel {
     var taken = Set(
       (Array(wiring.names) + layers.map(\.name)).compactMap { name -> String? in
         let stem = name.hasSuffix(suffix) ? name.dropLast(suffix.count) : name[...]
-        guard let dot = stem.lastIndex(of: "."), stem[stem.index(after: dot)...].allSatisfy(\.isNumber) else { return nil }
+        guard let dot = stem.lastIndex(of: "."), stem[stem.index(after: dot)...].allSatisfy(\.isNumber) else {
+          return nil
+        }
         return String(stem[..<dot])
       })
     var result: [String: String] = [:]

@@ -91,7 +91,8 @@ struct ONNXStageWriter {
         if isLinear { add("MatMul", inputs) } else { add("Conv", inputs, convolution.attributes) }
         if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels))]) }
       case .permutation(let axes, let order):
-        add("Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? (rank ?? 0) - 1 : 1)])
+        add(
+          "Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? (rank ?? 0) - 1 : 1)])
       case .bias:
         guard let bias else { continue }
         if isLinear {
