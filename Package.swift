@@ -69,7 +69,7 @@ let package = Package(
     module(
       "ONNX",
       [
-        "Basics", "Checkpoints", "Hashing", "ModelGraph", "ONNXProto", "TensorCore",
+        "Basics", "Checkpoints", "Hashing", "Inference", "ModelGraph", "ONNXProto", "TensorCore",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     module(

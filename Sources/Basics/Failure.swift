@@ -28,6 +28,14 @@ public struct Failure: Error, Equatable, Sendable {
 }
 
 extension Failure {
+  /// The same failure with another text for every occurrence of one: what people know for what only the program knows.
+  package func replacing(_ text: String, with other: String) -> Failure {
+    func changed(_ part: String) -> String {
+      part.split(separator: text, omittingEmptySubsequences: false).joined(separator: other)
+    }
+    return Failure(changed(subject), changed(problem), changed(reason), remedy: remedy.map(changed))
+  }
+
   /// What `body` makes; a failure in it is seen from `path`.
   ///
   /// - Throws: What `body` throws.

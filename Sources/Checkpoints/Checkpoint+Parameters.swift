@@ -40,6 +40,6 @@ extension Checkpoint {
   package var isRunnable: Bool {
     guard let graph, graph.unsupportedNode == nil else { return false }
     let axes = graph.sampleAxes
-    return graph.inputs.allSatisfy { graph.shape(of: $0, samples: 1, axes).known != nil }
+    return graph.inputs.allSatisfy { !$0.rankIsOpen && graph.shape(of: $0, samples: 1, axes).known != nil }
   }
 }

@@ -5,7 +5,7 @@ import TensorCore
 /// A checkpoint as read: its tensors, the layers that a structure could replace and, where the file has one, its graph.
 package struct Checkpoint: Sendable {
   /// The path of the file; of a sharded set, of its index.
-  package let path: String
+  package private(set) var path: String
   /// The hash of the file's bytes in lower-case hexadecimal. Of a file that names others the hash runs over it and then over
   /// the others, in the order in which it names them.
   package let sha256: String
@@ -70,6 +70,13 @@ package struct Checkpoint: Sendable {
 
   private static func byName(_ tensors: [StoredTensor]) -> [String: StoredTensor] {
     Dictionary(tensors.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  /// The same checkpoint under another path, where its own is nothing that a user knows.
+  package func located(at path: String) -> Checkpoint {
+    var result = self
+    result.path = path
+    return result
   }
 
   /// The tensor of a name, one of a joined graph included; nil where there is none.

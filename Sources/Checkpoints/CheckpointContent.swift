@@ -16,6 +16,8 @@ package protocol CheckpointContent: Sendable {
   var formatVersion: String? { get }
   /// The tensors in the order of the file; names are unique.
   var tensors: [StoredTensor] { get }
+  /// The tensors that the file does not hold as they are, with those of the file that each is computed from.
+  var computedFrom: [String: [StoredTensor]] { get }
   /// The layers with a kernel that a structure could replace, in the order of the file.
   var layers: [Layer] { get }
   /// The network; nil where the file holds none.

@@ -1,7 +1,6 @@
 import Basics
 import Checkpoints
 import Formats
-import Foundation
 import Networks
 import Plans
 import Running
@@ -49,12 +48,8 @@ package struct Draft {
     again: Bool = false, workers: Workers, progress: ProgressHandler
   ) throws {
     guard var record else { return }
-    let compressed = try TemporaryFolder.with { folder in
-      let name = (CheckpointPath(target.path).compressed as NSString).lastPathComponent
-      let path = (folder as NSString).appendingPathComponent(name)
-      try target.write(replacing: replacements, record: record.json, to: path, overwrite: false)
-      return try CheckpointSource(path: path, companions: companions).open()
-    }
+    let compressed = try target.rereading(
+      replacing: replacements, record: record.json, as: CheckpointPath(target.path).compressed, companions: companions)
     let kind = NetworkKinds.of(compressed)
     layers = try record.checkLayers(
       in: compressed, original: original, seed: seed, workers: workers, progress: progress)

@@ -22,7 +22,8 @@ extension Checkpoint {
     }
     let factored = try compressionRecord()?.layers ?? []
     let matching = TensorMatching(export.tensors, self)
-    try matching.check(self, factored: Set(factored.map(\.name)), graphPath)
+    try matching.check(
+      self, factored: Set(factored.map(\.name)), computed: export.content.computedFrom, graphPath)
     let names = Dictionary(
       export.layers.map { layer in (layer.name, matching.layerName(ofKernel: layer.kernel.name) ?? layer.name) }
     ) { first, _ in first }

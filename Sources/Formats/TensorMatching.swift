@@ -48,7 +48,20 @@ struct TensorMatching {
 
   /// Refuses the graph of another network. A network may have grown a head that its export lacks, or been trained since; a graph of
   /// which both seem true is another's.
-  func check(_ checkpoint: Checkpoint, factored: Set<String>, _ graphPath: String) throws {
+  ///
+  /// - Parameter computed: For the tensors that the graph's file computes from others, those.
+  func check(
+    _ checkpoint: Checkpoint, factored: Set<String>, computed: [String: [StoredTensor]], _ graphPath: String
+  ) throws {
+    for (name, sources) in computed.sorted(by: { $0.key < $1.key }) where own[name] == nil {
+      for source in sources {
+        guard let same = checkpoint.tensor(named: source.name), !Self.haveEqualValues(same, source) else { continue }
+        throw Failure(
+          graphPath, "does not belong to '\(checkpoint.path)'",
+          "its '\(name)' is computed from '\(source.name)', of which the checkpoint has other values",
+          remedy: "export the same weights")
+      }
+    }
     let used = Set(own.values)
     let parts = checkpoint.layers.filter { layer in
       !used.contains(layer.kernel.name) && !factored.contains { layer.name.hasPrefix($0 + ".") }

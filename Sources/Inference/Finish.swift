@@ -137,7 +137,10 @@ struct ChannelwiseComputation: FinishingComputation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     var value = inputs.removeFirst()
-    try finish.apply(to: &value, axis: channelAxis(rank: outputShape.count))
+    // A single number is a row of one.
+    if outputShape.isEmpty { value.shape = [1] }
+    try finish.apply(to: &value, axis: channelAxis(rank: value.shape.count))
+    value.shape = outputShape
     return value
   }
 }

@@ -8,11 +8,27 @@ struct Program: Sendable {
     let layer: String
     var computation: any Computation
     let inputs: [Int]
-    /// The name of the value that the step makes: that of the last node it has taken in.
-    var name: String
+    /// The nodes that the step computes, of which each takes up the one before.
+    var nodes: [Node]
     let output: Int
     /// The input slots that nobody reads later.
     var released: Set<Int> = []
+
+    /// The name of the value that the step makes: that of the last node it has taken in.
+    var name: String { nodes[nodes.count - 1].name }
+
+    /// The shape of the step's value where the operands' elements decide about it.
+    ///
+    /// - Throws: `Failure` where it cannot be told.
+    func outputShape(of operands: [Value]) throws -> [Int] {
+      var shape = try nodes[0].outputShape(of: operands.map { ($0.shape, $0.elements) })
+      for node in nodes.dropFirst() { shape = try shape.flatMap { try node.outputShape(of: [($0, [])]) } }
+      guard let shape else {
+        throw Failure(
+          "layer '\(layer)'", "cannot be run", "the shape of its output does not follow from its inputs")
+      }
+      return shape
+    }
   }
 
   private(set) var steps: [Step] = []
@@ -41,7 +57,7 @@ struct Program: Sendable {
           let merged = steps[maker].computation.taking(computation, shape)
         {
           steps[maker].computation = merged
-          steps[maker].name = node.name
+          steps[maker].nodes.append(node)
           slots[node.inputs[0]] = nil
           slots[node.name] = steps[maker].output
           makers[node.name] = maker
@@ -50,7 +66,7 @@ struct Program: Sendable {
         makers[node.name] = steps.count
         steps.append(
           Step(
-            layer: node.layer, computation: computation, inputs: operands, name: node.name,
+            layer: node.layer, computation: computation, inputs: operands, nodes: [node],
             output: addSlot(node.name)))
       } catch let failure as Failure {
         throw failure.subject.isEmpty ? failure.within("layer '\(node.layer)'") : failure
@@ -103,11 +119,7 @@ struct Program: Sendable {
         operands.append(value)
         if step.released.contains(slot), !step.inputs[(index + 1)...].contains(slot) { storage[slot] = nil }
       }
-      guard let shape = shapes[step.name] else {
-        throw Failure(
-          "layer '\(step.layer)'", "cannot be run", "the shape of its output depends on the data",
-          remedy: "expected shapes that follow from those of the inputs")
-      }
+      let shape = try shapes[step.name] ?? step.outputShape(of: operands)
       do {
         let value = try step.computation.run(&operands, outputShape: shape)
         if values.contains(step.name) { try observe(step.name, value.tensor) }

@@ -33,6 +33,7 @@ extension KerasGraph: CheckpointContent {
 
   var takesGraph: Bool { false }
   var lendsGraph: Bool { false }
+  var computedFrom: [String: [StoredTensor]] { [:] }
 
   func layerName(ofKernel tensor: String) -> String? { nil }
 

@@ -43,7 +43,10 @@ extension ArrayOperation {
       guard shape.allSatisfy({ $0 != nil }) else { return nil }
       return KnownValue(shape.filter { $0 != 1 }, content: operands[0].content)
     }
-    let axes = Set(try operands[1].requiredIntegers("axes").map { try shape.axis($0) })
+    guard let places = operands[1].knownIntegers else {
+      return operands[1].integers.map { KnownValue(Array(repeating: nil, count: max(0, shape.count - $0.count))) }
+    }
+    let axes = Set(try places.map { try shape.axis($0) })
     guard axes.allSatisfy({ shape[$0] == 1 || shape[$0] == nil }) else {
       throw misfit("axes \(axes.sorted()) of \(shape.text) go away", "expected extents of 1 there")
     }
@@ -52,46 +55,65 @@ extension ArrayOperation {
 
   func sliced(_ operands: [KnownValue]) throws -> KnownValue {
     let shape = operands[0].shape
-    guard let starts = operands[1].integers, let ends = operands[2].integers else {
-      throw misfit("its bounds depend on the data", "expected numbers that follow from the inputs' shapes")
-    }
-    let axes = try operands[3].requiredIntegers("axes").map { try shape.axis($0) }
-    let steps = try operands[4].requiredIntegers("steps")
+    guard let starts = operands[1].integers, let ends = operands[2].integers,
+      let places = operands[3].knownIntegers, let steps = operands[4].knownIntegers
+    else { return KnownValue(shape.map { _ in nil }) }
+    let axes = try places.map { try shape.axis($0) }
     guard starts.count == axes.count, ends.count == axes.count, steps.count == axes.count, !steps.contains(0),
       steps.allSatisfy({ abs($0) <= Int(Int32.max) })
     else { throw misfit("\(axes.count) axes, \(starts.count) starts, \(ends.count) ends, steps \(steps)", nil) }
     var result = shape
+    var strides = operands[0].strides
+    var offset = 0
     for (i, axis) in axes.enumerated() {
       guard let extent = shape[axis], let start = starts[i], let end = ends[i] else {
         result[axis] = nil
+        strides = nil
         continue
       }
-      result[axis] = SliceBounds(start: start, end: end, step: steps[i], extent: extent).count
+      let bounds = SliceBounds(start: start, end: end, step: steps[i], extent: extent)
+      result[axis] = bounds.count
+      if let stride = strides?[axis], bounds.count > 0 {
+        offset += bounds.first * stride
+        strides?[axis] = steps[i] * stride
+      }
     }
-    guard let content = operands[0].content, shape.count == 1, let start = starts.first ?? nil,
-      let end = ends.first ?? nil
-    else { return KnownValue(result) }
-    let bounds = SliceBounds(start: start, end: end, step: steps[0], extent: content.count)
-    return KnownValue(result, content: (0..<bounds.count).map { content[bounds.first + $0 * steps[0]] })
+    return KnownValue(
+      result,
+      content: result.known.flatMap { extents in
+        strides.flatMap { operands[0].elements(extents, strides: $0, from: offset) }
+      })
   }
 
   func gathered(_ operands: [KnownValue], _ axis: Int) throws -> KnownValue {
     let (shape, indices) = (operands[0].shape, operands[1])
     let place = try shape.axis(axis)
     let result = Array(shape[..<place]) + indices.shape + Array(shape[(place + 1)...])
-    guard let content = operands[0].content, shape.count == 1, let wanted = indices.integers else {
-      return KnownValue(result)
+    guard let content = operands[0].content, let extents = shape.known, indices.content != nil,
+      let wanted = indices.integers, result.product ?? .max <= KnownValue.longest
+    else { return KnownValue(result) }
+    let positions = try wanted.map { index -> Int? in
+      guard let index else { return nil }
+      let position = index < 0 ? index + extents[place] : index
+      guard (0..<extents[place]).contains(position) else {
+        throw misfit("it takes element \(index) of \(extents[place])", nil)
+      }
+      return position
     }
-    return KnownValue(
-      result,
-      content: try wanted.map { index in
-        guard let index else { return nil }
-        let position = index < 0 ? index + content.count : index
-        guard content.indices.contains(position) else {
-          throw misfit("it takes element \(index) of \(content.count)", nil)
+    let inner = extents[(place + 1)...].reduce(1, *)
+    let outer = extents[..<place].reduce(1, *)
+    var picked: [Double?] = []
+    for i in 0..<outer {
+      for position in positions {
+        guard let position else {
+          picked += Array(repeating: nil, count: inner)
+          continue
         }
-        return content[position]
-      })
+        let start = (i * extents[place] + position) * inner
+        picked += content[start..<start + inner]
+      }
+    }
+    return KnownValue(result, content: picked)
   }
 
   func concatenated(_ operands: [KnownValue], _ axis: Int) throws -> KnownValue {
@@ -107,35 +129,60 @@ extension ArrayOperation {
       for other in shape.indices where other != place { result[other] = result[other] ?? shape[other] }
       total = shape[place].flatMap { extent in total.map { $0 + extent } }
     }
+    let joined = result.replacing(place, total)
     let contents = operands.compactMap(\.content)
-    return KnownValue(
-      result.replacing(place, total),
-      content: contents.count == operands.count && first.count == 1 ? contents.flatMap(\.self) : nil)
+    guard contents.count == operands.count, joined.product ?? .max <= KnownValue.longest else {
+      return KnownValue(joined)
+    }
+    // For every place on the axes before, a run of each operand.
+    let outer = joined[..<place].compactMap(\.self).reduce(1, *)
+    var elements: [Double?] = []
+    for i in 0..<outer {
+      for content in contents {
+        let run = content.count / outer
+        elements += content[i * run..<(i + 1) * run]
+      }
+    }
+    return KnownValue(joined, content: elements)
   }
 
   func part(_ operands: [KnownValue], _ axis: Int, _ index: Int, of count: Int) throws -> KnownValue {
     let shape = operands[0].shape
     let place = try shape.axis(axis)
-    guard operands.count > 1 else {
-      // Equal parts, the last one smaller where they do not divide the axis.
-      return KnownValue(
-        shape.replacing(
-          place,
-          shape[place].map { extent in
-            let size = (extent + count - 1) / count
-            return Swift.max(0, Swift.min(size, extent - index * size))
-          }))
+    func part(from start: Int, extent: Int) -> KnownValue {
+      let result = shape.replacing(place, extent)
+      let content = result.known.flatMap { extents in
+        operands[0].strides.flatMap { operands[0].elements(extents, strides: $0, from: start * $0[place]) }
+      }
+      return KnownValue(result, content: content)
     }
-    let extents = try operands[1].requiredIntegers("parts")
+    guard operands.count > 1 else {
+      guard let extent = shape[place] else { return KnownValue(shape) }
+      // Equal parts, the last one smaller where they do not divide the axis.
+      let size = (extent + count - 1) / count
+      return part(from: index * size, extent: Swift.max(0, Swift.min(size, extent - index * size)))
+    }
+    guard let extents = operands[1].knownIntegers else { return KnownValue(shape.replacing(place, nil)) }
     guard extents.count == count, extents.allSatisfy({ $0 >= 0 }), let total = extents.sumIfExact,
       shape[place].map({ $0 == total }) ?? true
     else { throw misfit("parts of \(extents) from \(shape.text)", "expected parts that make up axis \(place)") }
-    var content: [Double?]?
-    if shape.count == 1, let whole = operands[0].content, whole.count == total {
-      let start = extents[..<index].reduce(0, +)
-      content = Array(whole[start..<start + extents[index]])
+    guard shape[place] != nil else { return KnownValue(shape.replacing(place, extents[index])) }
+    return part(from: extents[..<index].reduce(0, +), extent: extents[index])
+  }
+
+  func tiled(_ data: KnownValue, _ counts: KnownValue) throws -> KnownValue {
+    let shape = data.shape
+    guard let counts = counts.knownIntegers else { return KnownValue(shape.map { _ in nil }) }
+    guard counts.count == shape.count, counts.allSatisfy({ $0 >= 0 }) else {
+      throw misfit("\(counts) copies of \(shape.text)", "expected one count for each axis")
     }
-    return KnownValue(shape.replacing(place, extents[index]), content: content)
+    let result = try zip(shape, counts).map { try $0.times($1) }
+    guard let extents = shape.known, let strides = data.strides else { return KnownValue(result) }
+    // Every axis becomes two: the copies, which all lie at the same places, and the elements.
+    return KnownValue(
+      result,
+      content: data.elements(
+        zip(counts, extents).flatMap { [$0, $1] }, strides: strides.flatMap { [0, $0] }))
   }
 
   func blocks(_ shape: [Int?], _ block: Int, toSpace: Bool) throws -> KnownValue {
@@ -158,8 +205,9 @@ extension ArrayOperation {
 
   func resized(_ operands: [KnownValue], _ resizing: Resizing) throws -> KnownValue {
     let shape = operands[0].shape
-    guard let sizes = operands[1].content, sizes.count == shape.count else {
-      throw misfit("its sizes are not known", "expected a number for each of \(shape.count) axes")
+    guard let sizes = operands[1].content else { return KnownValue(shape.map { _ in nil }) }
+    guard sizes.count == shape.count else {
+      throw misfit("\(sizes.count) sizes", "expected a number for each of \(shape.count) axes")
     }
     return KnownValue(
       try shape.indices.map { axis in

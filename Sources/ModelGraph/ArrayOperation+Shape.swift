@@ -14,16 +14,19 @@ extension ArrayOperation {
     case .parameter(_, let shape): return KnownValue(shape)
     case .filled(let value):
       guard let extents = operands[0].integers else { return nil }
-      let known = extents.compactMap(\.self)
-      let count = known.count == extents.count ? known.productIfExact : nil
-      return KnownValue(extents, content: count.flatMap { $0 <= 256 ? Array(repeating: value, count: $0) : nil })
+      guard extents.allSatisfy({ $0 ?? 0 >= 0 }) else { throw misfit("\(extents.text) is no shape", nil) }
+      return KnownValue(
+        extents,
+        content: extents.product.flatMap { $0 <= KnownValue.longest ? Array(repeating: value, count: $0) : nil })
     case .range:
-      let numbers = operands.compactMap { $0.content?.first ?? nil }
+      let numbers = operands.compactMap(\.number)
       guard numbers.count == 3, numbers[2] != 0 else { return KnownValue([nil]) }
       let count = max(0, ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up))
       guard count <= Double(Int32.max) else { throw misfit("a range of \(count) elements", "expected fewer") }
       return KnownValue(
-        [Int(count)], content: count <= 256 ? (0..<Int(count)).map { numbers[0] + Double($0) * numbers[2] } : nil)
+        [Int(count)],
+        content: Int(count) <= KnownValue.longest
+          ? (0..<Int(count)).map { numbers[0] + Double($0) * numbers[2] } : nil)
     case .elementwise(let kind): return try kind.output(of: operands)
     case .function(let function):
       return KnownValue(operands[0].shape, content: operands[0].content.map { $0.map { $0.flatMap(function.exact) } })
@@ -37,10 +40,15 @@ extension ArrayOperation {
     case .flatten(let axis):
       let shape = operands[0].shape
       let place = axis == shape.count ? axis : try shape.axis(axis)
-      return KnownValue([Array(shape[..<place]).product, Array(shape[place...]).product])
+      return KnownValue(
+        [Array(shape[..<place]).product, Array(shape[place...]).product], content: operands[0].content)
     case .squeeze: return try squeezed(operands)
     case .unsqueeze:
-      let axes = try operands[1].requiredIntegers("axes")
+      guard let axes = operands[1].knownIntegers else {
+        return operands[1].integers.map {
+          KnownValue(Array(repeating: nil, count: operands[0].shape.count + $0.count))
+        }
+      }
       let rank = operands[0].shape.count + axes.count
       let places = Set(try axes.map { try Array(repeating: Int?.none, count: rank).axis($0) })
       guard places.count == axes.count else { throw misfit("\(axes) repeats an axis", nil) }
@@ -52,24 +60,27 @@ extension ArrayOperation {
       guard order.sorted() == Array(shape.indices) else {
         throw misfit("\(order) is no order of its \(shape.count) axes", nil)
       }
-      return KnownValue(order.map { shape[$0] }, content: operands[0].content)
+      let moved = order.map { shape[$0] }
+      let strides = operands[0].strides
+      return KnownValue(
+        moved,
+        content: moved.known.flatMap { extents in
+          strides.flatMap { strides in operands[0].elements(extents, strides: order.map { strides[$0] }) }
+        })
     case .expand:
       guard let extents = operands[1].integers else { return nil }
-      return KnownValue(try Self.broadcast([operands[0].shape, extents]), content: nil)
-    case .tile:
-      let counts = try operands[1].requiredIntegers("counts")
-      guard counts.count == operands[0].shape.count, counts.allSatisfy({ $0 >= 0 }) else {
-        throw misfit("\(counts) copies of \(operands[0].shape.text)", "expected one count for each axis")
-      }
-      return KnownValue(try zip(operands[0].shape, counts).map { try $0.times($1) })
+      guard extents.allSatisfy({ $0 ?? 0 >= 0 }) else { throw misfit("\(extents.text) is no shape", nil) }
+      let shape = try Self.broadcast([operands[0].shape, extents])
+      return KnownValue(shape, content: shape.known.flatMap { operands[0].elements(stretchedTo: $0) })
+    case .tile: return try tiled(operands[0], operands[1])
 
     case .slice: return try sliced(operands)
     case .gather(let axis): return try gathered(operands, axis)
     case .concatenate(let axis): return try concatenated(operands, axis)
     case .part(let axis, let index, let count): return try part(operands, axis, index, of: count)
     case .pad:
-      let amounts = try operands[1].requiredIntegers("borders")
       let shape = operands[0].shape
+      guard let amounts = operands[1].knownIntegers else { return KnownValue(shape.map { _ in nil }) }
       guard amounts.count == 2 * shape.count, amounts.allSatisfy({ abs($0) <= Int(Int32.max) }) else {
         throw misfit("borders of \(amounts)", "expected two for each of \(shape.count) axes")
       }
@@ -83,13 +94,16 @@ extension ArrayOperation {
     case .depthToSpace(let block, _): return try blocks(operands[0].shape, block, toSpace: true)
     case .spaceToDepth(let block): return try blocks(operands[0].shape, block, toSpace: false)
 
-    case .reduce(_, let keepsAxes, let ignoresMissing):
+    case .reduce(let kind, let keepsAxes, let ignoresMissing):
       let shape = operands[0].shape
-      let axes = operands.count > 1 ? try operands[1].requiredIntegers("axes") : []
+      guard let axes = operands.count > 1 ? operands[1].knownIntegers : [] else {
+        return keepsAxes ? KnownValue(shape.map { _ in nil }) : nil
+      }
       if axes.isEmpty && ignoresMissing { return KnownValue(shape) }
       let reduced = axes.isEmpty ? Set(shape.indices) : Set(try axes.map { try shape.axis($0) })
       return KnownValue(
-        shape.indices.compactMap { reduced.contains($0) ? (keepsAxes ? .some(1) : nil) : .some(shape[$0]) })
+        shape.indices.compactMap { reduced.contains($0) ? (keepsAxes ? .some(1) : nil) : .some(shape[$0]) },
+        content: operands[0].reduced(along: reduced, by: kind))
     case .extremum(let axis, _, let keepsAxis):
       let shape = operands[0].shape
       let place = try shape.axis(axis)

@@ -34,7 +34,8 @@ extension TensorReference {
   fileprivate func swappingChannels(order: Int) -> TensorReference {
     precondition(shape == nil, "a factor is seen in its own shape")
     let own = permutation ?? Array(0..<order)
-    return TensorReference(name, permutation: [own[1], own[0]] + own.dropFirst(2))
+    let swapped = [own[1], own[0]] + own.dropFirst(2)
+    return TensorReference(name, permutation: swapped == Array(0..<order) ? nil : swapped)
   }
 }
 

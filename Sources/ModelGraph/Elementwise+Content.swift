@@ -3,14 +3,13 @@ import Foundation
 extension Elementwise {
   func output(of operands: [KnownValue]) throws -> KnownValue {
     let shape = try ArrayOperation.broadcast(operands.map(\.shape))
-    let contents = operands.compactMap(\.content)
-    guard contents.count == operands.count, let count = contents.map(\.count).max(),
-      contents.allSatisfy({ $0.count == count || $0.count == 1 })
-    else { return KnownValue(shape) }
+    guard let extents = shape.known else { return KnownValue(shape) }
+    let contents = operands.compactMap { $0.elements(stretchedTo: extents) }
+    guard contents.count == operands.count, let first = contents.first else { return KnownValue(shape) }
     return KnownValue(
       shape,
-      content: (0..<count).map { i in
-        let values = contents.compactMap { $0.count == 1 ? $0[0] : $0[i] }
+      content: first.indices.map { i in
+        let values = contents.compactMap { $0[i] }
         return values.count == contents.count ? apply(values) : nil
       })
   }
@@ -56,9 +55,10 @@ extension ElementFunction {
     case .truncate: x.rounded(.towardZero)
     case .toBoolean: x != 0 ? 1 : 0
     case .not: x == 0 ? 1 : 0
+    case .clip(let minimum, let maximum): Swift.min(Swift.max(x, Double(minimum)), Double(maximum))
     case .sign, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine, .tangent, .arcSine,
       .arcCosine,
-      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .isNaN, .clip, .hardSigmoid:
+      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .isNaN, .hardSigmoid:
       nil
     }
   }

@@ -23,7 +23,7 @@ extension [Int?] {
   public var text: String { "[" + map { $0.map(String.init) ?? "?" }.joined(separator: ", ") + "]" }
 
   /// The product of all extents; nil where one is open or the product overflows.
-  var product: Int? { count(without: []) }
+  var product: Int? { known?.productIfExact }
 
   /// The product of the extents of all other axes, or nil where one is open or the product overflows.
   func count(without axes: Set<Int>) -> Int? {
@@ -52,7 +52,7 @@ extension [Int?] {
   ///
   /// - Throws: `Failure` with an empty subject.
   func check(channels: Int, _ layout: ChannelLayout) throws {
-    guard count >= 2 else { throw misfit("it has no channel axis", nil) }
+    guard count >= 2 || count == 1 && layout == .channelsLast else { throw misfit("it has no channel axis", nil) }
     guard let given = self[layout.channelAxis(rank: count)], given != channels else { return }
     throw misfit("it has \(given) channels", "expected \(channels)")
   }

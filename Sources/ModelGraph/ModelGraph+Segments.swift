@@ -13,7 +13,6 @@ extension ModelGraph {
   /// second, or to the outputs where the second is the end.
   ///
   /// - Parameter shapes: of the values, as `shapes()` gives them.
-  /// - Precondition: The values that cross the first place have a shape.
   public func segment(_ range: Range<Int>, shapes: [String: [Int?]]) -> ModelGraph {
     let isLast = range.upperBound == nodes.count
     let results =
@@ -21,10 +20,7 @@ extension ModelGraph {
     let needed = Set(nodes[range].flatMap(\.inputs) + results.map(\.value))
     let constants = nodes[..<range.lowerBound].filter { $0.inputs.isEmpty && needed.contains($0.name) }
     return ModelGraph(
-      inputs: values(crossing: range.lowerBound).map { name in
-        guard let shape = shapes[name] else { preconditionFailure("'\(name)' crosses a place, but has no shape") }
-        return Input(name: name, shape: shape)
-      },
+      inputs: values(crossing: range.lowerBound).map { Input(name: $0, shape: shapes[$0]) },
       nodes: constants + nodes[range], outputs: results)
   }
 

@@ -5,14 +5,20 @@ public struct ModelGraph: Sendable, Equatable {
   public struct Input: Sendable, Equatable {
     /// The value's name, under which data files may hold it.
     public let name: String
-    /// The shape with the batch first; nil where the model leaves an extent open.
+    /// The shape with the batch first; nil where the model leaves an extent open. Empty where `rankIsOpen`.
     public let shape: [Int?]
+    /// Whether the model does not even say how many axes the input has: any array fits.
+    public let rankIsOpen: Bool
 
-    /// An input under its name, with its shape.
-    public init(name: String, shape: [Int?]) {
+    /// An input under its name, with its shape; nil where the model leaves even the count of axes open.
+    public init(name: String, shape: [Int?]?) {
       self.name = name
-      self.shape = shape
+      self.shape = shape ?? []
+      rankIsOpen = shape == nil
     }
+
+    /// The shape for messages.
+    package var shapeText: String { rankIsOpen ? "any shape" : shape.text }
   }
 
   /// An output of the network.

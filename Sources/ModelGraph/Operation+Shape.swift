@@ -12,7 +12,7 @@ extension Operation {
     if case .unsupported = self { return nil }
     if case .array(let operation) = self { return try operation.output(of: inputs.map { KnownValue($0) })?.shape }
     if case .merge(let merge) = self { return try merge.outputShape(of: inputs) }
-    guard inputs.count == 1, let input = inputs.first, !input.isEmpty else {
+    guard inputs.count == 1, let input = inputs.first, !input.isEmpty || takesNumbers else {
       throw misfit("it has \(inputs.count) inputs", "expected 1 with a batch axis")
     }
     switch self {
@@ -67,6 +67,20 @@ extension Operation {
       return [input[0], count, input[1]]
     case .activation, .parametricReLU, .scaling, .bias, .identity, .merge, .array, .unsupported:
       return input
+    }
+  }
+}
+
+extension Operation {
+  /// Whether the operation works on a single number without any axis, too.
+  private var takesNumbers: Bool {
+    switch self {
+    case .identity: true
+    case .activation(let activation): activation.isElementwise
+    case .convolution, .transposedConvolution, .batchNormalization, .layerNormalization, .parametricReLU, .pooling,
+      .globalPooling, .padding, .cropping, .upsampling, .merge, .reshape, .permutation, .scaling, .normalization,
+      .repetition, .channelPermutation, .bias, .array, .unsupported:
+      false
     }
   }
 }

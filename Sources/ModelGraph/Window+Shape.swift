@@ -2,7 +2,9 @@ import Basics
 
 extension Window {
   /// Refuses what would overflow or divide by zero later: windows come from files.
-  func check(kernel: [Int]) throws {
+  ///
+  /// - Throws: `Failure` with an empty subject.
+  package func check(kernel: [Int]) throws {
     let limit = 1...Int(Int32.max)
     var borders: [Int] = []
     if case .explicit(let before, let after) = padding {

@@ -1,5 +1,7 @@
 import Basics
+import Foundation
 import ONNXProto
+import TensorCore
 
 /// Where a tensor's bytes lie beside the model (ONNX, External Data).
 struct ExternalData {
@@ -36,6 +38,19 @@ struct ExternalFiles {
   private var contents: [String: [UInt8]] = [:]
   /// The paths in the order of their first use.
   private(set) var order: [String] = []
+  private var ranges: [String: [Range<Int>]] = [:]
+
+  /// The bytes that the model refers to, each counted once.
+  var byteCount: Int {
+    ranges.values.reduce(0) { total, ranges in
+      var (count, end) = (0, 0)
+      for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) where range.upperBound > end {
+        count += range.upperBound - max(end, range.lowerBound)
+        end = range.upperBound
+      }
+      return total + count
+    }
+  }
 
   /// The bytes of a range of a file.
   ///
@@ -50,6 +65,45 @@ struct ExternalFiles {
         "tensor '\(data.tensor)'", "cannot be read",
         "its data end at byte \(data.offset) + \(data.length), and '\(data.location)' has \(file.count)")
     }
+    ranges[data.location, default: []].append(data.offset..<end)
     return Array(file[data.offset..<end])
+  }
+}
+
+extension Onnx_GraphProto {
+  /// Puts the bytes that lie in other files into the graph, those of initialisers that are read apart: what is written is one
+  /// file.
+  ///
+  /// - Throws: What `read` throws.
+  mutating func takeIn(_ read: (ExternalData) throws -> [UInt8]) throws {
+    for index in initializer.indices { try initializer[index].takeIn(read) }
+    for index in sparseInitializer.indices {
+      try sparseInitializer[index].values.takeIn(read)
+      try sparseInitializer[index].indices.takeIn(read)
+    }
+    for index in node.indices {
+      for place in node[index].attribute.indices {
+        try node[index].attribute[place].takeIn(read)
+      }
+    }
+  }
+}
+
+extension Onnx_AttributeProto {
+  fileprivate mutating func takeIn(_ read: (ExternalData) throws -> [UInt8]) throws {
+    if hasT { try t.takeIn(read) }
+    if hasG { try g.takeIn(read) }
+    for index in tensors.indices { try tensors[index].takeIn(read) }
+    for index in graphs.indices { try graphs[index].takeIn(read) }
+  }
+}
+
+extension Onnx_TensorProto {
+  fileprivate mutating func takeIn(_ read: (ExternalData) throws -> [UInt8]) throws {
+    guard dataLocation == .external, !externalData.isEmpty else { return }
+    let byteCount = storedType?.byteCount(of: dims.map { Int($0) }) ?? 0
+    rawData = Data(try read(try ExternalData(self, byteCount: byteCount)))
+    clearDataLocation()
+    externalData = []
   }
 }

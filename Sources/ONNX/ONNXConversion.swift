@@ -5,9 +5,14 @@ import TensorCore
 /// One node on its way into the graph.
 struct ONNXConversion {
   let node: ONNXNode
-  /// The layer whose kernel the node reads.
-  let layer: Layer?
+  /// What is known of the node's kernel; nil for one that has none.
+  let use: ONNXKernels.Use?
   let builder: ONNXGraphBuilder
+
+  /// The layer whose kernel the node reads.
+  var layer: Layer? { use?.layer }
+  /// The kernel, with the node's own window and bias.
+  var kernel: ONNXKernel? { use?.kernel }
 
   var output: String { node.proto.output.first { !$0.isEmpty } ?? node.name }
 
@@ -36,6 +41,32 @@ struct ONNXConversion {
     let name = "\(output)/\(part)"
     builder.append(name, layer: layer?.name ?? node.name, operation, inputs)
     return name
+  }
+
+  /// Makes the node's output from its kernel. A bias that is none of the layer's is added behind: one that another node computes, and
+  /// one in which the layer's uses differ.
+  func emitConvolution(
+    _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) -> Operation
+  ) throws {
+    let input = try operand(0)
+    if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias {
+      return emit(make(kernel.bias), [input])
+    }
+    let product = intermediate("product", make(nil), [input])
+    if let bias = kernel.bias { return emit(.bias(bias, layout: layout), [product]) }
+    var bias = try builder.operand(kernel.computedBias ?? "")
+    if layout == .channelsFirst {
+      let ones = Array(repeating: 1, count: kernel.convolution.spatialOrder)
+      bias = intermediate("bias", .array(.reshape(keepsZero: false)), [bias, literal([-1] + ones)])
+    }
+    emit(.elementwise(.add), [product, bias])
+  }
+
+  /// Why the node has no kernel.
+  var kernelAbsence: String {
+    if let reason = use?.refusal { return reason }
+    if let name = node.input(1), let type = node.model.unreadType(of: name) { return "whose kernel has \(type)" }
+    return "whose kernel is computed by other nodes"
   }
 
   /// Refuses the node by name, and lets everything else be read.

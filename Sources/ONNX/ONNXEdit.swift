@@ -12,12 +12,13 @@ import TensorCore
 /// its fields', and only changed nodes and tensors are encoded.
 struct ONNXEdit {
   private let original: ONNXModel
-  private var removed: Set<String> = []
-  private var removedNodes: Set<Int> = []
-  private var removedInitializers: Set<Int> = []
+  private var removal: ONNXRemoval
   private var added: [Addition] = []
   private var vectors: [IntegerVector: String] = [:]
   private var replaced: [Int: [Onnx_NodeProto]] = [:]
+  /// The names that were made here.
+  private var madeNames: Set<String> = []
+  private var madeNodeNames: Set<String> = []
   var record: JSON?
 
   private struct Addition {
@@ -48,26 +49,47 @@ struct ONNXEdit {
     }
   }
 
-  init(_ model: ONNXModel) { original = model }
+  init(_ model: ONNXModel) {
+    original = model
+    removal = ONNXRemoval(model)
+  }
 
-  mutating func remove(tensor name: String) {
-    removed.insert(name)
-    removedNodes.formUnion(original.parts.nodes(of: name))
-    removedInitializers.formUnion(original.parts.initializers(of: name))
+  /// A name that nothing in the model has: this one, or it with something behind it.
+  mutating func uniqueName(_ name: String) -> String {
+    var result = name
+    while original.wiring.names.contains(result) || madeNames.contains(result) { result += "_" }
+    madeNames.insert(result)
+    return result
+  }
+
+  /// The same for the name of a node.
+  mutating func uniqueNodeName(_ name: String) -> String {
+    var result = name
+    while original.wiring.nodeNames.contains(result) || madeNodeNames.contains(result) { result += "_" }
+    madeNodeNames.insert(result)
+    return result
+  }
+
+  /// Puts a tensor in the place of whatever gives a value now, and removes what nobody needs then.
+  ///
+  /// - Parameter computed: The type in which the graph computes with the value.
+  mutating func substitute(_ tensor: StoredTensor, computed: DType) {
+    removal.removeMaker(of: tensor.name)
+    add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, computed: computed)
   }
 
   /// - Parameters:
   ///   - bytes: nil where only the size matters.
-  ///   - other: the tensor whose place it takes: the graph computes in that one's type, whatever the file stores.
-  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?, like other: String? = nil) {
-    let computed = other.flatMap { original.computedTypes[$0] ?? original.tensor(named: $0)?.dtype } ?? dtype
+  ///   - computed: The type in which the graph computes with the tensor, whatever the file stores; nil for the same.
+  mutating func add(_ name: String, shape: [Int], dtype: DType, _ bytes: [UInt8]?, computed: DType? = nil) {
+    let computed = computed ?? dtype
     var header = Onnx_TensorProto()
     header.name = name
     header.dims = shape.map(Int64.init)
     header.dataType = Onnx_TensorProto.dataType(dtype)
     var cast: Onnx_NodeProto?
     if computed != dtype {
-      header.name = "\(name)/\(dtype.rawValue.lowercased())"
+      header.name = uniqueName("\(name)/\(dtype.rawValue.lowercased())")
       var node = Onnx_NodeProto()
       (node.opType, node.input, node.output) = ("Cast", [header.name], [name])
       node.attribute = [.int("to", Int(Onnx_TensorProto.dataType(computed)))]
@@ -79,18 +101,14 @@ struct ONNXEdit {
     added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, cast: cast))
   }
 
-  mutating func add(_ tensor: StoredTensor, like other: String) {
-    add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, like: other)
-  }
-
   /// The name of an initialiser with these integers, one for all who want the same.
   mutating func name(of vector: IntegerVector) -> String {
     if let name = vectors[vector] { return name }
     let base = "kcompress/\(vector.kind.rawValue)"
     let name =
       switch vector.kind {
-      case .extents: base + "/" + vector.values.map(String.init).joined(separator: "x")
-      case .places: "\(base)/\(vectors.keys.count { $0.kind == .places })"
+      case .extents: uniqueName(base + "/" + vector.values.map(String.init).joined(separator: "x"))
+      case .places: uniqueName("\(base)/\(vectors.keys.count { $0.kind == .places })")
       }
     vectors[vector] = name
     add(name, shape: [vector.values.count], dtype: vector.dtype, vector.bytes)
@@ -107,13 +125,18 @@ struct ONNXEdit {
     }
   }
 
-  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
+  /// Puts nodes in the place of one, and removes the constants that nobody reads then.
+  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) {
+    replaced[node] = nodes
+    let read = Set(nodes.flatMap(\.input))
+    for input in original.proto.graph.node[node].input where !read.contains(input) { removal.release(input) }
+  }
 
   /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
     added.compactMap(\.cast)
       + original.proto.graph.node.enumerated().flatMap { index, node in
-        replaced[index] ?? (removedNodes.contains(index) ? [] : [node])
+        replaced[index] ?? (removal.nodes.contains(index) ? [] : [removal.rewritten[index] ?? node])
       }
   }
 
@@ -128,18 +151,16 @@ struct ONNXEdit {
     }
   }
 
-  /// The initialisers that are no more, and with them the inputs of these names.
-  private var goneInputs: Set<String> { Set(removedInitializers.map { original.proto.graph.initializer[$0].name }) }
-
   /// The model without the tensors and the nodes that change.
   private var frame: Onnx_ModelProto {
     var proto = original.proto
     proto.metadataProps.removeAll { $0.key == ONNXModel.recordKey }
     if let recordEntry { proto.metadataProps.append(recordEntry) }
-    if !removed.isEmpty {
-      let gone = goneInputs
-      proto.graph.input.removeAll { gone.contains($0.name) }
-      proto.graph.valueInfo.removeAll { removed.contains($0.name) }
+    if !removal.names.isEmpty {
+      let (gone, initializers) = (removal.names, removal.initializerNames)
+      proto.graph.input.removeAll { initializers.contains($0.name) }
+      proto.graph.valueInfo.removeAll { gone.contains($0.name) }
+      proto.graph.sparseInitializer.removeAll { initializers.contains($0.values.name) }
     }
     if namesInitializersAsInputs {
       proto.graph.input += added.map(\.input)
@@ -161,7 +182,7 @@ struct ONNXEdit {
     proto.graph.node = nodes
     proto.graph.initializer =
       keptInitializers.map { header in
-        guard let tensor = original.tensor(named: header.name) else { return header }
+        guard let tensor = original.stored(named: header.name) else { return header }
         var result = header.bare
         result.rawData = Data(tensor.bytes)
         return result
@@ -175,7 +196,7 @@ struct ONNXEdit {
   }
 
   private var keptInitializers: [Onnx_TensorProto] {
-    original.proto.graph.initializer.enumerated().filter { !removedInitializers.contains($0.offset) }.map(\.element)
+    original.proto.graph.initializer.enumerated().filter { !removal.initializers.contains($0.offset) }.map(\.element)
   }
 
   /// The model that reading the file would give.
@@ -187,11 +208,12 @@ struct ONNXEdit {
     proto.graph.node = nodes
     proto.graph.initializer = keptInitializers.map(\.bare) + added.map(\.header)
     let initializers =
-      keptInitializers.map { header in original.tensor(named: header.name)?.renamed(header.name) }
+      keptInitializers.map { header in original.stored(named: header.name)?.renamed(header.name) }
       + added.map(\.tensor)
     return try ONNXModel(
       proto, opset: original.opset, initializers: initializers,
-      constants: proto.graph.node.map(original.constant(of:)), externalFiles: [])
+      constants: proto.graph.node.map(original.constant(of:)),
+      sparse: proto.graph.sparseInitializer.map { original.stored(named: $0.values.name) }, externalFiles: [])
   }
 
   /// The bytes of the file that `fileBytes` gives.
@@ -200,12 +222,16 @@ struct ONNXEdit {
   func byteCount() throws -> Int {
     let parts = original.parts
     var size = parts.graphByteCount + parts.byteCount
-    for index in removedInitializers { size -= parts.initializers[index] }
-    for index in removedNodes.union(replaced.keys) { size -= parts.nodes[index] }
-    for node in replaced.values.joined() { size += ONNXParts.field(1, try node.encodedCount) }
+    for index in removal.initializers { size -= parts.initializers[index] }
+    for index in removal.sparse { size -= parts.sparse[index] }
+    let changed = removal.rewritten.filter { !removal.nodes.contains($0.key) }
+    for index in removal.nodes.union(replaced.keys).union(changed.keys) { size -= parts.nodes[index] }
+    for node in Array(replaced.values.joined()) + changed.values {
+      size += ONNXParts.field(1, try node.encodedCount)
+    }
     for addition in added { size += try Self.byteCount(of: addition) }
-    for name in goneInputs { size -= parts.inputByteCount(of: name) }
-    for name in removed { size -= parts.valueInfoByteCount(of: name) }
+    for name in removal.initializerNames { size -= parts.inputByteCount(of: name) }
+    for name in removal.names { size -= parts.valueInfoByteCount(of: name) }
     if namesInitializersAsInputs {
       for addition in added { size += ONNXParts.field(ONNXParts.inputField, try addition.input.encodedCount) }
     }

@@ -18,9 +18,9 @@ struct ONNXEditor {
   /// Why stock operators cannot express these stages in place of the layer; nil where they can.
   func refusal(of stages: [Stage], for layer: Layer) -> String? {
     if let reason = layer.refusal { return reason }
-    guard layer.convolution.spatialOrder == 0 else { return nil }
-    // A linear layer over several axes needs their count.
-    return rank(of: layer) == nil ? "the count of its input's axes is not known" : nil
+    // A linear layer over several axes needs their count to move channels to the batch.
+    let isShared = stages.convolutions.contains { $0.batch > 1 }
+    return isShared && rank(of: layer) == nil ? "the count of its input's axes is not known" : nil
   }
 
   /// For each replacement the names of the layers that will hold its factors.
@@ -29,7 +29,7 @@ struct ONNXEditor {
       let layer = try self.layer(replacement)
       return replacement.stages.sequentialTensors.compactMap { tensor in
         guard case .weight = tensor.role else { return nil }
-        return Self.partName(layer, tensor)
+        return partName(layer, tensor)
       }
     }
   }
@@ -50,8 +50,7 @@ struct ONNXEditor {
   /// What a replacement needs that others may need too, which the file then holds once; each listed once.
   func vectors(of replacement: Replacement) throws -> [IntegerVector] {
     let layer = try layer(replacement)
-    guard let rank = rank(of: layer) else { return [] }
-    let writer = ONNXStageWriter(layer: layer, rank: rank, stages: replacement.stages)
+    let writer = writer(replacement, layer)
     var result: [IntegerVector] = []
     for use in graph.uses[layer.name] ?? [] {
       for vector in writer.vectors(for: graph.model.proto.graph.node[use]) where !result.contains(vector) {
@@ -69,7 +68,15 @@ struct ONNXEditor {
     return options
   }
 
-  static func partName(_ layer: Layer, _ tensor: SequentialTensor) -> String { "\(layer.name).\(tensor.position)" }
+  private func partName(_ layer: Layer, _ tensor: SequentialTensor) -> String {
+    "\(graph.partNames[layer.name] ?? layer.name).\(tensor.position)"
+  }
+
+  private func writer(_ replacement: Replacement, _ layer: Layer) -> ONNXStageWriter {
+    ONNXStageWriter(layer: layer, rank: rank(of: layer), stages: replacement.stages) {
+      partName(layer, $0) + ".weight"
+    }
+  }
 
   private func layer(_ replacement: Replacement) throws -> Layer {
     guard let layer = graph.layersByName[replacement.layer] else {
@@ -83,7 +90,7 @@ struct ONNXEditor {
 
   private func rank(of layer: Layer) -> Int? {
     if layer.convolution.spatialOrder > 0 { return layer.convolution.spatialOrder + 2 }
-    let ranks = (graph.uses[layer.name] ?? []).map { graph.rank(ofInputOfNode: $0) }
+    let ranks: [Int?] = (graph.uses[layer.name] ?? []).map { graph.rank(ofInputOfNode: $0) }
     guard let first = ranks.first, ranks.allSatisfy({ $0 == first }) else { return nil }
     return first
   }
@@ -92,25 +99,25 @@ struct ONNXEditor {
     var edit = ONNXEdit(graph.model)
     for replacement in replacements {
       let layer = try layer(replacement)
-      guard let rank = rank(of: layer) else { preconditionFailure("'\(layer.name)' has been refused") }
       precondition(
         replacement.weights.isEmpty
           || replacement.weights.map(\.shape) == replacement.stages.convolutions.map(\.kernelShape),
         "the weights of '\(layer.name)' are not those of its stages")
-      let writer = ONNXStageWriter(layer: layer, rank: rank, stages: replacement.stages)
-      edit.remove(tensor: layer.kernel.name)
-      for (tensor, shape, weight) in writer.weights {
-        let name = Self.partName(layer, tensor) + ".weight"
+      let writer = writer(replacement, layer)
+      let uses = graph.uses[layer.name] ?? []
+      let computed = uses.first.flatMap { graph.model.constant(named: graph.model.proto.graph.node[$0].input[1])?.type }
+      for (name, shape, weight) in writer.weights {
         guard !replacement.weights.isEmpty else {
-          edit.add(name, shape: shape, dtype: layer.dtype, nil, like: layer.kernel.name)
+          edit.add(name, shape: shape, dtype: layer.dtype, nil, computed: computed)
           continue
         }
         let stored = try StoredTensor(
           name: name, writer.stored(replacement.weights[weight], weight), as: layer.dtype, of: layer)
-        edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, like: layer.kernel.name)
+        edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, computed: computed)
       }
-      for use in graph.uses[layer.name] ?? [] {
-        edit.replace(use, with: writer.nodes(for: graph.model.proto.graph.node[use]) { edit.name(of: $0) })
+      for use in uses {
+        let original = graph.model.proto.graph.node[use]
+        edit.replace(use, with: writer.nodes(for: original, makingNamesIn: &edit))
       }
     }
     edit.record = record
@@ -121,6 +128,7 @@ struct ONNXEditor {
 extension ONNXGraph {
   /// The count of axes of a node's first input; nil where it is not known.
   fileprivate func rank(ofInputOfNode index: Int) -> Int? {
-    model.proto.graph.node[index].input.first.flatMap { ranks[$0] }
+    let node = model.proto.graph.node[index]
+    return node.opType == "Gemm" ? 2 : node.input.first.flatMap { ranks[$0] }
   }
 }

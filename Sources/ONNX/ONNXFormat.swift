@@ -25,12 +25,10 @@ package enum ONNXFormat: CheckpointFormat {
     try Failure.within(file.path) {
       var hash = SHA256()
       hash.update(file.bytes)
-      var byteCount = file.bytes.count
       let folder = file.path.folderPath as NSString
       let model = try ONNXModel(parsing: file.bytes) { location in
         let bytes = try InputFile.read(folder.appendingPathComponent(location))
         hash.update(bytes)
-        byteCount += bytes.count
         return bytes
       }
       let notices =
@@ -38,7 +36,8 @@ package enum ONNXFormat: CheckpointFormat {
         ? []
         : ["the weights lie in \(model.externalFiles.count) files beside the model; what is written is one file"]
       return Checkpoint(
-        path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: notices,
+        path: file.path, sha256: hash.hexadecimal(), byteCount: file.bytes.count + model.externalByteCount,
+        notices: notices,
         content: try ONNXGraph(model))
     }
   }

@@ -7,7 +7,6 @@ extension ONNXGraph: CheckpointContent {
   var format: any CheckpointFormat.Type { ONNXFormat.self }
   var formatName: String { "onnx" }
   var formatVersion: String? { "opset \(model.opset)" }
-  var tensors: [StoredTensor] { model.tensors }
   var graph: ModelGraph? { network }
   var graphAbsence: String? { nil }
   var metadata: [String: String]? { nil }
@@ -66,8 +65,7 @@ extension ONNXGraph: CheckpointContent {
     var edit = ONNXEdit(model)
     edit.record = record
     for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
-      edit.remove(tensor: name)
-      edit.add(tensor, like: name)
+      edit.substitute(tensor, computed: model.constant(named: name)?.type ?? tensor.dtype)
     }
     return try ONNXGraph(try edit.model())
   }

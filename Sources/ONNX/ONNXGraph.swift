@@ -1,14 +1,21 @@
 import Basics
 import ModelGraph
 import ONNXProto
+import TensorCore
 
 /// An ONNX model in the program's own terms: its layers with kernels and its graph.
 struct ONNXGraph: Sendable {
   let model: ONNXModel
   let network: ModelGraph
   let layers: [Layer]
+  /// The tensors of the file, and in place of those that only serve to compute one that the network reads, that one.
+  let tensors: [StoredTensor]
+  /// For every tensor that is computed, those of the file that it is computed from.
+  let computedFrom: [String: [StoredTensor]]
   /// The layers by their names.
   let layersByName: [String: Layer]
+  /// What the names of a layer's factors begin with, for every layer.
+  let partNames: [String: String]
   /// For every layer the positions of its nodes in the model.
   let uses: [String: [Int]]
   /// The count of axes of every value for which it is known.
@@ -16,24 +23,57 @@ struct ONNXGraph: Sendable {
   /// What apply recorded, nil in an uncompressed model.
   let record: JSON?
 
-  /// - Throws: `Failure` for a graph that is none: cycles, values that nobody makes; and for a record that is no JSON.
+  /// - Throws: `Failure` for inputs whose shapes are none, and for a record that is no JSON.
   init(_ model: ONNXModel) throws {
     self.model = model
     let builder = ONNXGraphBuilder(model)
-    let kernels = try ONNXKernels(model)
-    for index in try model.sortedNodes() {
+    let kernels = ONNXKernels(model)
+    for index in model.order {
       let node = ONNXNode(proto: model.proto.graph.node[index], opset: model.opset, model: model)
-      try builder.add(node, layer: kernels.layer(ofNode: index))
+      builder.add(node, use: kernels.use(ofNode: index))
     }
-    let built = try builder.graph()
+    let built = try builder.graph().markingMisfits { builder.type(of: $0) }
     let shapes = try built.shapes()
     network = built.mergingEqualRanks(shapes)
     ranks = shapes.mapValues(\.count)
     let nodes = built.kernelNodes
-    layers = kernels.layers.map { $0.with(inputExtents: $0.inputExtents(at: nodes[$0.name] ?? [], shapes)) }
+    layers = kernels.layers.map { layer in
+      let extents = layer.inputExtents(at: nodes[layer.name] ?? [], shapes)
+      // The layer has one window only.
+      return layer.with(inputExtents: kernels.manyWindowed.contains(layer.name) ? extents.map { _ in nil } : extents)
+    }
     layersByName = Dictionary(layers.map { ($0.name, $0) }) { first, _ in first }
+    partNames = model.partNames(of: layers)
     uses = kernels.uses
+    let read =
+      network.nodes.flatMap(\.operation.references) + layers.map(\.kernel) + layers.compactMap(\.bias)
+    let seen = model.tensors(reading: Set(read.map(\.name)))
+    tensors = seen.tensors
+    computedFrom = seen.computedFrom
     record = try model.record()
+  }
+}
+
+extension ONNXModel {
+  /// The tensors as the network sees them, and those of the file that each computed one of them is made of.
+  fileprivate func tensors(
+    reading names: Set<String>
+  ) -> (tensors: [StoredTensor], computedFrom: [String: [StoredTensor]]) {
+    let computed = names.subtracting(stored.map(\.name)).sorted {
+      (wiring.makers[$0] ?? 0, $0) < (wiring.makers[$1] ?? 0, $1)
+    }
+    let sources = Dictionary(uniqueKeysWithValues: computed.map { ($0, self.sources(of: $0)) })
+    // What nodes read that compute more than constants, or an output shows, stays a tensor of its own.
+    let folded = proto.graph.node.filter { $0.output.contains { $0.isEmpty == false && constant(named: $0) != nil } }
+    let readers = folded.flatMap(\.input).reduce(into: [:]) { $0[$1, default: 0] += 1 }
+    let hidden = sources.values.reduce(into: Set<String>()) { $0.formUnion($1) }.filter { name in
+      !names.contains(name) && readers[name] == wiring.readers[name]
+    }
+    return (
+      stored.filter { !hidden.contains($0.name) }
+        + computed.compactMap { holder(of: TensorReference($0))?.renamed($0) },
+      sources.mapValues { $0.sorted().compactMap(stored(named:)) }
+    )
   }
 }
 

@@ -11,6 +11,9 @@ final class ONNXGraphBuilder {
   /// Values that hold integers, which divide otherwise.
   private var integers: Set<String> = []
   private var literalCount = 0
+  /// The operator that is being converted, and those of the nodes.
+  private var type = ""
+  private var types: [String: String] = [:]
 
   /// Literals have at most this many elements.
   private static let longestLiteral = 256
@@ -26,50 +29,74 @@ final class ONNXGraphBuilder {
     let proto = model.proto.graph
     let held = Set(proto.initializer.map(\.name))
     let inputs = try proto.input.filter { !held.contains($0.name) }.map { input in
-      ModelGraph.Input(name: input.name, shape: try input.extents)
+      ModelGraph.Input(name: input.name, shape: try input.extents ?? shapeFromReaders(of: input.name))
     }
-    for output in proto.output where model.tensor(named: output.name) != nil { _ = try operand(output.name) }
+    for output in proto.output where model.constant(named: output.name) != nil { _ = try operand(output.name) }
     return ModelGraph(
       inputs: inputs, nodes: nodes, outputs: proto.output.map { ModelGraph.Output(name: $0.name, value: $0.name) })
   }
 
-  /// Adds what computes the node's outputs.
-  func add(_ node: ONNXNode, layer: Layer?) throws {
-    // What the model holds becomes a node when it is first needed.
-    if node.proto.output.first.flatMap(model.tensor(named:)) != nil { return }
-    let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
+  /// Adds what computes the node's outputs. A node that cannot be read becomes one that is not supported.
+  func add(_ node: ONNXNode, use: ONNXKernels.Use? = nil) {
+    // Constants become nodes when they are first needed.
+    if node.proto.output.first.flatMap(model.constant(named:)) != nil { return }
+    type = (node.isStandard ? "" : node.proto.domain + ".") + node.proto.opType
     let before = nodes.count
-    if isStandard, let convert = ONNXOperators.all[node.proto.opType] {
-      let context = ONNXConversion(node: node, layer: layer, builder: self)
-      try convert(context)
-      markIntegers(node)
+    var reason = "an operator that the program does not run"
+    if node.isStandard, let convert = ONNXOperators.all[node.proto.opType] {
+      do {
+        try convert(ONNXConversion(node: node, use: use, builder: self))
+        markIntegers(node)
+      } catch {
+        for unfinished in nodes[before...] { made.remove(unfinished.name) }
+        nodes.removeSubrange(before...)
+        reason = (error as? Failure).map { "which \($0.problem): \($0.reason)" } ?? "\(error)"
+      }
     }
     if nodes.count == before {
       let known = node.proto.output.filter { !$0.isEmpty && made.contains($0) }
       guard known.isEmpty, let output = node.proto.output.first(where: { !$0.isEmpty }) else { return }
-      let type = (isStandard ? "" : node.proto.domain + ".") + node.proto.opType
-      append(
-        output, layer: node.name,
-        .unsupported(type: type, reason: "an operator that the program does not run"), [])
+      append(output, layer: node.name, .unsupported(type: type, reason: reason), [])
     }
+  }
+
+  /// The operator of the file that a node of the graph is made for.
+  func type(of node: Node) -> String { types[node.name] ?? "" }
+
+  /// The shape of an input of which the model says nothing, as far as the operations that read it tell.
+  private func shapeFromReaders(of input: String) -> [Int?]? {
+    for node in nodes where node.inputs.contains(input) {
+      guard case .convolution(let convolution, .channelsFirst, _, _) = node.operation, convolution.spatialOrder > 0
+      else { continue }
+      return [nil, convolution.inputChannels] + Array(repeating: nil, count: convolution.spatialOrder)
+    }
+    return nil
   }
 
   /// A value under its own name.
   func append(_ name: String, layer: String, _ operation: Operation, _ inputs: [String]) {
     made.insert(name)
+    types[name] = type
     nodes.append(Node(name: name, layer: layer, operation: operation, inputs: inputs))
   }
 
   /// The name under which a value can be read: constants become nodes when they are first needed.
   func operand(_ name: String) throws -> String {
-    guard !made.contains(name), let tensor = model.tensor(named: name) else { return name }
-    if [.i64, .i32, .u8, .bool].contains(tensor.dtype) { integers.insert(name) }
-    let count = tensor.shape.reduce(1, *)
-    if count <= Self.longestLiteral || integers.contains(name) {
+    guard !made.contains(name) else { return name }
+    guard let constant = model.constant(named: name) else {
+      if let type = model.unreadType(of: name) {
+        append(
+          name, layer: name, .unsupported(type: "tensor", reason: "of \(type), which the program does not read"), [])
+      }
+      return name
+    }
+    if [.i64, .i32, .u8, .bool].contains(constant.type) { integers.insert(name) }
+    let count = constant.shape.reduce(1, *)
+    if count <= Self.longestLiteral || integers.contains(name), let tensor = model.tensor(named: name) {
       let values = try tensor.decoded(as: Double.self).elements
-      append(name, layer: name, .array(.constant(Literal(shape: tensor.shape, values: values))), [])
+      append(name, layer: name, .array(.constant(Literal(shape: constant.shape, values: values))), [])
     } else {
-      append(name, layer: name, .array(.parameter(TensorReference(name), shape: tensor.shape)), [])
+      append(name, layer: name, .array(.parameter(constant.reference, shape: constant.shape)), [])
     }
     return name
   }
@@ -99,19 +126,17 @@ final class ONNXGraphBuilder {
 }
 
 extension Onnx_ValueInfoProto {
-  /// The shape that the model states.
-  fileprivate var extents: [Int?] {
+  /// The shape that the model states; nil where it does not even say how many axes there are.
+  fileprivate var extents: [Int?]? {
     get throws {
-      guard type.tensorType.hasShape else {
-        throw Failure("input '\(name)'", "cannot be read", "the model does not say how many axes it has")
-      }
+      guard type.tensorType.hasShape else { return nil }
       return try type.tensorType.shape.dim.map { extent -> Int? in
         guard case .dimValue(let value) = extent.value else { return nil }
-        guard value >= 0, value <= Int64(Int32.max) else {
+        guard value <= Int64(Int32.max) else {
           throw Failure("input '\(name)'", "cannot be read", "its shape has an extent of \(value)")
         }
         // Exporters write 0 and -1 for what is open, too.
-        return value == 0 ? nil : Int(value)
+        return value <= 0 ? nil : Int(value)
       }
     }
   }

@@ -3,175 +3,132 @@ import ModelGraph
 import ONNXProto
 import TensorCore
 
-/// The layers of an ONNX model: convolutions and matrix products whose kernel the model holds.
+/// The layers of an ONNX model: convolutions and matrix products whose kernel follows from the model's tensors.
 struct ONNXKernels {
+  /// What is known of a node that has a kernel, or should have one.
+  struct Use {
+    /// The layer that the node is a use of; nil where its kernel is that of another layer, read in another way.
+    let layer: Layer?
+    let kernel: ONNXKernel?
+    /// Why there is no kernel.
+    let refusal: String?
+  }
+
   private(set) var layers: [Layer] = []
   /// The positions of every layer's nodes.
   private(set) var uses: [String: [Int]] = [:]
+  /// The layers whose uses have different windows.
+  private(set) var manyWindowed: Set<String> = []
+  private var kernels: [Int: ONNXKernel] = [:]
+  private var refusals: [Int: String] = [:]
   private var layerOfNode: [Int: Int] = [:]
+  private var layerOfTensor: [String: Int] = [:]
+  private var names: Set<String> = []
 
-  init(_ model: ONNXModel) throws {
-    let nodes = model.proto.graph.node
-    var readers: [String: Int] = [:]
-    for node in nodes { for input in node.everyInput where !input.isEmpty { readers[input, default: 0] += 1 } }
-    for output in model.proto.graph.output { readers[output.name, default: 0] += 1 }
-    var byKernel: [String: Int] = [:]
-    var names: Set<String> = []
-    for (index, proto) in nodes.enumerated() {
-      let node = ONNXNode(proto: proto, opset: model.opset, model: model)
-      guard ["", "ai.onnx"].contains(proto.domain), let kernel = try node.kernel() else { continue }
-      if let known = byKernel[kernel.reference.name] {
-        // The same layer again, or a kernel that two different layers share.
-        if layers[known].kernel == kernel.reference && layers[known].bias == kernel.bias
-          && layers[known].convolution == kernel.convolution
-        {
-          layerOfNode[index] = known
-          uses[layers[known].name, default: []].append(index)
-        } else {
-          layers[known] = layers[known].refused("another layer shares its kernel")
-        }
-        continue
+  init(_ model: ONNXModel) {
+    for index in model.order {
+      let node = ONNXNode(proto: model.proto.graph.node[index], opset: model.opset, model: model)
+      // What follows from the tensors alone is computed once.
+      guard node.isStandard, node.proto.output.first.flatMap(model.constant(named:)) == nil else { continue }
+      do {
+        if let kernel = try node.kernel() { take(kernel, of: node, at: index) }
+        for kernel in node.wholeKernels { addLayer(kernel, of: node) }
+      } catch {
+        refusals[index] = (error as? Failure).map { "which \($0.problem): \($0.reason)" } ?? "\(error)"
       }
-      var name = node.layerName(ofKernel: kernel.reference.name)
-      if !names.insert(name).inserted { name = proto.output.first ?? name }
-      names.insert(name)
-      byKernel[kernel.reference.name] = layers.count
-      layerOfNode[index] = layers.count
-      uses[name] = [index]
-      layers.append(
-        Layer(
-          name: name, kind: kernel.kind, kernel: kernel.reference, bias: kernel.bias, dtype: kernel.dtype,
-          convolution: kernel.convolution, refusal: kernel.refusal))
     }
     for index in layers.indices where layers[index].refusal == nil {
-      let count = uses[layers[index].name]?.count ?? 0
-      if readers[layers[index].kernel.name] != count {
-        layers[index] = layers[index].refused("another node reads its kernel")
-      }
+      if !isReplaceable(layers[index], model) { layers[index] = layers[index].refused("another node reads its kernel") }
     }
   }
 
-  func layer(ofNode index: Int) -> Layer? { layerOfNode[index].map { layers[$0] } }
-}
+  /// What is known of a node's kernel.
+  func use(ofNode index: Int) -> Use {
+    Use(layer: layerOfNode[index].map { layers[$0] }, kernel: kernels[index], refusal: refusals[index])
+  }
 
-extension Onnx_NodeProto {
-  /// What the node reads, the bodies of branches and loops included.
-  var everyInput: [String] {
-    input + attribute.flatMap { ($0.graphs + ($0.hasG ? [$0.g] : [])).flatMap { $0.node.flatMap(\.everyInput) } }
+  private mutating func take(_ kernel: ONNXKernel, of node: ONNXNode, at index: Int) {
+    kernels[index] = kernel
+    guard let known = layerOfTensor[kernel.reference.name] else {
+      layerOfNode[index] = layers.count
+      addLayer(kernel, of: node)
+      uses[layers[layers.count - 1].name] = [index]
+      return
+    }
+    let layer = layers[known]
+    let (own, other) = (kernel.convolution, layer.convolution)
+    guard layer.kernel == kernel.reference, layer.kind == kernel.kind, own.kernelShape == other.kernelShape,
+      own.groups == other.groups
+    else {
+      layers[known] = layer.refused("'\(node.name)' reads its kernel in another way")
+      return
+    }
+    // The same layer again.
+    layerOfNode[index] = known
+    uses[layer.name, default: []].append(index)
+    if own.window != other.window {
+      manyWindowed.insert(layer.name)
+      layers[known] = layer.refused(
+        "its uses have different strides, paddings or dilations, that of '\(node.name)' say")
+    } else if layer.bias != kernel.bias {
+      layers[known] = layer.withoutBias
+    }
+  }
+
+  private mutating func addLayer(_ kernel: ONNXKernel, of node: ONNXNode) {
+    guard layerOfTensor[kernel.reference.name] == nil else { return }
+    var name = node.layerName(of: kernel)
+    if names.contains(name) { name = node.proto.output.first { !$0.isEmpty } ?? name }
+    while !names.insert(name).inserted { name += "_" }
+    layerOfTensor[kernel.reference.name] = layers.count
+    layers.append(
+      Layer(
+        name: name, kind: kernel.kind, kernel: kernel.reference, bias: kernel.bias, dtype: kernel.dtype,
+        convolution: kernel.convolution, refusal: kernel.refusal))
+  }
+
+  /// Whether the layer's kernel goes away with its nodes, or the largest of the tensors that it is computed from.
+  private func isReplaceable(_ layer: Layer, _ model: ONNXModel) -> Bool {
+    var removal = ONNXRemoval(model)
+    for use in uses[layer.name] ?? [] { removal.release(model.proto.graph.node[use].input[1]) }
+    func size(_ name: String) -> Int { model.stored(named: name)?.bytes.count ?? 0 }
+    let largest = model.sources(of: layer.kernel.name).max { (size($0), $0) < (size($1), $1) }
+    return largest.map(removal.names.contains) ?? false
   }
 }
 
 /// What a node says about its kernel.
-private struct ONNXKernel {
+struct ONNXKernel {
   let kind: Layer.Kind
   let reference: TensorReference
-  let bias: TensorReference?
+  /// The bias; nil where there is none, or another node computes it.
+  var bias: TensorReference?
+  /// The value that is the bias, where another node computes it.
+  var computedBias: String?
+  /// The type that the file stores the kernel in.
   let dtype: DType
   let convolution: Convolution
   var refusal: String?
 }
 
-extension ONNXNode {
-  /// PyTorch's exporter keeps the parameters' names; others name nodes after layers.
-  fileprivate func layerName(ofKernel kernel: String) -> String {
-    for suffix in [".weight", ".kernel"] where kernel.hasSuffix(suffix) { return String(kernel.dropLast(suffix.count)) }
-    return proto.name.isEmpty ? kernel : proto.name
+extension Layer {
+  /// The layer with a bias that is none of its own: every use adds one.
+  fileprivate var withoutBias: Layer {
+    Layer(
+      name: name, kind: kind, kernel: kernel, bias: nil, dtype: dtype, convolution: convolution,
+      inputExtents: inputExtents, refusal: refusal)
   }
+}
 
-  /// Nil for a node without a kernel, and for one whose kernel is computed.
-  fileprivate func kernel() throws -> ONNXKernel? {
-    guard let kernel = tensor(1) else { return nil }
-    var result: ONNXKernel
-    switch proto.opType {
-    case "Conv": result = try convolutionKernel(kernel)
-    case "ConvTranspose": result = try transposedKernel(kernel)
-    case "Gemm":
-      guard let gemm = gemmKernel(kernel) else { return nil }
-      result = gemm
-    case "MatMul":
-      guard kernel.shape.count == 2 else { return nil }
-      result = linear(kernel, isTransposed: false, bias: nil)
-    default: return nil
+extension ONNXKernel {
+  /// The operation of a ConvTranspose. A kernel to which nothing may be done stands in the order of the file.
+  func transposedOperation(outputPadding: [Int]?, bias: TensorReference?) -> Operation {
+    guard convolution.transposition == nil else {
+      return convolution.operation(.channelsFirst, kernel: reference, bias: bias)
     }
-    if result.refusal == nil {
-      let shape = result.convolution.kernelShape
-      if !kernel.dtype.isCompressible {
-        result.refusal = "its kernel is stored as \(kernel.dtype.rawValue)"
-      } else if min(shape[0] / result.convolution.groups, shape.dropFirst().reduce(1, *)) <= 1 {
-        result.refusal = "its kernel is a single vector"
-      }
-    }
-    return result
-  }
-
-  private func convolutionKernel(_ kernel: StoredTensor) throws -> ONNXKernel {
-    let groups = int("group", default: 1)
-    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 })
-    else {
-      throw failure("\(groups) groups and a kernel of \(kernel.shape)", "expected (out, in / groups, spatial...)")
-    }
-    let convolution = Convolution(
-      kernelShape: kernel.shape, groups: groups, window: try window(kernel.shape.count - 2))
-    let isDepthwise = groups > 1 && kernel.shape[1] == 1
-    return ONNXKernel(
-      kind: isDepthwise ? .depthwiseConvolution : .convolution, reference: TensorReference(kernel.name),
-      bias: try bias(convolution.outputChannels), dtype: kernel.dtype, convolution: convolution,
-      refusal: isDepthwise ? "a depthwise kernel shares nothing between channels" : nil)
-  }
-
-  /// Stored (in, out / groups, spatial...). With groups the kernel stays in that order, for nothing takes its place.
-  private func transposedKernel(_ kernel: StoredTensor) throws -> ONNXKernel {
-    let groups = int("group", default: 1)
-    guard kernel.shape.count >= 3, groups >= 1, kernel.shape[0] % groups == 0, kernel.shape.allSatisfy({ $0 > 0 })
-    else {
-      throw failure("\(groups) groups and a kernel of \(kernel.shape)", "expected (in, out / groups, spatial...)")
-    }
-    let order = kernel.shape.count - 2
-    var window = try window(order)
-    let zeros = Array(repeating: 0, count: order)
-    if window.padding == .valid { window.padding = .explicit(before: zeros, after: zeros) }
-    let isSame = window.padding == .same || window.padding == .sameLower
-    let transposition = Convolution.Transposition(outputPadding: isSame ? nil : ints("output_padding") ?? zeros)
-    let permutation = [1, 0] + Array(2..<order + 2)
-    return ONNXKernel(
-      kind: .transposedConvolution,
-      reference: TensorReference(kernel.name, permutation: groups == 1 ? permutation : nil),
-      bias: try bias(kernel.shape[1] * groups), dtype: kernel.dtype,
-      convolution: Convolution(
-        kernelShape: groups == 1 ? permutation.map { kernel.shape[$0] } : kernel.shape, groups: groups, window: window,
-        transposition: transposition),
-      refusal: groups > 1 ? "its channels are split into \(groups) groups already" : nil)
-  }
-
-  private func bias(_ count: Int) throws -> TensorReference? {
-    guard let name = input(2) else { return nil }
-    guard let bias = tensor(2), bias.shape.reduce(1, *) == count else {
-      throw failure("its bias '\(name)' is no initialiser of \(count) numbers")
-    }
-    return TensorReference(bias.name, shape: [count])
-  }
-
-  /// Nil for a product that is no linear layer: scaled, transposed, or with a bias that is no vector.
-  private func gemmKernel(_ kernel: StoredTensor) -> ONNXKernel? {
-    let isTransposed = int("transB", default: 0) != 0
-    guard kernel.shape.count == 2, int("transA", default: 0) == 0, float("alpha", default: 1) == 1,
-      input(2) == nil || float("beta", default: 1) == 1
-    else { return nil }
-    var bias: TensorReference?
-    if input(2) != nil {
-      let outputs = kernel.shape[isTransposed ? 0 : 1]
-      guard let stored = tensor(2), stored.shape.reduce(1, *) == outputs, stored.shape.last == outputs else {
-        return nil
-      }
-      bias = TensorReference(stored.name, shape: [outputs])
-    }
-    return linear(kernel, isTransposed: isTransposed, bias: bias)
-  }
-
-  private func linear(_ kernel: StoredTensor, isTransposed: Bool, bias: TensorReference?) -> ONNXKernel {
-    let shape = isTransposed ? kernel.shape : kernel.shape.reversed()
-    return ONNXKernel(
-      kind: .linear, reference: TensorReference(kernel.name, permutation: isTransposed ? nil : [1, 0]), bias: bias,
-      dtype: kernel.dtype, convolution: Convolution(kernelShape: shape, window: .unit(0)))
+    return .transposedConvolution(
+      TransposedConvolution(
+        kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window,
+        outputPadding: outputPadding, layout: .channelsFirst, kernel: reference, bias: bias))
   }
 }

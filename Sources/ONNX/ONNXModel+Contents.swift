@@ -7,8 +7,9 @@ extension ONNXModel {
   /// The coarsest type of numbers in which the graph computes: of its weights, of its inputs, or of what a Cast makes. A Cast that only
   /// widens a stored tensor makes it no coarser.
   var computedType: DType {
-    let weights = tensors.filter(\.dtype.isCompressible).map { computedTypes[$0.name] ?? $0.dtype }
-    let casts = proto.graph.everyNode.filter { $0.opType == "Cast" && computedTypes[$0.output.first ?? ""] == nil }
+    let weights = stored.filter(\.dtype.isCompressible).map { constant(named: $0.name)?.type ?? $0.dtype }
+    let casts = proto.graph.everyNode
+      .filter { $0.opType == "Cast" && $0.output.first.flatMap { stored(named: $0) } == nil }
       .compactMap { $0.attribute(named: "to").flatMap { Onnx_TensorProto.floatType(Int32(clamping: $0.i)) } }
     let inputs = proto.graph.input.compactMap { Onnx_TensorProto.floatType($0.type.tensorType.elemType) }
     return (weights + casts + inputs).max { $0.unitRoundoff < $1.unitRoundoff } ?? .f32
@@ -30,11 +31,6 @@ extension ONNXModel {
       }
     }
   }
-}
-
-extension Onnx_NodeProto {
-  /// The graphs that the node holds.
-  fileprivate var bodies: [Onnx_GraphProto] { attribute.flatMap { $0.graphs + ($0.hasG ? [$0.g] : []) } }
 }
 
 extension Onnx_GraphProto {

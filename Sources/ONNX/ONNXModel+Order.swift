@@ -3,10 +3,12 @@ import ONNXProto
 
 extension ONNXModel {
   /// The nodes in an order in which they can run.
-  func sortedNodes() throws -> [Int] {
-    let nodes = proto.graph.node
+  ///
+  /// - Parameter given: The names of the tensors that are read.
+  static func sortedNodes(_ graph: Onnx_GraphProto, given: Set<String>) throws -> [Int] {
+    let nodes = graph.node
     var makers: [String: Int] = [:]
-    let held = Set(proto.graph.initializer.map(\.name))
+    let held = Set(graph.initializer.map(\.name) + graph.sparseInitializer.map(\.values.name))
     for (index, node) in nodes.enumerated() {
       for output in node.output where !output.isEmpty {
         guard makers.updateValue(index, forKey: output) == nil,
@@ -14,7 +16,7 @@ extension ONNXModel {
         else { throw Failure("value '\(output)'", "cannot be read", "two nodes make it") }
       }
     }
-    let given = Set(proto.graph.input.map(\.name) + tensors.map(\.name)).union(held)
+    let given = given.union(graph.input.map(\.name)).union(held)
     var waiting = [Int](repeating: 0, count: nodes.count)
     var readers: [Int: [Int]] = [:]
     for (index, node) in nodes.enumerated() {
@@ -46,12 +48,9 @@ extension ONNXModel {
       throw Failure("value '\(stuck)'", "cannot be read", "it depends on itself: the graph has a cycle")
     }
     // Models are sorted already; then their own order stays.
-    return isSorted(makers) ? Array(nodes.indices) : order
-  }
-
-  private func isSorted(_ makers: [String: Int]) -> Bool {
-    proto.graph.node.enumerated().allSatisfy { index, node in
+    let isSorted = nodes.enumerated().allSatisfy { index, node in
       node.input.allSatisfy { (makers[$0] ?? -1) < index }
     }
+    return isSorted ? Array(nodes.indices) : order
   }
 }

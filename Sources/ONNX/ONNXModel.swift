@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import ModelGraph
 import ONNXProto
 import SwiftProtobuf
 import TensorCore
@@ -12,16 +13,17 @@ struct ONNXModel: Sendable {
   let opset: Int
   /// Initialisers and the values of Constant nodes, by name, in the file's order. An initialiser that only a Cast to another
   /// floating-point type reads goes by the name of what the Cast makes of it.
-  let tensors: [StoredTensor]
-  /// The types in which the graph computes with such initialisers, by the same name.
-  let computedTypes: [String: DType]
+  let stored: [StoredTensor]
+  /// The values that follow from these.
+  private(set) var folding: ONNXFolding
   /// The files that hold data, relative to the model's folder, in the order of their first use.
   let externalFiles: [String]
   /// What its nodes and initialisers take: a plan asks for the size of very many variants.
   let parts: ONNXParts
+  let wiring: ONNXWiring
+  /// The nodes in an order in which they can run.
+  let order: [Int]
   private let places: [String: Int]
-  /// The names of the tensors that Constant nodes hold.
-  private let constants: Set<String>
 
   static let recordKey = "kcompress"
   private static let opsets = 7...23
@@ -50,12 +52,17 @@ struct ONNXModel: Sendable {
       // At once, so that no more than one tensor is there twice.
       if tensor != nil { proto.graph.initializer[index].removeData() }
     }
-    let constants = try proto.graph.node.map { node in
-      try node.constantTensor { try files.bytes(of: $0, readFile: readFile) }
-    }
+    try proto.graph.takeIn { try files.bytes(of: $0, readFile: readFile) }
+    let constants = try proto.graph.node.map { try $0.constantTensor() }
+    let sparse = try proto.graph.sparseInitializer.map { try $0.stored(atMost: Self.sparseGrowth * bytes.count) }
     try self.init(
-      proto, opset: opset, initializers: initializers, constants: constants, externalFiles: files.order)
+      proto, opset: opset, initializers: initializers, constants: constants, sparse: sparse,
+      externalFiles: files.order)
+    externalByteCount = files.byteCount
   }
+
+  /// A sparse tensor that would take more than so many times the file is not read.
+  private static let sparseGrowth = 16
 
   /// Makes a model of its parts.
   ///
@@ -64,15 +71,16 @@ struct ONNXModel: Sendable {
   ///   - opset: The version of the standard operators.
   ///   - initializers: For each initialiser its tensor under its own name; nil for one that holds no numbers.
   ///   - constants: For each node the tensor that it holds, under the name of its output; nil for one that holds none.
+  ///   - sparse: For each sparse initialiser its tensor; nil for one that is not read.
   ///   - externalFiles: See the property.
-  /// - Throws: `Failure` where two tensors have the same name.
+  /// - Throws: `Failure` where two tensors have the same name, and for a graph that is none: cycles, values that nobody makes.
   init(
     _ proto: Onnx_ModelProto, opset: Int, initializers: [StoredTensor?], constants: [StoredTensor?],
-    externalFiles: [String]
+    sparse: [StoredTensor?], externalFiles: [String]
   ) throws {
     var tensors: [StoredTensor] = []
     var places: [String: Int] = [:]
-    for tensor in (initializers + constants).compactMap(\.self) {
+    for tensor in (initializers + constants + sparse).compactMap(\.self) {
       guard places.updateValue(tensors.count, forKey: tensor.name) == nil else {
         throw Failure("tensor '\(tensor.name)'", "cannot be read", "there are two of this name")
       }
@@ -89,13 +97,22 @@ struct ONNXModel: Sendable {
     }
     self.proto = proto
     self.opset = opset
-    self.tensors = tensors
+    stored = tensors
     self.places = places
-    self.computedTypes = computedTypes
     self.externalFiles = externalFiles
-    self.constants = Set(constants.compactMap { $0?.name })
+    folding = ONNXFolding(tensors.map { ($0, computedTypes[$0.name] ?? $0.dtype) })
     parts = try ONNXParts(proto) { name in places[name].map { tensors[$0] } }
+    wiring = ONNXWiring(proto.graph)
+    order = try Self.sortedNodes(proto.graph, given: Set(tensors.map(\.name)))
+    for index in order {
+      // The node sees the model as far as it has been folded, and is gone before more is.
+      let fold = folding.fold(ONNXNode(proto: proto.graph.node[index], opset: opset, model: self))
+      if let fold { folding.take(fold) }
+    }
   }
+
+  /// The bytes that the model refers to in the files beside it.
+  private(set) var externalByteCount = 0
 
   private static func opset(of proto: Onnx_ModelProto) throws -> Int {
     let version = proto.opsetImport.first { ["", "ai.onnx"].contains($0.domain) }.map { Int($0.version) } ?? 1
@@ -107,21 +124,55 @@ struct ONNXModel: Sendable {
     return version
   }
 
-  /// The tensor of a name; nil where the model holds none.
-  func tensor(named name: String) -> StoredTensor? { places[name].map { tensors[$0] } }
+  /// The tensor that the file holds under a name; nil where it holds none.
+  func stored(named name: String) -> StoredTensor? { places[name].map { stored[$0] } }
+
+  /// What is known of a value that follows from the model's tensors; nil for any other.
+  func constant(named name: String) -> ONNXConstant? { folding.constants[name] }
+
+  /// A value that follows from the model's tensors as a tensor, under the name of the one that holds it where it is that as it
+  /// is; nil for any other.
+  func tensor(named name: String) -> StoredTensor? {
+    guard let constant = constant(named: name), let holder = holder(constant.reference.name) else { return nil }
+    guard !constant.reference.isPlain, let values = try? holder.decoded(as: Double.self) else { return holder }
+    return StoredTensor(
+      name: name, shape: constant.shape, constant.reference.read(values).elements, as: holder.dtype)
+  }
+
+  /// The tensor that a reference reads; nil where the model has none.
+  func holder(of reference: TensorReference) -> StoredTensor? {
+    holder(reference.name) ?? tensor(named: reference.name)
+  }
+
+  private func holder(_ name: String) -> StoredTensor? { stored(named: name) ?? folding.computed[name] }
+
+  /// The tensors of the file of which a tensor consists: itself, or those that it is computed from.
+  func sources(of tensor: String) -> Set<String> {
+    if stored(named: tensor) != nil { return [tensor] }
+    let name = constant(named: tensor)?.reference.name ?? tensor
+    return folding.sources[name] ?? [name]
+  }
+
+  /// The type of an initialiser that is not read, for messages; nil for any other value.
+  func unreadType(of name: String) -> String? {
+    guard stored(named: name) == nil else { return nil }
+    if wiring.sparse[name] != nil { return "a sparse tensor that takes too much memory" }
+    guard let index = wiring.initializers[name] else { return nil }
+    let number = Int(proto.graph.initializer[index].dataType)
+    return "the type \(Onnx_TensorProto.DataType(rawValue: number).map { "\($0)" } ?? "number \(number)")"
+  }
 
   /// The tensor that a node of the model holds; nil for a node that holds none.
   func constant(of node: Onnx_NodeProto) -> StoredTensor? {
-    guard node.opType == "Constant", let name = node.output.first, constants.contains(name) else { return nil }
-    return tensor(named: name)
+    guard node.opType == "Constant", let name = node.output.first else { return nil }
+    return stored(named: name)
   }
 
   /// The type in which a tensor can be stored when `dtype` is asked for, never wider than that in which the graph computes; nil
-  /// where it stays as it is: values of Constant nodes, and what is too small for a Cast to be worth it.
+  /// where it stays as it is: sparse tensors, and what is too small for a Cast to be worth it.
   func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
-    let isConstant = constants.contains(tensor.name)
-    guard !isConstant, tensor.shape.reduce(1, *) >= Self.smallestCast else { return nil }
-    let computed = computedTypes[tensor.name] ?? tensor.dtype
+    guard wiring.sparse[tensor.name] == nil, tensor.shape.reduce(1, *) >= Self.smallestCast else { return nil }
+    let computed = constant(named: tensor.name)?.type ?? tensor.dtype
     return dtype.bits < computed.bits ? dtype : computed
   }
 
@@ -161,13 +212,15 @@ extension Onnx_TensorProto {
   }
 
   /// Removes the numbers, whichever field has them.
-  fileprivate mutating func removeData() {
+  mutating func removeData() {
     rawData = Data()
     floatData = []
     int32Data = []
     int64Data = []
     doubleData = []
     uint64Data = []
+    clearDataLocation()
+    externalData = []
   }
 
   /// The tensor without its data and without where these lie.
@@ -188,15 +241,17 @@ extension Message {
 }
 
 extension Onnx_NodeProto {
-  /// The value of a Constant node in any of its forms, under the name of its output; nil for strings, sparse tensors and other
-  /// nodes.
-  fileprivate func constantTensor(external: (ExternalData) throws -> [UInt8]) throws -> StoredTensor? {
+  /// The value of a Constant node in any of its forms, under the name of its output; nil for strings and other nodes.
+  fileprivate func constantTensor() throws -> StoredTensor? {
     guard opType == "Constant", output.count == 1, let value = attribute.first else { return nil }
     func vector(_ dtype: DType, _ bytes: [UInt8], count: Int?) -> StoredTensor {
       StoredTensor(name: output[0], dtype: dtype, shape: count.map { [$0] } ?? [], bytes: bytes)
     }
     switch value.name {
-    case "value": return try value.t.stored(external: external)?.renamed(output[0])
+    case "value": return try value.t.stored { _ in [] }?.renamed(output[0])
+    case "sparse_value":
+      return try value.sparseTensor.stored(atMost: 16 * value.sparseTensor.values.rawData.count + 1 << 20)?
+        .renamed(output[0])
     case "value_float": return vector(.f32, [value.f].rawBytes, count: nil)
     case "value_floats": return vector(.f32, value.floats.rawBytes, count: value.floats.count)
     case "value_int": return vector(.i64, [value.i].rawBytes, count: nil)

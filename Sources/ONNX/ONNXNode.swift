@@ -48,10 +48,20 @@ struct ONNXNode {
     return name
   }
 
-  /// An input that the model holds; nil where it is left out or computed.
+  /// An input that follows from the model's tensors; nil where it is left out or computed from the network's inputs.
+  func constant(_ index: Int) -> ONNXConstant? { input(index).flatMap(model.constant(named:)) }
+
+  /// How such an input is read as a vector; nil likewise.
+  func vector(_ index: Int) -> TensorReference? {
+    constant(index).map { constant in
+      constant.shape.count == 1 ? constant.reference : constant.reshaped([constant.shape.reduce(1, *)]).reference
+    }
+  }
+
+  /// The same as a tensor.
   func tensor(_ index: Int) -> StoredTensor? { input(index).flatMap(model.tensor(named:)) }
 
-  /// An input as numbers that the model holds; nil where it is left out or computed.
+  /// The same as numbers.
   func numbers(_ index: Int) throws -> [Double]? {
     try tensor(index).map { try $0.decoded(as: Double.self).elements }
   }

@@ -125,10 +125,10 @@ extension ONNXOperators {
   private static let add: Converter = { conversion in
     let node = conversion.node
     for (constant, other) in [(1, 0), (0, 1)] {
-      guard let bias = node.tensor(constant), node.tensor(other) == nil, bias.shape.count == 1, bias.shape[0] > 1,
+      guard let bias = node.constant(constant), node.constant(other) == nil, bias.shape.count == 1, bias.shape[0] > 1,
         let name = node.input(other), conversion.builder.isMadeByProduct(name)
       else { continue }
-      return conversion.emit(.bias(TensorReference(bias.name), layout: .channelsLast), [name])
+      return conversion.emit(.bias(bias.reference, layout: .channelsLast), [name])
     }
     conversion.emit(.elementwise(.add), try conversion.operands())
   }

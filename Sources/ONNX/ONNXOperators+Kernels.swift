@@ -5,19 +5,19 @@ import TensorCore
 extension ONNXOperators {
   static let kernels: [String: Converter] = [
     "Conv": { conversion in
-      guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
-      conversion.emit(
-        .convolution(layer.convolution, layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias),
-        [try conversion.operand(0)])
+      guard let kernel = conversion.kernel else { return conversion.refuse(conversion.kernelAbsence) }
+      try conversion.emitConvolution(kernel, layout: .channelsFirst) {
+        .convolution(kernel.convolution, layout: .channelsFirst, kernel: kernel.reference, bias: $0)
+      }
     },
     "ConvTranspose": transposedConvolution,
     "Gemm": gemm,
     "MatMul": { conversion in
-      guard let layer = conversion.layer else {
+      guard let kernel = conversion.kernel else {
         return conversion.emit(.matrixProduct, [try conversion.operand(0), try conversion.operand(1)])
       }
       conversion.emit(
-        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: nil),
+        .convolution(kernel.convolution, layout: .channelsLast, kernel: kernel.reference, bias: nil),
         [try conversion.operand(0)])
     },
     "MaxPool": pooling(.maximum), "AveragePool": pooling(.average),
@@ -31,28 +31,19 @@ extension ONNXOperators {
 
   private static let transposedConvolution: Converter = { conversion in
     let node = conversion.node
-    guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
+    guard let kernel = conversion.kernel else { return conversion.refuse(conversion.kernelAbsence) }
     guard node.ints("output_shape") == nil else { return conversion.refuse("with an output_shape") }
-    let convolution = layer.convolution
-    guard convolution.groups > 1 else {
-      return conversion.emit(
-        convolution.operation(.channelsFirst, kernel: layer.kernel, bias: layer.bias), [try conversion.operand(0)])
+    try conversion.emitConvolution(kernel, layout: .channelsFirst) { bias in
+      kernel.transposedOperation(outputPadding: node.outputPadding(kernel.convolution.window), bias: bias)
     }
-    conversion.emit(
-      .transposedConvolution(
-        TransposedConvolution(
-          kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window,
-          outputPadding: convolution.transposition?.outputPadding, layout: .channelsFirst, kernel: layer.kernel,
-          bias: layer.bias)),
-      [try conversion.operand(0)])
   }
 
   private static let gemm: Converter = { conversion in
     let node = conversion.node
-    if let layer = conversion.layer {
-      return conversion.emit(
-        .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: layer.bias),
-        [try conversion.operand(0)])
+    if let kernel = conversion.kernel {
+      return try conversion.emitConvolution(kernel, layout: .channelsLast) {
+        .convolution(kernel.convolution, layout: .channelsLast, kernel: kernel.reference, bias: $0)
+      }
     }
     func turned(_ index: Int, _ key: String) throws -> String {
       let operand = try conversion.operand(index)

@@ -40,7 +40,7 @@ extension ONNXOperators {
       guard conversion.output(1) == nil, node.int("training_mode", default: 0) == 0 else {
         return conversion.refuse("in training mode")
       }
-      let parameters = (1...4).compactMap { index in node.tensor(index).map { TensorReference($0.name) } }
+      let parameters = (1...4).compactMap { node.vector($0) }
       guard parameters.count == 4 else { return conversion.refuse("whose parameters other nodes compute") }
       conversion.emit(
         .batchNormalization(
@@ -49,7 +49,9 @@ extension ONNXOperators {
     },
     "InstanceNormalization": { conversion in
       let node = conversion.node
-      guard let scale = node.tensor(1), let offset = node.tensor(2) else {
+      guard let scale = node.constant(1), let offset = node.constant(2),
+        scale.shape.reduce(1, *) == offset.shape.reduce(1, *)
+      else {
         return conversion.refuse("whose parameters other nodes compute")
       }
       // Over every channel's plane; then one factor and one offset for each channel, as a batch normalisation without
@@ -61,8 +63,8 @@ extension ONNXOperators {
         "normal",
         .layerNormalization(axes: [2], epsilon: node.float("epsilon", default: 1e-5), gamma: nil, beta: nil), [data])
       let channels = scale.shape.reduce(1, *)
-      func spread(_ tensor: StoredTensor, _ part: String) -> String {
-        conversion.intermediate(part, .array(.parameter(TensorReference(tensor.name), shape: [channels, 1])), [])
+      func spread(_ constant: ONNXConstant, _ part: String) -> String {
+        conversion.intermediate(part, .array(.parameter(constant.reference, shape: [channels, 1])), [])
       }
       let scaled = conversion.intermediate(
         "scaled", .array(.elementwise(.multiply)), [normal, spread(scale, "scale")])
@@ -74,13 +76,13 @@ extension ONNXOperators {
     "LayerNormalization": { conversion in
       let node = conversion.node
       let axis = node.int("axis", default: -1)
-      guard let scale = node.tensor(1), conversion.output(1) == nil, node.input(2) == nil || node.tensor(2) != nil
+      guard let scale = node.constant(1), conversion.output(1) == nil, node.input(2) == nil || node.constant(2) != nil
       else { return conversion.refuse("whose parameters other nodes compute, or whose statistics are used") }
       let count = axis < 0 ? -axis : scale.shape.count
       conversion.emit(
         .layerNormalization(
           axes: Array((-count)...(-1)), epsilon: node.float("epsilon", default: 1e-5),
-          gamma: TensorReference(scale.name), beta: node.tensor(2).map { TensorReference($0.name) }),
+          gamma: scale.reference, beta: node.constant(2)?.reference),
         [try conversion.operand(0)])
     },
   ]
@@ -92,7 +94,8 @@ extension ONNXOperators {
   private static func recurrentLayer(_ kind: RecurrentLayer.Kind) -> Converter {
     { conversion in
       let node = conversion.node
-      guard let weights = node.tensor(1), let hidden = node.tensor(2), node.input(3) == nil || node.tensor(3) != nil
+      guard let weights = node.constant(1), let hidden = node.constant(2),
+        node.input(3) == nil || node.constant(3) != nil
       else { return conversion.refuse("whose weights other nodes compute") }
       let usual = kind == .lstm ? ["Sigmoid", "Tanh", "Tanh"] : kind == .gru ? ["Sigmoid", "Tanh"] : ["Tanh"]
       let directions: [Bool]
@@ -122,8 +125,8 @@ extension ONNXOperators {
             .recurrent(
               RecurrentLayer(
                 kind: kind, hiddenCount: hidden.shape[2],
-                directions: directions, inputWeights: TensorReference(weights.name),
-                hiddenWeights: TensorReference(hidden.name), bias: node.tensor(3).map { TensorReference($0.name) },
+                directions: directions, inputWeights: weights.reference,
+                hiddenWeights: hidden.reference, bias: node.constant(3)?.reference,
                 resetsAfterProduct: node.int("linear_before_reset", default: 0) != 0,
                 hasInitialState: !states.isEmpty, result: result))),
           [try conversion.operand(0)] + states)

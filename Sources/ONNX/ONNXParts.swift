@@ -1,20 +1,20 @@
 import ONNXProto
 import TensorCore
 
-/// What every node and initialiser of a model takes in the file, which of them hold a tensor, and what the rest takes: so the
-/// size of a changed model follows from what changes alone.
+/// What every node and initialiser of a model takes in the file, and what the rest takes: so the size of a changed model follows
+/// from what changes alone.
 struct ONNXParts {
   /// The count of bytes of each node with its tag and length, in the model's order.
   let nodes: [Int]
   let initializers: [Int]
+  /// The same of sparse initialisers, which `graphByteCount` counts.
+  let sparse: [Int]
   /// The count of bytes of all parts together.
   let byteCount: Int
   /// The model without its graph and without what apply recorded.
   let modelByteCount: Int
   /// The graph without nodes and initialisers.
   let graphByteCount: Int
-  private let nodesOf: [String: [Int]]
-  private let initializersOf: [String: [Int]]
   /// What the graph states about a value of some name, as an input and elsewhere.
   private let inputs: [String: Int]
   private let valueInfos: [String: Int]
@@ -22,10 +22,11 @@ struct ONNXParts {
   static let inputField = 11
   static let valueInfoField = 13
   static let metadataField = 14
+  private static let sparseField = 15
 
   /// - Parameters:
   ///   - model: without the data of the tensors.
-  ///   - tensor: the tensor whose value an initialiser of some name stores, possibly under another name.
+  ///   - tensor: the tensor that an initialiser of some name stores, possibly under another name.
   init(_ model: Onnx_ModelProto, tensor: (String) -> StoredTensor?) throws {
     let graph = model.graph
     var outer = model
@@ -44,18 +45,8 @@ struct ONNXParts {
       return Self.field(5, try header.bare.encodedCount + data)
     }
     byteCount = nodes.reduce(0, +) + initializers.reduce(0, +)
-    let holders = graph.node.indices.filter { ["Constant", "Cast"].contains(graph.node[$0].opType) }
-    nodesOf = Dictionary(grouping: holders) { graph.node[$0].output.first ?? "" }
-    initializersOf = Dictionary(grouping: graph.initializer.indices) { index in
-      let name = graph.initializer[index].name
-      return tensor(name)?.name ?? name
-    }
+    sparse = try graph.sparseInitializer.map { Self.field(Self.sparseField, try $0.encodedCount) }
   }
-
-  /// The nodes that give a tensor's value: what holds it, or makes it from a narrower type.
-  func nodes(of tensor: String) -> [Int] { nodesOf[tensor] ?? [] }
-
-  func initializers(of tensor: String) -> [Int] { initializersOf[tensor] ?? [] }
 
   /// What the graph's inputs of this name take; 0 where there is none.
   func inputByteCount(of name: String) -> Int { inputs[name] ?? 0 }

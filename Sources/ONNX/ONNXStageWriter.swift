@@ -10,17 +10,25 @@ import TensorCore
 /// the layer itself.
 struct ONNXStageWriter {
   let layer: Layer
-  /// The count of axes of the layer's input.
-  let rank: Int
+  /// The count of axes of the layer's input; nil where it is not known.
+  let rank: Int?
   let stages: [Stage]
+  /// The name of a weight in the file.
+  let name: (SequentialTensor) -> String
+
+  /// - Precondition: The layer has spatial axes, or a weight that is shared, for which `ONNXEditor.refusal` asks for the rank.
+  private var knownRank: Int {
+    guard let rank else { preconditionFailure("'\(layer.name)' has been refused") }
+    return rank
+  }
 
   private var isLinear: Bool { layer.convolution.spatialOrder == 0 }
 
-  /// The weights with their positions among the stages' tensors, their shape in the file, and their place among the weights.
-  var weights: [(tensor: SequentialTensor, shape: [Int], weight: Int)] {
+  /// The weights with their names, their shape in the file, and their place among the weights.
+  var weights: [(name: String, shape: [Int], weight: Int)] {
     stages.sequentialTensors.compactMap { tensor in
       guard case .weight(let index, let shape) = tensor.role else { return nil }
-      return (tensor, order(ofWeight: index).map { shape[$0] }, index)
+      return (name(tensor), order(ofWeight: index).map { shape[$0] }, index)
     }
   }
 
@@ -38,35 +46,55 @@ struct ONNXStageWriter {
   func vectors(for original: Onnx_NodeProto) -> [IntegerVector] {
     guard stages.contains(where: \.mayNeedVectors) else { return [] }
     var result: [IntegerVector] = []
-    _ = nodes(for: original) { vector in
-      result.append(vector)
-      return ""
-    }
+    _ = nodes(
+      for: original,
+      vector: { vector in
+        result.append(vector)
+        return ""
+      }, unique: { $0 }, uniqueNode: { $0 })
     return result
   }
 
-  /// The nodes that take the place of one of the layer's.
-  ///
-  /// - Parameter vector: the name of an initialiser with these integers.
-  func nodes(for original: Onnx_NodeProto, vector: (IntegerVector) -> String) -> [Onnx_NodeProto] {
+  /// The nodes that take the place of one of the layer's, with initialisers for the integers that they need.
+  func nodes(for original: Onnx_NodeProto, makingNamesIn edit: inout ONNXEdit) -> [Onnx_NodeProto] {
+    var copy = edit
+    defer { edit = copy }
+    return nodes(
+      for: original, vector: { copy.name(of: $0) }, unique: { copy.uniqueName($0) },
+      uniqueNode: { copy.uniqueNodeName($0) })
+  }
+
+  /// - Parameters:
+  ///   - vector: Gives the name of an initialiser with these integers.
+  ///   - unique: Gives a name like this one that no value has yet; `uniqueNode` one that no node has.
+  private func nodes(
+    for original: Onnx_NodeProto, vector: (IntegerVector) -> String, unique: (String) -> String,
+    uniqueNode: (String) -> String
+  ) -> [Onnx_NodeProto] {
     var parts: [Onnx_NodeProto] = []
     func add(_ type: String, _ inputs: [String], _ attributes: [Onnx_AttributeProto] = []) {
       var node = Onnx_NodeProto()
       node.opType = type
+      if let last = parts.indices.last, parts[last].output[0].isEmpty {
+        parts[last].output[0] = unique("\(original.output[0])/\(last)")
+      }
       node.input = [parts.last?.output[0] ?? original.input[0]] + inputs
       node.attribute = attributes
-      node.output = ["\(original.output[0])/\(parts.count)"]
+      node.output = [""]
       parts.append(node)
     }
     let bias = original.input.count > 2 && !original.input[2].isEmpty ? original.input[2] : nil
-    var names = weights.map { ONNXEditor.partName(layer, $0.tensor) + ".weight" }[...]
-    for (index, stage) in stages.enumerated() {
+    var names = weights.map(\.name)[...]
+    // A bias that is none of the layer's stays where it is: behind.
+    let isLayers = stages.contains { if case .bias = $0 { true } else { false } }
+    let all = bias == nil || isLayers ? stages : stages + [.bias(channels: layer.convolution.outputChannels)]
+    for (index, stage) in all.enumerated() {
       switch stage {
       case .convolution(let convolution):
         let isShared = convolution.batch > 1
         if isShared { add("Reshape", [vector(folded(convolution.inputChannels / convolution.batch))]) }
         var inputs = [names.removeFirst()]
-        if !isLinear, !isShared, case .bias = stages.dropFirst(index + 1).first, let bias { inputs.append(bias) }
+        if !isLinear, !isShared, case .bias = all.dropFirst(index + 1).first, let bias { inputs.append(bias) }
         if isLinear {
           add("MatMul", inputs)
         } else {
@@ -74,19 +102,20 @@ struct ONNXStageWriter {
         }
         if isShared { add("Reshape", [vector(unfolded(convolution.outputChannels))]) }
       case .permutation(let axes, let order):
-        add("Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? rank - 1 : 1)])
+        add(
+          "Gather", [vector(.init(.places, Self.places(axes, order)))], [.int("axis", isLinear ? (rank ?? 0) - 1 : 1)])
       case .bias:
         guard let bias else { continue }
         if isLinear {
           add("Add", [bias])
-        } else if case .convolution(let convolution) = stages.prefix(index).last, convolution.batch == 1 {
+        } else if case .convolution(let convolution) = all.prefix(index).last, convolution.batch == 1 {
           continue
         } else {
           // The bias as it is has one axis; channels are followed by the spatial ones.
           var node = Onnx_NodeProto()
           node.opType = "Reshape"
-          node.input = [bias, vector(.init(.extents, [-1] + Array(repeating: 1, count: rank - 2)))]
-          node.output = ["\(original.output[0])/bias"]
+          node.input = [bias, vector(.init(.extents, [-1] + Array(repeating: 1, count: knownRank - 2)))]
+          node.output = [unique("\(original.output[0])/bias")]
           add("Add", [node.output[0]])
           parts.insert(node, at: 0)
         }
@@ -96,7 +125,7 @@ struct ONNXStageWriter {
     let last = parts.count - 1
     parts[last].output = original.output
     for index in parts.indices where !original.name.isEmpty {
-      parts[index].name = "\(original.name)/\(index)"
+      parts[index].name = uniqueNode("\(original.name)/\(index)")
     }
     return parts
   }
@@ -106,16 +135,16 @@ struct ONNXStageWriter {
     .init(
       .extents,
       isLinear
-        ? Array(repeating: 0, count: rank - 1) + [-1, channels]
-        : [-1, channels] + Array(repeating: 0, count: rank - 2))
+        ? Array(repeating: 0, count: knownRank - 1) + [-1, channels]
+        : [-1, channels] + Array(repeating: 0, count: knownRank - 2))
   }
 
   private func unfolded(_ channels: Int) -> IntegerVector {
     .init(
       .extents,
       isLinear
-        ? Array(repeating: 0, count: rank - 1) + [channels]
-        : [-1, channels] + Array(repeating: 0, count: rank - 2))
+        ? Array(repeating: 0, count: knownRank - 1) + [channels]
+        : [-1, channels] + Array(repeating: 0, count: knownRank - 2))
   }
 
   /// For every channel of the result its place in the input.

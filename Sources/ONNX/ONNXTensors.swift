@@ -61,6 +61,42 @@ extension Onnx_TensorProto {
   }
 }
 
+extension Onnx_SparseTensorProto {
+  /// The tensor with its zeros; nil for types that are no numbers, and where it would take more than `limit` bytes.
+  ///
+  /// - Throws: `Failure` that names the tensor where its parts do not fit together.
+  func stored(atMost limit: Int) throws -> StoredTensor? {
+    guard let some = try values.stored(external: { _ in [] }), let places = try indices.stored(external: { _ in [] })
+    else { return nil }
+    let subject = "tensor '\(values.name)'"
+    let shape = dims.map { Int($0) }
+    guard dims.allSatisfy({ $0 >= 0 }), let byteCount = some.dtype.byteCount(of: shape), some.shape.count == 1,
+      places.dtype == .i64, places.shape == some.shape || places.shape == some.shape + [shape.count]
+    else {
+      throw Failure(
+        subject, "cannot be read", "\(some.shape) values at \(places.shape) places of a sparse tensor of \(shape)")
+    }
+    guard byteCount <= limit else { return nil }
+    let strides = places.shape.count == 1 ? [1] : Tensor<Float>.strides(of: shape)
+    let numbers = try places.decoded(as: Double.self).elements
+    let extents = places.shape.count == 1 ? [shape.reduce(1, *)] : shape
+    let size = some.dtype.bits / 8
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    for index in 0..<some.shape[0] {
+      var place = 0
+      for axis in extents.indices {
+        let number = numbers[index * extents.count + axis]
+        guard let coordinate = Int(exactly: number), (0..<extents[axis]).contains(coordinate) else {
+          throw Failure(subject, "cannot be read", "place \(number) of a sparse tensor of \(shape)")
+        }
+        place += coordinate * strides[axis]
+      }
+      bytes.replaceSubrange(place * size..<(place + 1) * size, with: some.bytes[index * size..<(index + 1) * size])
+    }
+    return StoredTensor(name: values.name, dtype: some.dtype, shape: shape, bytes: bytes)
+  }
+}
+
 extension DType {
   /// The element type that ONNX models have for it; nil where no tensor of such a type is read.
   fileprivate var onnx: Onnx_TensorProto.DataType? {

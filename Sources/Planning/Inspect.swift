@@ -67,7 +67,7 @@ package struct Inspection: Sendable {
       "parameters": .integer(parameterCount),
       "macs": .optional(macs, JSON.integer),
       "peak_activations": .optional(peakActivationCount, JSON.integer),
-      "inputs": .array(checkpoint.graph?.inputs.map { Self.value($0.name, $0.shape) } ?? []),
+      "inputs": .array(checkpoint.graph?.inputs.map(Self.value) ?? []),
       "outputs": .strings(checkpoint.graph?.outputs.map(\.name) ?? []),
       "graph_absence": .optional(checkpoint.graphAbsence, JSON.string),
       "cannot_run": .optional(checkpoint.graph?.unsupportedNode, JSON.string),
@@ -97,8 +97,11 @@ package struct Inspection: Sendable {
     ]
   }
 
-  private static func value(_ name: String, _ shape: [Int?]) -> JSON {
-    ["name": .string(name), "shape": .array(shape.map { .optional($0, JSON.integer) })]
+  private static func value(_ input: ModelGraph.Input) -> JSON {
+    [
+      "name": .string(input.name),
+      "shape": input.rankIsOpen ? .null : .array(input.shape.map { .optional($0, JSON.integer) }),
+    ]
   }
 
   private func layer(_ layer: Layer) -> JSON {

@@ -11,7 +11,7 @@ extension Inspection {
         + ", \(checkpoint.byteCount) bytes, \(Format.count(parameterCount)) parameters in \(checkpoint.tensors.count) tensors"
     ]
     if let graph = checkpoint.graph {
-      let inputs = graph.inputs.map { "'\($0.name)' \(Self.shape($0.shape))" }.joined(separator: ", ")
+      let inputs = graph.inputs.map { "'\($0.name)' \($0.shapeText)" }.joined(separator: ", ")
       lines.append("inputs: \(inputs); outputs: \(graph.outputs.map { "'\($0.name)'" }.joined(separator: ", "))")
       if let macs {
         lines.append(
@@ -58,9 +58,5 @@ extension Inspection {
       ])
     }
     return table
-  }
-
-  private static func shape(_ shape: [Int?]) -> String {
-    "[" + shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ") + "]"
   }
 }

@@ -24,7 +24,7 @@ enum SampleArrangement: Sendable {
           axis == sampleAxis || input.shape[axis] == nil || input.shape[axis] == shape[axis]
         }
     }
-    guard !fits(shape) else {
+    guard !input.rankIsOpen, !fits(shape) else {
       self = .unchanged
       return
     }

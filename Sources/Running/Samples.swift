@@ -51,10 +51,10 @@ extension Samples {
       if extents.contains(nil), others.count == sampleShape.count {
         for (axis, extent) in zip(others, sampleShape) { extents[axis] = extents[axis] ?? extent }
       }
-      guard let shape = extents.known, shape.productIfExact != nil else {
+      guard !input.rankIsOpen, let shape = extents.known, shape.productIfExact != nil else {
         throw Failure(
           "input '\(input.name)'", "cannot be filled with random samples",
-          "the model leaves its shape \(input.shape.text) open",
+          "the model leaves its shape \(input.rankIsOpen ? "" : input.shape.text + " ")open",
           remedy: "give samples with --reference, or bench a shape with --input-shape")
       }
       inputs[input.name] = Tensor(

@@ -20,6 +20,7 @@ extension SafetensorsSet: CheckpointContent {
   var missesArchitecture: Bool { false }
   var takesGraph: Bool { true }
   var lendsGraph: Bool { false }
+  var computedFrom: [String: [StoredTensor]] { [:] }
 
   func layerName(ofKernel tensor: String) -> String? { SafetensorsLayers.layerName(ofKernel: tensor) }
 

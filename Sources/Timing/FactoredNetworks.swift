@@ -2,7 +2,6 @@ import Basics
 import Checkpoints
 import Decompositions
 import Formats
-import Foundation
 import ModelGraph
 import Running
 import TensorCore
@@ -89,11 +88,7 @@ struct FactoredNetworks {
         layer: layer, structure: variant.name, stages: stages,
         weights: stages.convolutions.map { Tensor(gaussian: $0.kernelShape, using: &generator).balanced })
     }
-    return try TemporaryFolder.with { folder in
-      let path = (folder as NSString).appendingPathComponent((checkpoint.path as NSString).lastPathComponent)
-      try checkpoint.write(replacing: replacements, record: nil, to: path, overwrite: false)
-      return try CheckpointSource(path: path).open()
-    }
+    return try checkpoint.rereading(replacing: replacements, record: nil, as: checkpoint.path)
   }
 }
 

@@ -101,4 +101,21 @@ import Testing
     #expect(seen["x"] == input)
     #expect(seen["r"] == (try engine.run(["x": input])[1]))
   }
+
+  /// The data say how often they are repeated; the shapes behind follow while the network runs.
+  @Test func shapesThatDependOnTheData() throws {
+    let graph = ModelGraph(
+      inputs: [.init(name: "x", shape: [nil, 2]), .init(name: "counts", shape: [2])],
+      nodes: [
+        Node(name: "t", layer: "t", operation: .array(.tile), inputs: ["x", "counts"]),
+        Node(name: "y", layer: "y", operation: .activation(.relu()), inputs: ["t"]),
+      ], outputs: [.init(name: "y", value: "y")])
+    let engine = try Engine(graph) { _ in Tensor(zeros: []) }
+    let x = Tensor<Float>(shape: [1, 2], elements: [-1, 2])
+    let counts = Tensor<Float>(shape: [2], elements: [2, 1])
+    #expect(try engine.run(["x": x, "counts": counts])[0] == Tensor(shape: [2, 2], elements: [0, 2, 0, 2]))
+    #expect(throws: Failure.self) {
+      try engine.run(["x": x, "counts": Tensor(shape: [2], elements: [-2, 1])])
+    }
+  }
 }
