@@ -59,7 +59,7 @@ struct KerasGraph: Sendable {
   init(_ stored: KerasFile, in container: KerasContainer, formatVersion: String?) throws {
     self.container = container
     self.formatVersion = formatVersion
-    file = try stored.upgradedToKeras2()
+    file = try stored.upgradedToKeras2().mergingAdapters()
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)
       graph = nil

@@ -12,6 +12,8 @@ struct KerasWeights: Sendable {
     let fixed: [StoredTensor]
     /// The names of the weights; empty where the program does not know the layer's class.
     let names: [String]
+    /// The same as the layer itself orders them; nil where its class is not known.
+    let layer: KerasWeightNames?
 
     var all: [StoredTensor] { trainable + fixed }
   }
@@ -75,6 +77,8 @@ struct KerasWeights: Sendable {
     /// The names of the weights; nil where the class is unknown.
     let names: [String]?
     let isTrainable: Bool
+    /// The names of all weights of the layer; nil where the class is unknown.
+    let layer: KerasWeightNames?
   }
 
   /// Every share of an entry's group in the order of the file.
@@ -86,14 +90,13 @@ struct KerasWeights: Sendable {
     }
     let layer = KerasLayer(entry: entry, majorVersion: majorVersion)
     guard let names = KerasLayerType.of(entry).flatMap({ $0.weightNames(layer) }) else {
-      return [Slot(entry: entry, names: nil, isTrainable: !isFrozen)]
+      return [Slot(entry: entry, names: nil, isTrainable: !isFrozen, layer: nil)]
     }
-    let all = names.trainable + names.fixed
     return isFrozen
-      ? [Slot(entry: entry, names: all, isTrainable: false)]
+      ? [Slot(entry: entry, names: names.all, isTrainable: false, layer: names)]
       : [
-        Slot(entry: entry, names: names.trainable, isTrainable: true),
-        Slot(entry: entry, names: names.fixed, isTrainable: false),
+        Slot(entry: entry, names: names.trainable, isTrainable: true, layer: names),
+        Slot(entry: entry, names: names.fixed, isTrainable: false, layer: names),
       ]
   }
 
@@ -104,7 +107,7 @@ struct KerasWeights: Sendable {
       let fixed = own.filter { !$0.slot.isTrainable }
       byPath[path] = Own(
         trainable: trainable.flatMap(\.weights), fixed: fixed.flatMap(\.weights),
-        names: (trainable + fixed).flatMap { $0.slot.names ?? [] })
+        names: (trainable + fixed).flatMap { $0.slot.names ?? [] }, layer: own.first?.slot.layer)
     }
   }
 
