@@ -39,7 +39,7 @@ extension KerasLayer {
     if className == "Activation", let name = config["activation"]?.string { return try named(name) }
     let object = KerasEntry(
       name: entry.name, prefix: entry.prefix, className: className, config: config, json: value, calls: [],
-      model: nil)
+      model: nil, stepModel: nil)
     return try Activation(kerasLayer: className, KerasLayer(entry: object, majorVersion: majorVersion))
   }
 

@@ -159,12 +159,14 @@ struct KerasGraphBuilder {
     let name = unique(entry.path)
     var results: [String] = []
     var reason = KerasLayerType.absence(of: entry)
-    if let type = KerasLayerType.of(entry) {
-      do {
+    do {
+      if let model = entry.stepModel {
+        results = try distribute(model, weights.layer(entry), arguments, keywords, as: name)
+      } else if let type = KerasLayerType.of(entry) {
         results = try expand(type, weights.layer(entry), arguments, keywords, as: name)
-      } catch let failure as Failure {
-        reason = failure.reason
       }
+    } catch let failure as Failure {
+      reason = failure.reason
     }
     let inputs = (arguments + keywords.map(\.value)).flatMap(\.values)
     while results.count < resultCount {
@@ -201,6 +203,20 @@ struct KerasGraphBuilder {
       masks[final(value)] = final(mask)
     }
     return results.map(final)
+  }
+
+  /// Adds the nodes of a model that is applied to every step of a sequence.
+  private mutating func distribute(
+    _ model: KerasModel, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
+    _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
+  ) throws -> [String] {
+    let values = arguments.flatMap(\.values)
+    let folded = try expand(.foldingSteps, layer, arguments, keywords, as: unique("\(name)+steps"))
+    let results = try expand(model, folded)
+    guard let result = results.first, let value = values.first, results.count == 1 else {
+      throw layer.failure("cannot be run", "it gives \(results.count) results for every step")
+    }
+    return try expand(.unfoldingSteps, layer, [.leaf(.value(result)), .leaf(.value(value))], [], as: name)
   }
 
   private mutating func add(_ node: Node) {

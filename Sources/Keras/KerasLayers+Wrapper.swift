@@ -48,6 +48,27 @@ extension KerasLayer {
   }
 }
 
+extension KerasLayerType {
+  /// Makes samples of the steps of all samples.
+  static let foldingSteps = KerasLayerType(expansion: { use in
+    guard case .leaf(.value(let value))? = use.arguments.first?.only else {
+      throw use.layer.failure("cannot be run", "it is applied to several values")
+    }
+    guard try use.ownMask(2, of: value) == nil else {
+      throw use.layer.failure("cannot be run", "its input is masked")
+    }
+    return [try use.folded(value)]
+  })
+
+  /// Makes sequences of samples that were steps. Operands: what was made of the steps, and the sequences that they were from.
+  static let unfoldingSteps = KerasLayerType(expansion: { use in
+    guard use.arguments.count == 2, case .leaf(.value(let steps)) = use.arguments[0].only,
+      case .leaf(.value(let sequence)) = use.arguments[1].only
+    else { throw use.layer.withoutInput }
+    return [try use.unfolded(steps, of: sequence)]
+  })
+}
+
 extension KerasUse {
   /// Applies the layer to every step: the steps of all samples are samples to it.
   fileprivate mutating func timeDistributed() throws -> [String] {
@@ -55,23 +76,33 @@ extension KerasUse {
     guard case .leaf(.value(let value))? = arguments.first?.only else {
       throw layer.failure("cannot be run", "it is applied to several values")
     }
-    let mask = try ownMask(2, of: value)
     // Layers that read a mask would get that of the steps.
-    guard mask == nil || KerasMasks.pass(inner) || inner.entry.className.hasPrefix("Conv") else {
+    guard try ownMask(2, of: value) == nil || KerasMasks.pass(inner) || inner.entry.className.hasPrefix("Conv") else {
       throw layer.failure("cannot be run", "its input is masked")
     }
-    let rank = try rank(of: value)
-    guard rank >= 3 else { throw layer.failure("cannot be run", "its input has \(rank) axes") }
-    let folded = try reshape(value, [.extents(value, [0, 1])] + (2..<rank).map { .extents(value, [$0]) })
+    let folded = try folded(value)
     let results = try apply(type, inner, to: [.leaf(.value(folded))])
-    guard results.count == 1, let shape = shape(of: results[0]) else {
+    guard results.count == 1 else {
+      throw layer.failure("cannot be run", "its layer gives \(results.count) results for every step")
+    }
+    return [try unfolded(results[0], of: value)]
+  }
+
+  /// (batch, steps, ...) as (batch * steps, ...).
+  fileprivate mutating func folded(_ value: String) throws -> String {
+    let rank = try rank(of: value)
+    guard rank >= 2 else { throw layer.failure("cannot be run", "its input has \(rank) axes") }
+    return try reshape(value, [.extents(value, [0, 1])] + (2..<rank).map { .extents(value, [$0]) })
+  }
+
+  fileprivate mutating func unfolded(_ steps: String, of value: String) throws -> String {
+    guard let shape = shape(of: steps), !shape.isEmpty else {
       throw layer.failure("cannot be run", "what its layer gives has no known shape")
     }
     let result = try reshape(
-      results[0],
-      [.extents(value, [0]), .extents(value, [1])] + (1..<max(1, shape.count)).map { .extents(results[0], [$0]) })
-    setMask(mask, of: result)
-    return [result]
+      steps, [.extents(value, [0]), .extents(value, [1])] + (1..<shape.count).map { .extents(steps, [$0]) })
+    setMask(try ownMask(2, of: value), of: result)
+    return result
   }
 }
 

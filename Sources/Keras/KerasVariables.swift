@@ -18,6 +18,8 @@ struct KerasVariables: Sendable {
   /// The group with the variables of a layer, and its attribute with the layer's name.
   static let variables = "vars"
   static let nameAttribute = "name"
+  /// The group of what a TimeDistributed applies to every step.
+  private static let stepPart = "layer"
   /// The newer name, and that of TensorFlow 2.12 to 2.15.
   private static let containers = ["layers", "_layer_checkpoint_dependencies"]
 
@@ -60,6 +62,7 @@ struct KerasVariables: Sendable {
       guard let own = named[entry.name] ?? counted[entry.name] else { continue }
       groups[entry.path] = own
       if let inner = entry.model { collect(own, of: inner, into: &groups) }
+      if let inner = entry.stepModel, let part = own.groups[stepPart] { collect(part, of: inner, into: &groups) }
     }
   }
 
@@ -153,6 +156,9 @@ struct KerasVariables: Sendable {
       guard let entry = entries[name] else { continue }
       if let inner = entry.model {
         layers.groups[key] = tree(of: inner, weights)
+      } else if let inner = entry.stepModel {
+        layers.groups[key] = HDF5Group(
+          groups: [Self.stepPart: tree(of: inner, weights), Self.variables: Self.variables(name)])
       } else if let own = weights.byPath[entry.path], own.names.count == own.all.count {
         layers.groups[key] = group(of: entry, own)
       } else {

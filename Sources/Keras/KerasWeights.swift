@@ -84,7 +84,7 @@ struct KerasWeights: Sendable {
   /// Every share of an entry's group in the order of the file.
   static func slots(_ entry: KerasEntry, isFrozen: Bool, _ majorVersion: Int) -> [Slot] {
     let isFrozen = isFrozen || !entry.isTrainable
-    if let model = entry.model {
+    if let model = entry.model ?? entry.stepModel {
       let inner = model.layers.flatMap { slots($0, isFrozen: isFrozen, majorVersion) }
       return inner.filter(\.isTrainable) + inner.filter { !$0.isTrainable }
     }
@@ -118,7 +118,7 @@ struct KerasWeights: Sendable {
     _ weights: [StoredTensor], _ slots: [Slot], of entry: KerasEntry
   ) throws -> [String: [Part]] {
     if slots.count == 1, slots[0].names == nil { return [slots[0].entry.path: [(slots[0], weights)]] }
-    if entry.model != nil, let parts = byName(weights, slots) { return parts }
+    if entry.model ?? entry.stepModel != nil, let parts = byName(weights, slots) { return parts }
     let counts = slots.compactMap { $0.names?.count }
     guard counts.count == slots.count else {
       throw Failure(
