@@ -184,6 +184,26 @@ struct KerasGraphBuilder {
     _ type: KerasLayerType, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
     _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
   ) throws -> [String] {
+    let made = try made(type, layer, arguments, keywords, as: name)
+    var renamed: [String: String] = [:]
+    for node in made.nodes { renamed[node.name] = node.name == made.results.first ? name : unique(node.name) }
+    func final(_ value: String) -> String { renamed[value] ?? value }
+    for node in made.nodes {
+      add(Node(name: final(node.name), layer: node.layer, operation: node.operation, inputs: node.inputs.map(final)))
+    }
+    masks = made.masks
+    for (value, mask) in made.masks where renamed[value] != nil || renamed[mask] != nil {
+      masks[value] = nil
+      masks[final(value)] = final(mask)
+    }
+    return made.results.map(final)
+  }
+
+  /// What a use of a layer adds. The shapes that it grew on are the builder's alone again when this returns.
+  private func made(
+    _ type: KerasLayerType, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
+    _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
+  ) throws -> (nodes: [Node], results: [String], masks: [String: String]) {
     var use = KerasUse(
       layer, arguments, keywords, kernels: try type.layers(layer), name: name, shapes: shapes, masks: masks)
     var results = try type.expansion(&use)
@@ -191,18 +211,7 @@ struct KerasGraphBuilder {
       // What it gives is what it was given: the value still goes by the layer's name.
       results[0] = use.append(.identity, [first])
     }
-    var renamed: [String: String] = [:]
-    for node in use.nodes { renamed[node.name] = node.name == results.first ? name : unique(node.name) }
-    func final(_ value: String) -> String { renamed[value] ?? value }
-    for node in use.nodes {
-      add(Node(name: final(node.name), layer: node.layer, operation: node.operation, inputs: node.inputs.map(final)))
-    }
-    masks = use.masks
-    for (value, mask) in use.masks where renamed[value] != nil || renamed[mask] != nil {
-      masks[value] = nil
-      masks[final(value)] = final(mask)
-    }
-    return results.map(final)
+    return (use.nodes, results, use.masks)
   }
 
   /// Adds the nodes of a model that is applied to every step of a sequence.

@@ -118,8 +118,10 @@ extension KerasUse {
 
   /// An operand by its position, or by one of its names; a number or an array in the call becomes a value.
   mutating func operand(_ position: Int, _ names: String...) throws -> String {
+    let layer = self.layer
     let named = keywords.first { names.contains($0.name) }?.value
     guard let argument = named ?? (arguments.indices.contains(position) ? arguments[position] : nil) else {
+      if let stated = names.lazy.compactMap({ layer.value($0) }).first { return literal(try array(stated)) }
       throw layer.failure("cannot be run", "it has no operand '\(names.first ?? String(position))'")
     }
     return try value(of: argument)

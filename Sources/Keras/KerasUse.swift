@@ -46,7 +46,7 @@ struct KerasUse {
   ///
   /// - Throws: `Failure` where the call says more than that.
   func values() throws -> [String] {
-    if let other = keywords.first(where: { !$0.value.isHarmless }) {
+    if let other = keywords.first(where: { !$0.value.isHarmless && !ignores($0.name) }) {
       throw layer.failure("cannot be run", "it is called with '\(other.name)'")
     }
     return try arguments.enumerated().flatMap { index, argument in
@@ -58,6 +58,11 @@ struct KerasUse {
         return value
       }
     }
+  }
+
+  /// Whether the layer does not read an argument outside training: a batch normalization takes its statistics from what a mask leaves.
+  private func ignores(_ argument: String) -> Bool {
+    argument == "mask" && layer.entry.className.contains("BatchNormalization")
   }
 
   /// An argument by its position, or by its name where the call names it; nil where it is left out or None.

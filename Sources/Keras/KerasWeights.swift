@@ -88,6 +88,10 @@ struct KerasWeights: Sendable {
       let inner = model.layers.flatMap { slots($0, isFrozen: isFrozen, majorVersion) }
       return inner.filter(\.isTrainable) + inner.filter { !$0.isTrainable }
     }
+    // Operators never have weights, known or not.
+    if KerasOperators.name(of: entry) != nil {
+      return [Slot(entry: entry, names: [], isTrainable: !isFrozen, layer: KerasWeightNames())]
+    }
     let layer = KerasLayer(entry: entry, majorVersion: majorVersion)
     guard let names = KerasLayerType.of(entry).flatMap({ $0.weightNames(layer) }) else {
       return [Slot(entry: entry, names: nil, isTrainable: !isFrozen, layer: nil)]

@@ -190,3 +190,65 @@ def test_engine(tmp_path, family, library):
     family(network)
     # Keras 3 does not read operators from a .h5 file itself.
     network.check(tmp_path, "model.keras" if library == "keras3" else "model.h5")
+
+
+def check_compressed(k, path, values, folder, share=0.75):
+    """What apply writes loads in Keras and is the engine's network; returns the layers of the plan by name."""
+    plan_path = folder / "plan.json"
+    plan = kcompress("plan", path, "--budget", int(path.stat().st_size * share), "-o", plan_path)
+    written = folder / f"written{path.suffix}"
+    kcompress("apply", plan_path, "-o", written, "--report", folder / "report.html")
+    assert written.stat().st_size == plan["predicted"]["bytes"]
+    outputs = k.models.load_model(written, compile=False)(values, training=False)
+    reference = folder / "written.npz"
+    np.savez(reference, inputs=values, outputs=np.asarray(outputs))
+    verdict = kcompress("verify", written, "--reference", reference, "--max-discrepancy", "1e-4")
+    assert verdict["passed"], verdict["failures"]
+    return {layer["name"]: layer for layer in plan["layers"]}
+
+
+def mixed(k):
+    """Convolutions to compress among layers whose weights lie deeper in a file."""
+    L = k.layers
+    frames = L.Input((4, 10, 10, 3))
+    x = L.TimeDistributed(k.Sequential([L.Input((10, 10, 3)), L.Conv2D(8, 3), L.BatchNormalization(), L.GlobalMaxPooling2D()]))(frames)
+    x = L.Conv1D(48, 3, padding="same", activation="relu", name="first")(x)
+    x = L.Bidirectional(L.LSTM(6, return_sequences=True))(x)
+    x = L.MultiHeadAttention(2, 4)(x, x)
+    x = L.Conv1D(48, 3, padding="same", name="second")(x)
+    return k.Model(frames, L.Dense(5)(L.GRU(6)(L.TimeDistributed(L.Dense(32))(x))))
+
+
+@pytest.mark.parametrize("library, suffix", [("keras3", ".keras"), ("keras3", ".h5"), ("tf.keras", ".h5")])
+def test_compressed(tmp_path, library, suffix):
+    model = mixed(LIBRARIES[library])
+    randomise(model)
+    path = save(model, tmp_path, "model" + suffix)
+    values = normal(4, 10, 10, 3)
+    check_engine(path, model, tmp_path, [values])
+    layers = check_compressed(LIBRARIES[library], path, values, tmp_path)
+    assert {name for name, layer in layers.items() if layer["structure"] != "dense"} <= {"first", "second"}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("kind", ["int8", "lora"])
+def test_keras_own_compression(tmp_path, kind, suffix):
+    """Models that Keras quantised run as in Keras and keep their integers; LoRA's matrices become a part of their kernels."""
+    L = keras.layers
+    model = keras.Sequential([
+        L.Input((12, 6)), L.Conv1D(48, 3, activation="relu", name="conv"), L.Conv1D(48, 3, name="other"),
+        L.EinsumDense("abc,cd->abd", output_shape=(None, 16), bias_axes="d", activation="relu", name="einsum"), L.Flatten(),
+        L.Dense(24, activation="relu", name="wide"), L.Dense(5, name="classes")])
+    randomise(model)
+    if kind == "int8":
+        model.quantize("int8")
+    else:
+        for layer in [model.get_layer("conv"), model.get_layer("einsum"), model.get_layer("wide")]:
+            layer.enable_lora(3, lora_alpha=2)
+        randomise(model)
+    path = save(model, tmp_path, "model" + suffix)
+    values = normal(12, 6)
+    check_engine(path, model, tmp_path, [values])
+    layers = check_compressed(keras, path, values, tmp_path, 0.85)
+    factored = {name for name, layer in layers.items() if layer["structure"] != "dense"}
+    assert factored and (kind == "lora" or factored <= {"conv", "other"})
