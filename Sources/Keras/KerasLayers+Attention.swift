@@ -72,7 +72,7 @@ extension KerasUse {
     }
     var weights = try scores(&self, query, key)
     var counted = try masks.count > 1 ? masks[1].map { expand($0, axes: [try rank(of: $0) - 1]) } : nil
-    if layer.bool("causal", default: false) || flag(3, "use_causal_mask") {
+    if layer.bool("causal", default: false) || flag(4, "use_causal_mask") {
       let causal = try causalMask(query, key)
       counted = counted.map { elementwise(.and, $0, causal) } ?? causal
     }
@@ -86,7 +86,7 @@ extension KerasUse {
       result = try masked(result, by: mask)
       setMask(mask, of: result)
     }
-    return flag(2, "return_attention_scores") ? [result, weights] : [result]
+    return flag(3, "return_attention_scores") ? [result, weights] : [result]
   }
 
   fileprivate mutating func attentionScores(_ query: String, _ key: String) throws -> String {
