@@ -8,6 +8,7 @@ void chdf5_initialize(void) {
   H5dont_atexit();
   H5open();
   H5PLset_loading_state(0);
+  chdf5_register_lzf();
 }
 
 void chdf5_silence_thread(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }

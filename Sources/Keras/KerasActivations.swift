@@ -8,7 +8,7 @@ extension KerasLayerType {
       [.activation(try layer.activation("activation"))]
     },
     "PReLU": KerasLayerType(
-      weightNames: { _ in WeightNames(trainable: ["alpha"]) },
+      weightNames: { _ in KerasWeightNames(trainable: ["alpha"]) },
       operations: { layer, _ in
         guard let slopes = layer.weights["alpha"] else {
           throw layer.failure("is incomplete", "its weight 'alpha' is missing")
@@ -16,7 +16,7 @@ extension KerasLayerType {
         return [.parametricReLU(slopes: TensorReference(slopes.name))]
       }),
     "ReLU": parametric, "LeakyReLU": parametric, "ELU": parametric, "ThresholdedReLU": parametric,
-    "Softmax": parametric,
+    "Softmax": KerasLayerType(expansion: { try [$0.softmaxLayer()] }),
   ]
 
   private static let parametric = KerasLayerType { layer, _ in
@@ -39,7 +39,7 @@ extension KerasLayer {
     if className == "Activation", let name = config["activation"]?.string { return try named(name) }
     let object = KerasEntry(
       name: entry.name, prefix: entry.prefix, className: className, config: config, json: value, calls: [],
-      model: nil)
+      model: nil, stepModel: nil)
     return try Activation(kerasLayer: className, KerasLayer(entry: object, majorVersion: majorVersion))
   }
 
@@ -81,7 +81,7 @@ extension Activation {
     case "ELU": self = .elu(alpha: try real("alpha", 1))
     case "ThresholdedReLU": self = .threshold(threshold: try real("theta", 1), value: 0)
     case "Softmax":
-      let axes = try layer.value("axis")?.integers ?? [layer.integer("axis", default: -1, atLeast: -8)]
+      let axes = try layer.softmaxAxes()
       guard axes.count == 1 else {
         throw layer.failure("cannot be run", "it takes the softmax over \(axes.count) axes")
       }
@@ -89,5 +89,33 @@ extension Activation {
     default:
       throw layer.failure("cannot be run", "the program has no activation '\(className)'")
     }
+  }
+}
+
+extension KerasLayer {
+  fileprivate func softmaxAxes() throws -> [Int] {
+    try value("axis")?.integers ?? [integer("axis", default: -1, atLeast: -8)]
+  }
+}
+
+extension KerasUse {
+  /// A softmax that may leave places out.
+  fileprivate mutating func softmaxLayer() throws -> String {
+    guard case .leaf(.value(let value))? = arguments.first?.only else { throw layer.withoutInput }
+    let axes = try layer.softmaxAxes().map { try axis($0, of: value) }
+    guard let mask = try ownMask(1, of: value) else { return softmax(value, axes: axes) }
+    guard try rank(of: mask) == rank(of: value) else {
+      throw layer.failure("cannot be run", "its mask has other axes than its input")
+    }
+    let result: String
+    if layer.majorVersion >= 3 {
+      let shares = softmax(select(mask, value, otherwise: scalar(-1e9)), axes: axes)
+      result = select(mask, shares, otherwise: scalar(0))
+    } else {
+      let less = elementwise(.multiply, function(.not, of: mask), scalar(-1e9))
+      result = softmax(elementwise(.add, value, less), axes: axes)
+    }
+    setMask(self.mask(of: value), of: result)
+    return result
   }
 }

@@ -43,7 +43,8 @@ struct KerasArchive: Sendable {
       }
     }
     let metadata = try contents(metadataName)
-    let config = try json(configName)
+    // What lies in an archive has LoRA's matrices in its kernels already.
+    let config = KerasFile.withoutAdapters(try json(configName), keepingQuantized: false)
     let root = try withTemporaryFile(try contents(weightsName)) { try HDF5File.read($0, skipping: KerasFile.skipped) }
     let model = try KerasModel(config)
     let variables = try KerasVariables(root, of: model)

@@ -3,20 +3,22 @@ import Basics
 /// What tf.keras wrote into configurations and Keras 3 refuses to read, so that the compressed file loads in both even
 /// where the original does not.
 enum KerasConfigRepair {
-  /// Settings by class that say nothing: layers inherited them from others and could have one value only, or ignored them.
-  private static let refused: [(classes: [String], keys: [String])] = [
+  /// Settings by class that say nothing: layers ignored them, or they have the one value that layers without them have too.
+  private static let refused: [(classes: [String], key: String, value: JSON?)] = [
     (
       [
         "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose",
         "Conv2DTranspose", "Conv3DTranspose",
-      ], ["groups"]
+      ], "groups", 1
     ),
-    (
-      ["SeparableConv1D", "SeparableConv2D"],
-      ["kernel_initializer", "kernel_regularizer", "kernel_constraint"]
-    ),
-    (["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"], ["trainable", "noise_shape"]),
+    (["SeparableConv1D", "SeparableConv2D"], "kernel_initializer", nil),
+    (["SeparableConv1D", "SeparableConv2D"], "kernel_regularizer", nil),
+    (["SeparableConv1D", "SeparableConv2D"], "kernel_constraint", nil),
+    (spatialDropouts, "trainable", true),
+    (spatialDropouts, "noise_shape", .null),
   ]
+
+  private static let spatialDropouts = ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
 
   static func repaired(_ config: JSON) -> JSON {
     switch config {
@@ -26,8 +28,8 @@ enum KerasConfigRepair {
       guard let name = result["class_name"]?.string, case .object(var settings)? = result["config"] else {
         return .object(result)
       }
-      for (classes, keys) in refused where classes.contains(name) {
-        for key in keys where key != "groups" || settings[key]?.integer == 1 { settings[key] = nil }
+      for (classes, key, value) in refused where classes.contains(name) {
+        if value == nil || settings[key] == value { settings[key] = nil }
       }
       result["config"] = .object(settings)
       return .object(result)

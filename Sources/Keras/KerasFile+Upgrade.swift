@@ -45,7 +45,7 @@ extension KerasFile {
 
 extension KerasModel {
   /// The layers of the model and of those inside it.
-  var allEntries: [KerasEntry] { layers.flatMap { $0.model?.allEntries ?? [$0] } }
+  var allEntries: [KerasEntry] { layers.flatMap { ($0.model ?? $0.stepModel)?.allEntries ?? [$0] } }
 }
 
 extension StoredTensor {

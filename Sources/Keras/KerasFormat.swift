@@ -62,10 +62,11 @@ package enum KerasFormat: CheckpointFormat {
         "", "cannot be read", "it is a .weights.h5 file of Keras 3, which does not say what its layers are",
         remedy: "give the architecture with --architecture model.json: it is what model.to_json() returns")
     }
-    let model = try KerasModel(architecture)
+    let config = KerasFile.withoutAdapters(architecture, keepingQuantized: false)
+    let model = try KerasModel(config)
     let variables = try KerasVariables(root, of: model)
     let stored = KerasFile(
-      modelConfig: architecture, kerasVersion: architecture["keras_version"]?.string ?? "3", backend: nil,
+      modelConfig: config, kerasVersion: architecture["keras_version"]?.string ?? "3", backend: nil,
       layers: try variables.layerGroups(of: model), topLevelWeights: nil, isWeightsOnly: true,
       hasOptimizerState: root.groups[KerasVariables.optimizer] != nil,
       record: try root.json(KerasFile.recordAttribute))

@@ -62,7 +62,7 @@ struct KerasGraph: Sendable {
   init(_ stored: KerasFile, in container: KerasContainer, formatVersion: String?) throws {
     self.container = container
     self.formatVersion = formatVersion
-    file = try stored.upgradedToKeras2()
+    file = try stored.upgradedToKeras2().mergingAdapters()
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)
       graph = nil
@@ -94,7 +94,10 @@ struct KerasGraph: Sendable {
   private static func kernels(of model: KerasModel, _ weights: KerasWeights) throws -> [Layer] {
     try model.layers.flatMap { entry in
       if let inner = entry.model { return try kernels(of: inner, weights) }
-      guard let type = KerasLayerType.of(entry), weights.byPath[entry.path] != nil else { return [] }
+      if let inner = entry.stepModel {
+        return try kernels(of: inner, weights).map { $0.refused("it is inside a TimeDistributed layer") }
+      }
+      guard let type = KerasLayerType.of(entry), weights.knowsOrder(of: entry) else { return [] }
       return try type.layers(weights.layer(entry)).map { layer in
         guard layer.refusal == nil else { return layer }
         if !layer.dtype.isCompressible { return layer.refused("its kernel is stored as \(layer.dtype.rawValue)") }

@@ -158,12 +158,14 @@ struct KerasGraphBuilder {
     let name = unique(entry.path)
     var results: [String] = []
     var reason = KerasLayerType.absence(of: entry)
-    if let type = KerasLayerType.of(entry) {
-      do {
+    do {
+      if let model = entry.stepModel {
+        results = try distribute(model, weights.layer(entry), arguments, keywords, as: name)
+      } else if let type = KerasLayerType.of(entry) {
         results = try expand(type, weights.layer(entry), arguments, keywords, as: name)
-      } catch let failure as Failure {
-        reason = failure.reason
       }
+    } catch let failure as Failure {
+      reason = failure.reason
     }
     let inputs = (arguments + keywords.map(\.value)).flatMap(\.values)
     while results.count < resultCount {
@@ -181,6 +183,26 @@ struct KerasGraphBuilder {
     _ type: KerasLayerType, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
     _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
   ) throws -> [String] {
+    let made = try made(type, layer, arguments, keywords, as: name)
+    var renamed: [String: String] = [:]
+    for node in made.nodes { renamed[node.name] = node.name == made.results.first ? name : unique(node.name) }
+    func final(_ value: String) -> String { renamed[value] ?? value }
+    for node in made.nodes {
+      add(Node(name: final(node.name), layer: node.layer, operation: node.operation, inputs: node.inputs.map(final)))
+    }
+    masks = made.masks
+    for (value, mask) in made.masks where renamed[value] != nil || renamed[mask] != nil {
+      masks[value] = nil
+      masks[final(value)] = final(mask)
+    }
+    return made.results.map(final)
+  }
+
+  /// What a use of a layer adds. The shapes that it grew on are the builder's alone again when this returns.
+  private func made(
+    _ type: KerasLayerType, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
+    _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
+  ) throws -> (nodes: [Node], results: [String], masks: [String: String]) {
     var use = KerasUse(
       layer, arguments, keywords, kernels: try type.layers(layer), name: name, shapes: shapes, masks: masks)
     var results = try type.expansion(&use)
@@ -188,18 +210,21 @@ struct KerasGraphBuilder {
       // What it gives is what it was given: the value still goes by the layer's name.
       results[0] = use.append(.identity, [first])
     }
-    var renamed: [String: String] = [:]
-    for node in use.nodes { renamed[node.name] = node.name == results.first ? name : unique(node.name) }
-    func final(_ value: String) -> String { renamed[value] ?? value }
-    for node in use.nodes {
-      add(Node(name: final(node.name), layer: node.layer, operation: node.operation, inputs: node.inputs.map(final)))
+    return (use.nodes, results, use.masks)
+  }
+
+  /// Adds the nodes of a model that is applied to every step of a sequence.
+  private mutating func distribute(
+    _ model: KerasModel, _ layer: KerasLayer, _ arguments: [KerasUse.Arguments],
+    _ keywords: [(name: String, value: KerasUse.Arguments)], as name: String
+  ) throws -> [String] {
+    let values = arguments.flatMap(\.values)
+    let folded = try expand(.foldingSteps, layer, arguments, keywords, as: unique("\(name)+steps"))
+    let results = try expand(model, folded)
+    guard let result = results.first, let value = values.first, results.count == 1 else {
+      throw layer.failure("cannot be run", "it gives \(results.count) results for every step")
     }
-    masks = use.masks
-    for (value, mask) in use.masks where renamed[value] != nil || renamed[mask] != nil {
-      masks[value] = nil
-      masks[final(value)] = final(mask)
-    }
-    return results.map(final)
+    return try expand(.unfoldingSteps, layer, [.leaf(.value(result)), .leaf(.value(value))], [], as: name)
   }
 
   private mutating func add(_ node: Node) {

@@ -108,6 +108,9 @@ struct KerasLayer: Sendable {
   /// - Throws: `Failure` with both shapes.
   func weight(_ name: String, _ expected: [Int?]) throws -> StoredTensor {
     guard let tensor = weights[name] else {
+      if let mode = quantizationMode {
+        throw failure("cannot be run", "Keras has quantised it to \(mode), which the program does not read")
+      }
       throw failure("is incomplete", "its weight '\(name)' is missing")
     }
     let fits =

@@ -2,7 +2,7 @@ import Basics
 import ModelGraph
 import TensorCore
 
-/// Convolutions of every kind, and Dense, which is one without spatial axes.
+/// Convolutions of every kind.
 extension KerasLayerType {
   static let convolutions: [String: KerasLayerType] = [
     "Conv1D": convolution(1), "Conv2D": convolution(2), "Conv3D": convolution(3),
@@ -11,30 +11,24 @@ extension KerasLayerType {
     "Conv1DTranspose": transposed(1), "Conv2DTranspose": transposed(2), "Conv3DTranspose": transposed(3),
   ]
 
-  static let dense: [String: KerasLayerType] = [
-    "Dense": kernelLayer(
-      names: { layer in ["kernel"] + layer.biasName },
-      kernels: { [try $0.denseKernel()] },
-      operations: { layer in [try layer.denseKernel().operation(.channelsLast)] })
-  ]
-
   private static func convolution(_ order: Int) -> KerasLayerType {
     kernelLayer(
-      names: { ["kernel"] + $0.biasName },
+      names: { layer in layer.quantization(of: ["kernel"]) { KerasWeightNames(trainable: ["kernel"] + layer.biasName) }
+      },
       kernels: { [try $0.convolutionKernel(order)] },
       operations: { [try $0.convolutionKernel(order).operation($0.layout())] })
   }
 
   private static func depthwise(_ order: Int) -> KerasLayerType {
     kernelLayer(
-      names: { ["depthwise_kernel"] + $0.biasName },
+      names: { KerasWeightNames(trainable: ["depthwise_kernel"] + $0.biasName) },
       kernels: { [try $0.depthwiseKernel(order)] },
       operations: { [try $0.depthwiseKernel(order).operation($0.layout())] })
   }
 
   private static func separable(_ order: Int) -> KerasLayerType {
     kernelLayer(
-      names: { ["depthwise_kernel", "pointwise_kernel"] + $0.biasName },
+      names: { KerasWeightNames(trainable: ["depthwise_kernel", "pointwise_kernel"] + $0.biasName) },
       kernels: { [try $0.separableDepthwiseKernel(order), try $0.pointwiseKernel(order)] },
       operations: { layer in
         [
@@ -46,19 +40,19 @@ extension KerasLayerType {
 
   private static func transposed(_ order: Int) -> KerasLayerType {
     kernelLayer(
-      names: { ["kernel"] + $0.biasName },
+      names: { KerasWeightNames(trainable: ["kernel"] + $0.biasName) },
       kernels: { [try $0.transposedKernel(order)] },
       operations: { [try $0.transposedKernel(order).operation($0.layout())] })
   }
 
-  /// A layer with kernels, all trainable, and an activation behind them.
-  private static func kernelLayer(
-    names: @escaping @Sendable (KerasLayer) -> [String],
+  /// A layer with kernels and an activation behind them.
+  static func kernelLayer(
+    names: @escaping @Sendable (KerasLayer) -> KerasWeightNames?,
     kernels: @escaping @Sendable (KerasLayer) throws -> [Layer],
     operations: @escaping @Sendable (KerasLayer) throws -> [Operation]
   ) -> KerasLayerType {
     KerasLayerType(
-      weightNames: { WeightNames(trainable: names($0)) }, layers: kernels,
+      weightNames: names, layers: kernels,
       operations: { layer, _ in
         let activation = try layer.activation("activation")
         return try operations(layer) + (activation == .linear ? [] : [.activation(activation)])
@@ -67,7 +61,7 @@ extension KerasLayerType {
 }
 
 extension Layer {
-  fileprivate func operation(_ layout: ChannelLayout) -> Operation {
+  func operation(_ layout: ChannelLayout) -> Operation {
     convolution.operation(layout, kernel: kernel, bias: bias)
   }
 }
@@ -83,7 +77,7 @@ extension KerasLayer {
       dilation: try extents("dilation_rate", order, default: ones), padding: try padding())
   }
 
-  private func bias(_ count: Int) throws -> TensorReference? {
+  func bias(_ count: Int) throws -> TensorReference? {
     try reference("bias", [count], if: !biasName.isEmpty)
   }
 
@@ -155,16 +149,6 @@ extension KerasLayer {
         kernelShape: [filters, stored.shape[order + 1]] + size, window: try window(order),
         transposition: Convolution.Transposition(
           outputPadding: value("output_padding") == nil ? nil : try extents("output_padding", order, minimum: 0))))
-  }
-
-  /// Stored (in, out).
-  fileprivate func denseKernel() throws -> Layer {
-    let units = try integer("units")
-    let stored = try weight("kernel", [nil, units])
-    return Layer(
-      name: path, kind: .linear, kernel: TensorReference(stored.name, permutation: .kernelLast(0)),
-      bias: try bias(units), dtype: stored.dtype,
-      convolution: Convolution(kernelShape: [units, stored.shape[0]], window: .unit(0)))
   }
 }
 

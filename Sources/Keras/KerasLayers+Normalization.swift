@@ -2,39 +2,53 @@ import Basics
 import ModelGraph
 import TensorCore
 
-/// Batch and layer normalization, and the fixed scalings of preprocessing layers.
+/// Normalizations, and the fixed scalings of preprocessing layers.
 extension KerasLayerType {
   static let normalizations: [String: KerasLayerType] = [
     "BatchNormalization": batchNormalization, "SyncBatchNormalization": batchNormalization,
     "BatchNormalizationV1": batchNormalization, "BatchNormalizationV2": batchNormalization,
     "LayerNormalization": KerasLayerType(
-      weightNames: { WeightNames(trainable: $0.scaleAndCenter) },
-      operations: { layer, _ in
-        guard !layer.bool("rms_scaling", default: false) else {
-          throw layer.failure("cannot be run", "it scales by the root mean square")
-        }
-        let axes = try layer.axes(default: -1)
-        let open = axes.map { _ in Int?.none }
-        return [
-          .layerNormalization(
-            axes: axes, epsilon: try layer.real("epsilon", default: 1e-3),
-            gamma: try layer.reference("gamma", open, if: layer.scaleAndCenter.contains("gamma")),
-            beta: try layer.reference("beta", open, if: layer.scaleAndCenter.contains("beta")))
-        ]
+      weightNames: { layer in
+        let names = layer.scaleAndCenter
+        return KerasWeightNames(
+          trainable: layer.bool("rms_scaling", default: false) ? names.filter { $0 == "gamma" } : names)
+      },
+      expansion: { use in
+        if use.layer.bool("rms_scaling", default: false) { return [try use.deviationScaling()] }
+        return try layerNormalization.expansion(&use)
       }),
+    "GroupNormalization": KerasLayerType(
+      weightNames: { KerasWeightNames(trainable: $0.scaleAndCenter) },
+      expansion: { try [$0.groupNormalization()] }),
+    "UnitNormalization": KerasLayerType(expansion: { try [$0.unitNormalization()] }),
+    "RMSNormalization": KerasLayerType(
+      weightNames: { _ in KerasWeightNames(trainable: ["scale"]) },
+      expansion: { try [$0.rootMeanSquareNormalization()] }),
     "Rescaling": KerasLayerType { layer, _ in
       [.scaling(scale: try layer.numbers("scale", default: 1), offset: try layer.numbers("offset", default: 0))]
     },
     "Normalization": KerasLayerType(
       weightNames: { layer in
-        WeightNames(fixed: layer.value("mean") == nil ? ["mean", "variance", "count"] : [])
+        KerasWeightNames(fixed: layer.value("mean") == nil ? ["mean", "variance", "count"] : [])
       },
       operations: { layer, _ in [try layer.normalization()] }),
   ]
 
+  private static let layerNormalization = KerasLayerType { layer, _ in
+    // Keras keeps gamma and beta in the order of the axes, whatever the order in which they are stated.
+    let axes = try layer.axes(default: -1)
+    let open = axes.map { _ in Int?.none }
+    return [
+      .layerNormalization(
+        axes: axes, epsilon: try layer.real("epsilon", default: 1e-3),
+        gamma: try layer.reference("gamma", open, if: layer.scaleAndCenter.contains("gamma")),
+        beta: try layer.reference("beta", open, if: layer.scaleAndCenter.contains("beta")))
+    ]
+  }
+
   private static let batchNormalization = KerasLayerType(
     weightNames: {
-      WeightNames(trainable: $0.scaleAndCenter, fixed: ["moving_mean", "moving_variance"])
+      KerasWeightNames(trainable: $0.scaleAndCenter, fixed: ["moving_mean", "moving_variance"])
     },
     operations: { layer, _ in
       let axes = try layer.axes(default: -1)
@@ -60,7 +74,7 @@ extension KerasLayer {
   }
 
   /// `axis` as one number or a list.
-  fileprivate func axes(default fallback: Int) throws -> [Int] {
+  func axes(default fallback: Int) throws -> [Int] {
     if let list = value("axis")?.integers, !list.isEmpty, list.allSatisfy({ (-8...8).contains($0) }) {
       return list
     }

@@ -53,20 +53,31 @@ extension KerasLayerType {
         let border = try layer.border("cropping", order)
         return [.cropping(before: border.before, after: border.after)]
       }
-      table["UpSampling\(order)D"] = KerasLayerType { layer, _ in
-        let name = try layer.string("interpolation", default: "nearest")
-        guard let interpolation = Interpolation(rawValue: name) else {
-          throw layer.failure("cannot be run", "it interpolates '\(name)'")
-        }
-        return [
-          .upsampling(
-            factors: try layer.extents("size", order, default: Array(repeating: 2, count: order)),
-            interpolation: interpolation, layout: try layer.layout())
-        ]
-      }
+      table["UpSampling\(order)D"] = upsampling(order)
     }
     return table
   }()
+
+  private static func upsampling(_ order: Int) -> KerasLayerType {
+    let plain = KerasLayerType { layer, _ in
+      let name = try layer.string("interpolation", default: "nearest")
+      guard let interpolation = Interpolation(rawValue: name) else {
+        throw layer.failure("cannot be run", "it interpolates '\(name)'")
+      }
+      return [
+        .upsampling(factors: try layer.factors(order), interpolation: interpolation, layout: try layer.layout())
+      ]
+    }
+    return KerasLayerType(expansion: { use in
+      guard try order == 2 && use.layer.string("interpolation", default: "nearest") == "bicubic",
+        let value = try use.values().first
+      else { return try plain.expansion(&use) }
+      let layout = try use.layer.layout()
+      let axes = use.spatialAxes(layout, rank: try use.rank(of: value))
+      let sizes = try zip(axes, use.layer.factors(order)).map { try use.extent($0, of: value) * $1 }
+      return [try use.resized(value, to: sizes, "bicubic", layout)]
+    })
+  }
 
   /// What does nothing in inference.
   static let identities: [String: KerasLayerType] = {
@@ -80,17 +91,37 @@ extension KerasLayerType {
     ]
     // Some versions store the state of a random generator with them, so their weights are not counted.
     let identity = KerasLayerType(
-      weightNames: { $0.entry.className.hasPrefix("Random") ? nil : WeightNames() },
+      weightNames: { $0.entry.className.hasPrefix("Random") ? nil : KerasWeightNames() },
       operations: { _, _ in [.identity] })
     return Dictionary(names.map { ($0, identity) }) { first, _ in first }
   }()
 
   private static func merge(_ make: @escaping @Sendable (KerasLayer) throws -> Merge) -> KerasLayerType {
-    KerasLayerType { layer, _ in [.merge(try make(layer))] }
+    KerasLayerType(expansion: { use in
+      let (inputs, merge) = (try use.values(), try make(use.layer))
+      let hasMask = inputs.contains { use.mask(of: $0) != nil }
+      switch merge {
+      case .maximum where hasMask && use.layer.majorVersion >= 3, .minimum where hasMask && use.layer.majorVersion >= 3:
+        throw use.layer.failure("cannot be run", "its inputs are masked")
+      case .add, .subtract, .multiply, .average, .maximum, .minimum, .concatenate, .dot: break
+      }
+      let result = use.append(.merge(merge), inputs)
+      switch merge {
+      case .concatenate(let axis): use.setMask(try use.concatenatedMask(inputs, axis: axis), of: result)
+      case .dot: break
+      case .add, .subtract, .multiply, .average, .maximum, .minimum: use.setMask(use.mergedMask(inputs), of: result)
+      }
+      return [result]
+    })
   }
 }
 
 extension KerasLayer {
+  /// How often every spatial axis is repeated.
+  fileprivate func factors(_ order: Int) throws -> [Int] {
+    try extents("size", order, default: Array(repeating: 2, count: order))
+  }
+
   /// The border on every axis, the batch and the channels included.
   fileprivate func border(_ key: String, _ order: Int) throws -> (before: [Int], after: [Int]) {
     let (before, after) = try borders(key, order)

@@ -33,6 +33,8 @@ struct KerasEntry: Sendable {
   let calls: [KerasCall]
   /// What the layer holds when it is a model itself.
   let model: KerasModel?
+  /// The model that a TimeDistributed applies to every step; nil for any other layer.
+  let stepModel: KerasModel?
 
   var path: String { prefix + name }
   var isTrainable: Bool { config["trainable"]?.bool ?? true }
@@ -116,6 +118,13 @@ extension KerasEntry {
     model =
       KerasModel.isModel(className, config)
       ? try KerasModel(json, name: name, prefix: prefix + name + "/") : nil
+    if className == "TimeDistributed", let inner = config["layer"], let innerClass = inner["class_name"]?.string,
+      let settings = inner["config"], KerasModel.isModel(innerClass, settings)
+    {
+      stepModel = try KerasModel(inner, prefix: prefix + name + "/")
+    } else {
+      stepModel = nil
+    }
   }
 
   /// The input shape that the entry itself states, batch first.

@@ -11,15 +11,15 @@ struct KerasUse {
 
   typealias Arguments = KerasStructure<Operand>
 
-  let layer: KerasLayer
-  let arguments: [Arguments]
-  let keywords: [(name: String, value: Arguments)]
+  private(set) var layer: KerasLayer
+  private(set) var arguments: [Arguments]
+  private(set) var keywords: [(name: String, value: Arguments)]
   /// The nodes so far. Whoever made the use gives them their final names.
   private(set) var nodes: [Node] = []
   /// The masks of values: which steps of a sequence count. A mask is a value (batch, steps) of ones and zeros.
   private(set) var masks: [String: String]
   private var shapes: GrowingShapes
-  private let kernels: [Layer]
+  private var kernels: [Layer]
   /// What the names of the nodes begin with.
   private let name: String
 
@@ -36,7 +36,7 @@ struct KerasUse {
     self.keywords = keywords
     self.kernels = kernels
     self.name = name
-    self.shapes = shapes
+    self.shapes = GrowingShapes(on: shapes)
     self.masks = masks
   }
 
@@ -46,7 +46,7 @@ struct KerasUse {
   ///
   /// - Throws: `Failure` where the call says more than that.
   func values() throws -> [String] {
-    if let other = keywords.first(where: { !$0.value.isHarmless }) {
+    if let other = keywords.first(where: { !$0.value.isHarmless && !ignores($0.name) }) {
       throw layer.failure("cannot be run", "it is called with '\(other.name)'")
     }
     return try arguments.enumerated().flatMap { index, argument in
@@ -58,6 +58,11 @@ struct KerasUse {
         return value
       }
     }
+  }
+
+  /// Whether the layer does not read an argument outside training: a batch normalization takes its statistics from what a mask leaves.
+  private func ignores(_ argument: String) -> Bool {
+    argument == "mask" && layer.entry.className.contains("BatchNormalization")
   }
 
   /// An argument by its position, or by its name where the call names it; nil where it is left out or None.
@@ -77,6 +82,18 @@ struct KerasUse {
   mutating func setMask(_ mask: String?, of value: String) { masks[value] = mask }
 
   // MARK: What computes it
+
+  /// Applies a layer that this one holds, and returns that layer's results.
+  mutating func apply(
+    _ type: KerasLayerType, _ inner: KerasLayer, to arguments: [Arguments],
+    _ keywords: [(name: String, value: Arguments)] = []
+  ) throws -> [String] {
+    let outer = (layer, self.arguments, self.keywords, kernels)
+    (layer, self.arguments, self.keywords) = (inner, arguments, keywords)
+    kernels += try type.layers(inner)
+    defer { (layer, self.arguments, self.keywords, kernels) = outer }
+    return try type.expansion(&self)
+  }
 
   /// Adds a node and returns its value.
   mutating func append(_ operation: Operation, _ inputs: [String]) -> String {

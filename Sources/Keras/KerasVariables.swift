@@ -7,8 +7,10 @@ import TensorCore
 /// They are named by the classes of the layers, `layers/conv2d_1/vars/0`, in the order in which Keras counts them; this type
 /// translates between that and the groups of a `KerasFile`, named by layer, on which everything else works.
 struct KerasVariables: Sendable {
-  /// What the file has for every layer, by the layer's path; kept for layers whose weights the program does not know.
+  /// What the file has for every layer, by the layer's path; kept for what the program does not know in it.
   private let groups: [String: HDF5Group]
+  /// The class of every layer, by its path.
+  private let classes: [String: String]
   /// The name of the group that holds the layers.
   let container: String
 
@@ -16,6 +18,8 @@ struct KerasVariables: Sendable {
   /// The group with the variables of a layer, and its attribute with the layer's name.
   static let variables = "vars"
   static let nameAttribute = "name"
+  /// The group of what a TimeDistributed applies to every step.
+  private static let stepPart = "layer"
   /// The newer name, and that of TensorFlow 2.12 to 2.15.
   private static let containers = ["layers", "_layer_checkpoint_dependencies"]
 
@@ -26,6 +30,7 @@ struct KerasVariables: Sendable {
     var groups: [String: HDF5Group] = [:]
     Self.collect(root, of: model, into: &groups)
     self.groups = groups
+    classes = Dictionary(model.allEntries.map { ($0.path, $0.className) }) { first, _ in first }
     container = Self.containers.first { root.groups[$0] != nil } ?? Self.containers[0]
   }
 
@@ -57,6 +62,7 @@ struct KerasVariables: Sendable {
       guard let own = named[entry.name] ?? counted[entry.name] else { continue }
       groups[entry.path] = own
       if let inner = entry.model { collect(own, of: inner, into: &groups) }
+      if let inner = entry.stepModel, let part = own.groups[stepPart] { collect(part, of: inner, into: &groups) }
     }
   }
 
@@ -71,11 +77,9 @@ struct KerasVariables: Sendable {
         }
         continue
       }
-      // A layer's variables are numbered over both of its slots.
-      let all = slots.filter { $0.entry.path == slot.entry.path }.flatMap { $0.names ?? [] }
       for name in names {
-        guard let number = all.firstIndex(of: name),
-          let dataset = groups[slot.entry.path]?.dataset(at: "vars/\(number)")
+        guard let path = slot.layer?.paths(of: name).first, let group = groups[slot.entry.path],
+          let dataset = group.dataset(at: Self.stored(path, in: group))
         else {
           throw Failure(
             "layer '\(slot.entry.path)'", "does not fit its weights", "the file has no '\(name)' for it",
@@ -87,9 +91,13 @@ struct KerasVariables: Sendable {
     return KerasFile.LayerGroup(name: entry.name, weights: tensors)
   }
 
-  /// The layers of a model in the order in which Keras counts them; a Sequential does not count its input.
+  /// The layers of a model in the order in which Keras counts them; a Sequential does not count its input, and operators are no layers.
   static func orderedNames(of model: KerasModel) -> [String] {
-    guard model.isSequential else { return KerasLayerOrder.names(of: model) }
+    guard model.isSequential else {
+      let operators = Set(model.layers.filter { KerasOperators.name(of: $0) != nil }.map(\.name))
+      let names = KerasLayerOrder.names(of: model)
+      return operators.isEmpty ? names : names.filter { !operators.contains($0) }
+    }
     return model.layers.map(\.name).enumerated()
       .filter { $0.offset > 0 || model.layers[0].className != "InputLayer" }.map(\.element)
   }
@@ -126,6 +134,12 @@ struct KerasVariables: Sendable {
     return result
   }
 
+  /// Some versions name a part of a layer by its public attribute, others by the private one: `query_dense` or `_query_dense`.
+  private static func stored(_ path: String, in group: HDF5Group) -> String {
+    let attribute = path.prefix { $0 != "/" }
+    return group.groups[String(attribute)] == nil && group.groups["_" + attribute] != nil ? "_" + path : path
+  }
+
   // MARK: Writing
 
   /// - Throws: `Failure` where the file's weights do not fit its configuration.
@@ -142,23 +156,30 @@ struct KerasVariables: Sendable {
       guard let entry = entries[name] else { continue }
       if let inner = entry.model {
         layers.groups[key] = tree(of: inner, weights)
+      } else if let inner = entry.stepModel {
+        layers.groups[key] = HDF5Group(
+          groups: [Self.stepPart: tree(of: inner, weights), Self.variables: Self.variables(name)])
       } else if let own = weights.byPath[entry.path], own.names.count == own.all.count {
-        var group = HDF5Group()
-        group.groups[Self.variables] = Self.variables(name, own.all)
-        layers.groups[key] = group
+        layers.groups[key] = group(of: entry, own)
       } else {
-        layers.groups[key] = groups[entry.path] ?? HDF5Group(groups: [Self.variables: Self.variables(name, [])])
+        layers.groups[key] = groups[entry.path] ?? HDF5Group(groups: [Self.variables: Self.variables(name)])
       }
     }
-    return HDF5Group(groups: [container: layers, Self.variables: Self.variables(model.name, [])])
+    return HDF5Group(groups: [container: layers, Self.variables: Self.variables(model.name)])
   }
 
-  private static func variables(_ name: String, _ tensors: [StoredTensor]) -> HDF5Group {
-    var group = HDF5Group(attributes: [Self.nameAttribute: .string(name)])
-    for (number, tensor) in tensors.enumerated() {
-      group.datasets["\(number)"] = HDF5Dataset(
-        shape: tensor.shape, type: HDF5ElementType(tensor.dtype), bytes: tensor.bytes)
+  /// The group of a layer whose weights all have names. What else the file has in it, states of random generators say, stays.
+  private func group(of entry: KerasEntry, _ own: KerasWeights.Own) -> HDF5Group {
+    var group = (classes[entry.path] == entry.className ? groups[entry.path] : nil) ?? HDF5Group()
+    group.groups[Self.variables] = Self.variables(entry.name)
+    for (name, tensor) in zip(own.names, own.all) {
+      let dataset = HDF5Dataset(shape: tensor.shape, type: HDF5ElementType(tensor.dtype), bytes: tensor.bytes)
+      for path in own.layer?.paths(of: name) ?? [] { group.insert(dataset, at: Self.stored(path, in: group)) }
     }
     return group
+  }
+
+  private static func variables(_ name: String) -> HDF5Group {
+    HDF5Group(attributes: [Self.nameAttribute: .string(name)])
   }
 }

@@ -12,6 +12,8 @@ struct KerasWeights: Sendable {
     let fixed: [StoredTensor]
     /// The names of the weights; empty where the program does not know the layer's class.
     let names: [String]
+    /// The same as the layer itself orders them; nil where its class is not known.
+    let layer: KerasWeightNames?
 
     var all: [StoredTensor] { trainable + fixed }
   }
@@ -75,25 +77,30 @@ struct KerasWeights: Sendable {
     /// The names of the weights; nil where the class is unknown.
     let names: [String]?
     let isTrainable: Bool
+    /// The names of all weights of the layer; nil where the class is unknown.
+    let layer: KerasWeightNames?
   }
 
   /// Every share of an entry's group in the order of the file.
   static func slots(_ entry: KerasEntry, isFrozen: Bool, _ majorVersion: Int) -> [Slot] {
     let isFrozen = isFrozen || !entry.isTrainable
-    if let model = entry.model {
+    if let model = entry.model ?? entry.stepModel {
       let inner = model.layers.flatMap { slots($0, isFrozen: isFrozen, majorVersion) }
       return inner.filter(\.isTrainable) + inner.filter { !$0.isTrainable }
     }
+    // Operators never have weights, known or not.
+    if KerasOperators.name(of: entry) != nil {
+      return [Slot(entry: entry, names: [], isTrainable: !isFrozen, layer: KerasWeightNames())]
+    }
     let layer = KerasLayer(entry: entry, majorVersion: majorVersion)
     guard let names = KerasLayerType.of(entry).flatMap({ $0.weightNames(layer) }) else {
-      return [Slot(entry: entry, names: nil, isTrainable: !isFrozen)]
+      return [Slot(entry: entry, names: nil, isTrainable: !isFrozen, layer: nil)]
     }
-    let all = names.trainable + names.fixed
     return isFrozen
-      ? [Slot(entry: entry, names: all, isTrainable: false)]
+      ? [Slot(entry: entry, names: names.all, isTrainable: false, layer: names)]
       : [
-        Slot(entry: entry, names: names.trainable, isTrainable: true),
-        Slot(entry: entry, names: names.fixed, isTrainable: false),
+        Slot(entry: entry, names: names.trainable, isTrainable: true, layer: names),
+        Slot(entry: entry, names: names.fixed, isTrainable: false, layer: names),
       ]
   }
 
@@ -104,7 +111,7 @@ struct KerasWeights: Sendable {
       let fixed = own.filter { !$0.slot.isTrainable }
       byPath[path] = Own(
         trainable: trainable.flatMap(\.weights), fixed: fixed.flatMap(\.weights),
-        names: (trainable + fixed).flatMap { $0.slot.names ?? [] })
+        names: (trainable + fixed).flatMap { $0.slot.names ?? [] }, layer: own.first?.slot.layer)
     }
   }
 
@@ -115,7 +122,7 @@ struct KerasWeights: Sendable {
     _ weights: [StoredTensor], _ slots: [Slot], of entry: KerasEntry
   ) throws -> [String: [Part]] {
     if slots.count == 1, slots[0].names == nil { return [slots[0].entry.path: [(slots[0], weights)]] }
-    if entry.model != nil, let parts = byName(weights, slots) { return parts }
+    if entry.model ?? entry.stepModel != nil, let parts = byName(weights, slots) { return parts }
     let counts = slots.compactMap { $0.names?.count }
     guard counts.count == slots.count else {
       throw Failure(

@@ -128,7 +128,7 @@ extension ArrayOperation {
     case .slice: 5...5
     case .reshape, .unsqueeze, .expand, .tile, .gather, .pad, .resize, .matrixProduct: 2...2
     case .squeeze, .part, .reduce: 1...2
-    case .recurrent(let layer): layer.hasInitialState ? 2...3 : 1...1
+    case .recurrent(let layer): layer.operandCounts
     case .function, .shape, .size, .flatten, .transpose, .filled, .depthToSpace, .spaceToDepth, .extremum,
       .trailingSoftmax:
       1...1

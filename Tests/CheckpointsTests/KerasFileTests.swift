@@ -192,5 +192,10 @@ import Testing
         == ["layers": [["class_name": "DepthwiseConv2D", "config": ["name": "d", "kernel_initializer": "x"]]]])
     let grouped: JSON = ["class_name": "Conv2D", "config": ["groups": 2]]
     #expect(KerasConfigRepair.repaired(grouped) == grouped)
+    func dropout(_ config: JSON) -> JSON { ["class_name": "SpatialDropout2D", "config": config] }
+    #expect(
+      KerasConfigRepair.repaired(dropout(["rate": 0.5, "trainable": true, "noise_shape": .null]))
+        == dropout(["rate": 0.5]))
+    #expect(KerasConfigRepair.repaired(dropout(["trainable": false])) == dropout(["trainable": false]))
   }
 }

@@ -153,9 +153,10 @@ def test_compressed_models(tmp_path, library, structure, is_nested):
     check_same_outputs(compressed, inputs_of(model)[0], tmp_path, loaders)
 
 
+@pytest.mark.parametrize("compression", ["gzip", "lzf"])
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_storage(tmp_path, library):
-    """Chunked and deflated datasets, and names split over several attributes, as Keras does beyond 64 kB."""
+def test_storage(tmp_path, library, compression):
+    """Chunked and compressed datasets, and names split over several attributes, as Keras does beyond 64 kB."""
     k = LIBRARIES[library]
     model = k.Sequential([
         k.layers.Input((8, 8, 3)), k.layers.Conv2D(8, 3), k.layers.BatchNormalization(), k.layers.Flatten(), k.layers.Dense(4)])
@@ -166,7 +167,7 @@ def test_storage(tmp_path, library):
 
         def copy(name, item):
             if isinstance(item, h5py.Dataset):
-                options = {"chunks": True, "compression": "gzip", "shuffle": True} if item.shape else {}
+                options = {"chunks": True, "compression": compression, "shuffle": True} if item.shape else {}
                 new.create_dataset(name, data=item[()], **options)
             else:
                 new.require_group(name).attrs.update(item.attrs)

@@ -12,6 +12,9 @@
 /// complains about what damaged files leave open.
 void chdf5_initialize(void);
 
+/// Makes the library read what h5py compressed as "lzf". `chdf5_initialize` does it.
+void chdf5_register_lzf(void);
+
 /// No messages on stderr; a library built with threads keeps this for each of them.
 void chdf5_silence_thread(void);
 
