@@ -55,8 +55,12 @@ extension ArrayOperation {
     guard let starts = operands[1].integers, let ends = operands[2].integers else {
       throw misfit("its bounds depend on the data", "expected numbers that follow from the inputs' shapes")
     }
-    let axes = try operands[3].requiredIntegers("axes").map { try shape.axis($0) }
-    let steps = try operands[4].requiredIntegers("steps")
+    let axes =
+      operands.count > 3
+      ? try operands[3].requiredIntegers("axes").map { try shape.axis($0) } : Array(starts.indices)
+    let steps =
+      operands.count > 4 ? try operands[4].requiredIntegers("steps") : Array(repeating: 1, count: axes.count)
+    guard axes.allSatisfy(shape.indices.contains) else { throw misfit("\(axes.count) bounds for \(shape.text)", nil) }
     guard starts.count == axes.count, ends.count == axes.count, steps.count == axes.count, !steps.contains(0),
       steps.allSatisfy({ abs($0) <= Int(Int32.max) })
     else { throw misfit("\(axes.count) axes, \(starts.count) starts, \(ends.count) ends, steps \(steps)", nil) }
@@ -154,26 +158,6 @@ extension ArrayOperation {
       }
     }
     return KnownValue(result)
-  }
-
-  func resized(_ operands: [KnownValue], _ resizing: Resizing) throws -> KnownValue {
-    let shape = operands[0].shape
-    guard let sizes = operands[1].content, sizes.count == shape.count else {
-      throw misfit("its sizes are not known", "expected a number for each of \(shape.count) axes")
-    }
-    return KnownValue(
-      try shape.indices.map { axis in
-        guard let size = sizes[axis] else { return nil }
-        guard size > 0, size < 0x1p31 else { throw misfit("axis \(axis) is resized by \(size)", nil) }
-        switch resizing.size {
-        case .extents: return Int(size)
-        case .factors:
-          guard let extent = shape[axis] else { return nil }
-          let result = (Double(extent) * size).rounded(.down)
-          guard result < 0x1p31 else { throw misfit("axis \(axis) becomes too long", nil) }
-          return Int(result)
-        }
-      })
   }
 }
 

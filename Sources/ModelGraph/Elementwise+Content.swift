@@ -15,6 +15,11 @@ extension Elementwise {
       })
   }
 
+  private func bits(_ x: [Double], _ function: (Int, Int) -> Int) -> Double {
+    guard let first = Int(clampingTruncated: x[0]), let second = Int(clampingTruncated: x[1]) else { return .nan }
+    return Double(function(first, second))
+  }
+
   /// The function of one element of every operand.
   public func apply(_ x: [Double]) -> Double {
     func truth(_ value: Bool) -> Double { value ? 1 : 0 }
@@ -38,6 +43,11 @@ extension Elementwise {
     case .and: return truth(x[0] != 0 && x[1] != 0)
     case .or: return truth(x[0] != 0 || x[1] != 0)
     case .xor: return truth((x[0] != 0) != (x[1] != 0))
+    case .bitAnd: return bits(x) { $0 & $1 }
+    case .bitOr: return bits(x) { $0 | $1 }
+    case .bitXor: return bits(x) { $0 ^ $1 }
+    case .shiftLeft: return bits(x) { $0 << $1 }
+    case .shiftRight: return bits(x) { $0 >> $1 }
     case .select: return x[0] != 0 ? x[1] : x[2]
     case .parametricReLU: return x[0] < 0 ? x[0] * x[1] : x[0]
     }
@@ -56,10 +66,18 @@ extension ElementFunction {
     case .truncate: x.rounded(.towardZero)
     case .toBoolean: x != 0 ? 1 : 0
     case .not: x == 0 ? 1 : 0
+    case .wrap(let bits, let isSigned): Self.wrapped(x, bits: bits, isSigned: isSigned)
     case .sign, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine, .tangent, .arcSine,
-      .arcCosine,
-      .arcTangent, .hyperbolicSine, .hyperbolicCosine, .isNaN, .clip, .hardSigmoid:
+      .arcCosine, .arcTangent, .hyperbolicSine, .hyperbolicCosine, .areaHyperbolicSine, .areaHyperbolicCosine,
+      .areaHyperbolicTangent, .isNaN, .isInfinite, .clip, .shrink, .hardSigmoid:
       nil
     }
+  }
+
+  /// A whole number as an integer of so many bits has it.
+  public static func wrapped(_ x: Double, bits: Int, isSigned: Bool) -> Double {
+    let count = Double(sign: .plus, exponent: bits, significand: 1)
+    let rest = x - (x / count).rounded(.down) * count
+    return isSigned && rest >= count / 2 ? rest - count : rest
   }
 }

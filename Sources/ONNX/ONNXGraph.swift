@@ -23,7 +23,7 @@ struct ONNXGraph: Sendable {
     let kernels = try ONNXKernels(model)
     for index in try model.sortedNodes() {
       let node = ONNXNode(proto: model.proto.graph.node[index], opset: model.opset, model: model)
-      try builder.add(node, layer: kernels.layer(ofNode: index))
+      builder.add(node, layer: kernels.layer(ofNode: index))
     }
     let built = try builder.graph()
     let shapes = try built.shapes()

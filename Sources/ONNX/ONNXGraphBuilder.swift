@@ -8,8 +8,10 @@ final class ONNXGraphBuilder {
   let model: ONNXModel
   private(set) var nodes: [Node] = []
   private var made: Set<String> = []
-  /// Values that hold integers, which divide otherwise.
-  private var integers: Set<String> = []
+  /// What ONNX takes the values for.
+  private(set) var types: ONNXElementTypes
+  /// The values that some node reads, or that the network shows.
+  private let read: Set<String>
   private var literalCount = 0
 
   /// Literals have at most this many elements.
@@ -17,9 +19,8 @@ final class ONNXGraphBuilder {
 
   init(_ model: ONNXModel) {
     self.model = model
-    for input in model.proto.graph.input where [6, 7].contains(input.type.tensorType.elemType) {
-      integers.insert(input.name)
-    }
+    types = ONNXElementTypes(model)
+    read = Set(model.proto.graph.node.flatMap(\.everyInput) + model.proto.graph.output.map(\.name))
   }
 
   func graph() throws -> ModelGraph {
@@ -33,26 +34,47 @@ final class ONNXGraphBuilder {
       inputs: inputs, nodes: nodes, outputs: proto.output.map { ModelGraph.Output(name: $0.name, value: $0.name) })
   }
 
-  /// Adds what computes the node's outputs.
-  func add(_ node: ONNXNode, layer: Layer?) throws {
+  /// Adds what computes the node's outputs. What cannot be run becomes an unsupported node with the reason.
+  func add(_ node: ONNXNode, layer: Layer?) {
+    types.infer(node)
     // What the model holds becomes a node when it is first needed.
     if node.proto.output.first.flatMap(model.tensor(named:)) != nil { return }
-    let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
     let before = nodes.count
-    if isStandard, let convert = ONNXOperators.all[node.proto.opType] {
-      let context = ONNXConversion(node: node, layer: layer, builder: self)
-      try convert(context)
-      markIntegers(node)
-    }
-    if nodes.count == before {
-      let known = node.proto.output.filter { !$0.isEmpty && made.contains($0) }
-      guard known.isEmpty, let output = node.proto.output.first(where: { !$0.isEmpty }) else { return }
-      let type = (isStandard ? "" : node.proto.domain + ".") + node.proto.opType
-      append(
-        output, layer: node.name,
-        .unsupported(type: type, reason: "an operator that the program does not run"), [])
+    if let convert = ONNXOperators.converter(node.proto.opType, domain: node.proto.domain) {
+      do {
+        try convert(ONNXConversion(node: node, layer: layer, builder: self))
+        if let reason = nodes[before...].lazy.compactMap(\.operation.refusal).first {
+          forget(from: before)
+          refuse(node, reason)
+        } else {
+          refuse(node, "of which this output is not computed")
+        }
+      } catch {
+        forget(from: before)
+        refuse(node, (error as? Failure).map { $0.reason + ($0.remedy.map { " (\($0))" } ?? "") } ?? "\(error)")
+      }
+    } else {
+      refuse(node, "an operator that the program does not run")
     }
   }
+
+  /// Takes back the nodes from one on.
+  private func forget(from first: Int) {
+    made.subtract(nodes[first...].map(\.name))
+    nodes.removeSubrange(first...)
+  }
+
+  /// Says for every output that somebody reads, and that nothing makes, why that is so.
+  private func refuse(_ node: ONNXNode, _ reason: String) {
+    let isStandard = ["", "ai.onnx"].contains(node.proto.domain)
+    let type = (isStandard ? "" : node.proto.domain + ".") + node.proto.opType
+    for output in node.proto.output where isRead(output) && !made.contains(output) {
+      append(output, layer: node.name, .unsupported(type: type, reason: reason), [])
+    }
+  }
+
+  /// Whether a node reads the value, or the network shows it.
+  func isRead(_ value: String) -> Bool { read.contains(value) }
 
   /// A value under its own name.
   func append(_ name: String, layer: String, _ operation: Operation, _ inputs: [String]) {
@@ -63,9 +85,8 @@ final class ONNXGraphBuilder {
   /// The name under which a value can be read: constants become nodes when they are first needed.
   func operand(_ name: String) throws -> String {
     guard !made.contains(name), let tensor = model.tensor(named: name) else { return name }
-    if [.i64, .i32, .u8, .bool].contains(tensor.dtype) { integers.insert(name) }
     let count = tensor.shape.reduce(1, *)
-    if count <= Self.longestLiteral || integers.contains(name) {
+    if count <= Self.longestLiteral || !tensor.dtype.isCompressible {
       let values = try tensor.decoded(as: Double.self).elements
       append(name, layer: name, .array(.constant(Literal(shape: tensor.shape, values: values))), [])
     } else {
@@ -81,20 +102,13 @@ final class ONNXGraphBuilder {
     append(name, layer: name, .array(.constant(value)), [])
     return name
   }
+}
 
-  func isInteger(_ name: String) -> Bool { integers.contains(name) }
-
-  private func markIntegers(_ node: ONNXNode) {
-    let isInteger: Bool
-    switch node.proto.opType {
-    case "Shape", "Size", "ArgMax", "ArgMin": isInteger = true
-    case "Cast": isInteger = ![1, 10, 11, 16].contains(node.int("to", default: 1))
-    case "ConstantOfShape":
-      isInteger = node.proto.attribute(named: "value").map { ![1, 10, 11, 16].contains(Int($0.t.dataType)) } ?? false
-    case "Where": isInteger = node.input(1).map(integers.contains) ?? false
-    default: isInteger = node.input(0).map(integers.contains) ?? false
-    }
-    if isInteger { integers.formUnion(node.proto.output) }
+extension Operation {
+  /// Why it cannot be run; nil where it can.
+  fileprivate var refusal: String? {
+    if case .unsupported(_, let reason) = self { return reason }
+    return nil
   }
 }
 

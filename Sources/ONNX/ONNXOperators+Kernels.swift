@@ -1,17 +1,15 @@
 import ModelGraph
 import TensorCore
 
-/// Convolutions, matrix products, pooling.
+/// Convolutions and matrix products.
 extension ONNXOperators {
   static let kernels: [String: Converter] = [
-    "Conv": { conversion in
-      guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
-      conversion.emit(
-        .convolution(layer.convolution, layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias),
-        [try conversion.operand(0)])
-    },
-    "ConvTranspose": transposedConvolution,
+    "Conv": convolution(isTransposed: false), "ConvTranspose": convolution(isTransposed: true),
     "Gemm": gemm,
+    "Einsum": { conversion in
+      let equation = try EinsumEquation(conversion.node.text("equation", default: ""))
+      conversion.emit(.einsum(equation), try conversion.operands())
+    },
     "MatMul": { conversion in
       guard let layer = conversion.layer else {
         return conversion.emit(.matrixProduct, [try conversion.operand(0), try conversion.operand(1)])
@@ -20,32 +18,77 @@ extension ONNXOperators {
         .convolution(layer.convolution, layout: .channelsLast, kernel: layer.kernel, bias: nil),
         [try conversion.operand(0)])
     },
-    "MaxPool": pooling(.maximum), "AveragePool": pooling(.average),
-    "GlobalMaxPool": {
-      $0.emit(.globalPooling(.maximum, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)])
-    },
-    "GlobalAveragePool": {
-      $0.emit(.globalPooling(.average, layout: .channelsFirst, keepsAxes: true), [try $0.operand(0)])
-    },
   ]
 
-  private static let transposedConvolution: Converter = { conversion in
-    let node = conversion.node
-    guard let layer = conversion.layer else { return conversion.refuse("whose kernel is computed by other nodes") }
-    guard node.ints("output_shape") == nil else { return conversion.refuse("with an output_shape") }
-    var window = layer.convolution.window
-    let order = layer.convolution.spatialOrder
-    if case .valid = window.padding {
-      window.padding = .explicit(before: Array(repeating: 0, count: order), after: Array(repeating: 0, count: order))
+  private static func convolution(isTransposed: Bool) -> Converter {
+    { conversion in
+      let node = conversion.node
+      let input = try conversion.operand(0)
+      // A bias that is no part of the layer follows.
+      let bias = conversion.layer?.bias == nil ? node.input(2) : nil
+      let result = bias == nil ? conversion.output : "\(conversion.output)/without bias"
+      if let layer = conversion.layer {
+        conversion.emit(
+          result,
+          isTransposed
+            ? .transposedConvolution(try transposed(layer, node))
+            : .convolution(layer.convolution, layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias), [input])
+      } else {
+        guard let order = kernelOrder(node), (1...3).contains(order) else {
+          return conversion.refuse("whose kernel's axes are computed by other nodes")
+        }
+        guard node.ints("output_shape") == nil else {
+          return conversion.refuse("with an output_shape and a kernel that other nodes compute")
+        }
+        let window = try node.window(order)
+        conversion.emit(
+          result,
+          .array(
+            .convolution(
+              OperandConvolution(
+                window: isTransposed ? stated(window, order) : window, groups: node.int("group", default: 1),
+                isTransposed: isTransposed, outputPadding: isTransposed ? outputPadding(node, window, order) : nil))),
+          [input, try conversion.operand(1)])
+      }
+      guard bias != nil else { return }
+      conversion.emit(
+        .elementwise(.add), [result, conversion.aligned(try conversion.weight(2), with: result, axis: 1)])
     }
-    let isSame = window.padding == .same || window.padding == .sameLower
-    conversion.emit(
-      .transposedConvolution(
-        TransposedConvolution(
-          kernelShape: layer.convolution.kernelShape, groups: layer.convolution.groups, window: window,
-          outputPadding: isSame ? nil : node.ints("output_padding") ?? Array(repeating: 0, count: order),
-          layout: .channelsFirst, kernel: layer.kernel, bias: layer.bias)),
-      [try conversion.operand(0)])
+  }
+
+  /// The count of spatial axes of a kernel that is a value; nil where nothing says it.
+  private static func kernelOrder(_ node: ONNXNode) -> Int? {
+    node.ints("kernel_shape")?.count ?? node.tensor(1).map { $0.shape.count - 2 } ?? node.ints("strides")?.count
+      ?? node.ints("dilations")?.count ?? node.ints("pads").map { $0.count / 2 }
+  }
+
+  private static func transposed(_ layer: Layer, _ node: ONNXNode) throws -> TransposedConvolution {
+    let order = layer.convolution.spatialOrder
+    var result = TransposedConvolution(
+      kernelShape: layer.convolution.kernelShape, groups: layer.convolution.groups,
+      window: stated(layer.convolution.window, order),
+      outputPadding: outputPadding(node, layer.convolution.window, order), layout: .channelsFirst,
+      kernel: layer.kernel, bias: layer.bias)
+    if let extents = node.ints("output_shape") {
+      guard extents.count >= order, extents.allSatisfy({ $0 > 0 }) else {
+        throw node.failure("output_shape \(extents)", "expected \(order) positive numbers")
+      }
+      result.outputExtents = Array(extents.suffix(order))
+      result.outputPadding = node.ints("output_padding") ?? Array(repeating: 0, count: order)
+    }
+    return result
+  }
+
+  /// ONNX states every border, be it none.
+  private static func stated(_ window: Window, _ order: Int) -> Window {
+    guard case .valid = window.padding else { return window }
+    let none = Array(repeating: 0, count: order)
+    return Window(stride: window.stride, dilation: window.dilation, padding: .explicit(before: none, after: none))
+  }
+
+  private static func outputPadding(_ node: ONNXNode, _ window: Window, _ order: Int) -> [Int]? {
+    window.padding == .same || window.padding == .sameLower
+      ? nil : node.ints("output_padding") ?? Array(repeating: 0, count: order)
   }
 
   private static let gemm: Converter = { conversion in
@@ -75,26 +118,5 @@ extension ONNXOperators {
     let product = conversion.intermediate("product", .array(.matrixProduct), operands)
     conversion.emit(
       .elementwise(.add), [scaled(product, "alpha"), scaled(try conversion.operand(2), "beta")])
-  }
-
-  private static func pooling(_ kind: Pooling.Kind) -> Converter {
-    { conversion in
-      let node = conversion.node
-      guard let extents = node.ints("kernel_shape"), (1...3).contains(extents.count) else {
-        throw node.failure("it has no kernel_shape of 1 to 3 extents")
-      }
-      guard conversion.output(1) == nil else { return conversion.refuse("whose indices are used") }
-      let roundsUp = node.int("ceil_mode", default: 0) != 0
-      let countsPadding = node.int("count_include_pad", default: 0) != 0
-      guard !(kind == .average && roundsUp && countsPadding) else {
-        return conversion.refuse("with ceil_mode and count_include_pad")
-      }
-      conversion.emit(
-        .pooling(
-          Pooling(
-            kind: kind, extents: extents, window: try node.window(extents.count), layout: .channelsFirst,
-            countsPadding: countsPadding, roundsUp: roundsUp)),
-        [try conversion.operand(0)])
-    }
   }
 }
