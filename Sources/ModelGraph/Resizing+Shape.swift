@@ -22,7 +22,8 @@ extension Resizing {
       let extent = shape[axis].map(Double.init)
       let (factor, target): (Double?, Double?) =
         switch self.size {
-        case .factors: (size, extent.map { ($0 * shownPart(index) * size).rounded(.down) })
+        // In single precision, as runtimes do: 10 elements times 0.7 are 7.
+        case .factors: (size, extent.map { Double((Float($0 * shownPart(index)) * Float(size)).rounded(.down)) })
         case .extents: (extent.map { size / max(1, $0) }, size)
         case .extentsToFit, .extentsToFill:
           (common, common.flatMap { common in extent.map { ($0 * common).rounded(.toNearestOrAwayFromZero) } })

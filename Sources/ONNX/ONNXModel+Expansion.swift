@@ -12,7 +12,7 @@ extension Onnx_ModelProto {
     var expansion = ONNXExpansion(self)
     result.graph.node = try expansion.expanded(graph.node, depth: 0)
     result.graph.initializer += expansion.initializers
-    result.functions = []
+    if expansion.isComplete { result.functions = [] }
     return result
   }
 }
@@ -26,9 +26,11 @@ private struct ONNXExpansion {
   /// What the branches brought along.
   private(set) var initializers: [Onnx_TensorProto] = []
   private var nodeCount = 0
+  /// Whether every call of a function is written out.
+  private(set) var isComplete = true
 
   /// Functions of some hundred nodes that call each other grow fast.
-  private static let mostNodes = 1_000_000
+  private static let mostNodes = 200_000
   private static let deepest = 64
 
   init(_ model: Onnx_ModelProto) {
@@ -57,9 +59,15 @@ private struct ONNXExpansion {
           "", "cannot be read", "its functions grow to more than \(Self.mostNodes) nodes", remedy: "expected fewer")
       }
       if let function = functions[Self.key(node.domain, node.opType, node.overload)] {
-        result += try expanded(body(of: function, node), depth: depth + 1)
+        if let body = body(of: function, node) {
+          result += try expanded(body, depth: depth + 1)
+        } else {
+          isComplete = false
+          result.append(node)
+        }
       } else if node.isIf, let condition = node.input.first.flatMap({ conditions[$0] }),
-        let branch = node.attribute(named: condition ? "then_branch" : "else_branch")
+        let branch = node.attribute(named: condition ? "then_branch" : "else_branch"),
+        branch.g.sparseInitializer.isEmpty
       {
         result += try expanded(body(of: branch.g, node), depth: depth + 1)
       } else if node.isFused {
@@ -91,16 +99,16 @@ private struct ONNXExpansion {
     return result
   }
 
-  private mutating func body(of function: Onnx_FunctionProto, _ node: Onnx_NodeProto) -> [Onnx_NodeProto] {
+  /// Nil for a function of another version of the operators, which may mean something else by them.
+  private mutating func body(of function: Onnx_FunctionProto, _ node: Onnx_NodeProto) -> [Onnx_NodeProto]? {
+    let version = function.opsetImport.first { ["", "ai.onnx"].contains($0.domain) }?.version
+    guard version == nil || version == opset else { return nil }
     var renamed: [String: String] = [:]
     for (index, input) in function.input.enumerated() {
       renamed[input] = node.input.indices.contains(index) ? node.input[index] : ""
     }
     var attributes = Dictionary(function.attributeProto.map { ($0.name, $0) }) { first, _ in first }
     for attribute in node.attribute { attributes[attribute.name] = attribute }
-    let version = function.opsetImport.first { ["", "ai.onnx"].contains($0.domain) }?.version
-    // Operators of another version may mean something else; they stay what nobody knows.
-    guard version == nil || version == opset else { return [node] }
     return inlined(function.node, results: function.output, renamed, node) { $0.substituting(attributes) }
   }
 

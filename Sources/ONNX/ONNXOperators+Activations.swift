@@ -13,7 +13,7 @@ extension ONNXOperators {
     "Elu": activation { .elu(alpha: Float($0.float("alpha", default: 1))) },
     "Celu": activation { .celu(alpha: Float($0.float("alpha", default: 1))) },
     "Selu": selu,
-    "Swish": { conversion in swish(conversion, alpha: conversion.node.float("alpha", default: 1)) },
+    "Swish": { conversion in try swish(conversion, alpha: conversion.node.float("alpha", default: 1)) },
     "Shrink": { conversion in
       let node = conversion.node
       let shrink = ElementFunction.shrink(

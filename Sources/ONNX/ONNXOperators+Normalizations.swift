@@ -79,8 +79,8 @@ extension ONNXOperators {
 
   private static let batchNormalization: Converter = { conversion in
     let node = conversion.node
-    // Up to version 6 the count of outputs tells the modes apart.
-    guard (1...4).allSatisfy({ conversion.output($0) == nil }), node.int("training_mode", default: 0) == 0 else {
+    // Up to version 13 further outputs tell the modes apart, read or not.
+    guard node.proto.output.dropFirst().allSatisfy(\.isEmpty), node.int("training_mode", default: 0) == 0 else {
       return conversion.refuse("in training mode")
     }
     guard node.opset >= 9 || node.int("spatial", default: 1) != 0 else {
