@@ -28,7 +28,7 @@ extension ONNXOperators {
     else { return conversion.refuse("of a size that other nodes compute") }
     let extents = size.dropFirst(2).map { Int($0) }
     let alignsCorners = node.int("align_corners", default: 0) != 0
-    guard extents.productIfExact.map({ $0 <= 1 << 24 }) ?? false else {
+    guard extents.productIfExact.map({ $0 <= 1 << 20 }) ?? false else {
       return conversion.refuse("of \(extents) places")
     }
     // The places of the plain grid, the last axis first, and a 1 for the offset.
