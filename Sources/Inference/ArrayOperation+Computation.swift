@@ -14,7 +14,7 @@ extension ArrayOperation {
     case .function(let function): return FunctionComputation(function: function)
     case .shape(let axes): return ShapeOfOperand(axes: axes)
     case .size: return ShapeOfOperand(axes: nil)
-    case .reshape, .flatten, .squeeze, .unsqueeze: return Reshaping()
+    case .reshape, .flatten, .squeeze, .unsqueeze, .align: return Reshaping()
     case .transpose(let order): return Permutation(order: order)
     case .expand: return Expansion()
     case .tile: return Tiling()
@@ -22,6 +22,13 @@ extension ArrayOperation {
     case .range: return Progression()
     case .slice: return Slicing()
     case .gather(let axis): return Gathering(axis: axis)
+    case .gatherElements(let axis): return ElementGathering(axis: axis)
+    case .gatherPoints(let batchAxes): return PointGathering(batchAxes: batchAxes)
+    case .scatterElements(let axis, let scattering): return ElementScattering(axis: axis, scattering: scattering)
+    case .scatterPoints(let scattering): return PointScattering(scattering: scattering)
+    case .top(let axis, let largest, let places): return TopPlaces(axis: axis, largest: largest, places: places)
+    case .reverse(let axis, let batchAxis): return Reversal(axis: axis, batchAxis: batchAxis)
+    case .triangle(let upper, let diagonal): return Triangle(upper: upper, diagonal: diagonal)
     case .concatenate(let axis): return Concatenation(axis: axis)
     case .part(let axis, let index, let count): return PartOfAxis(axis: axis, index: index, count: count)
     case .pad(let mode, let value): return Bordering(mode: mode, value: Float(value))
@@ -30,8 +37,15 @@ extension ArrayOperation {
     case .spaceToDepth(let block): return BlockRearrangement(block: block, columnsFirst: false, toSpace: false)
     case .reduce(let kind, _, let ignoresMissing):
       return ReductionComputation(kind: kind, ignoresMissingAxes: ignoresMissing)
+    case .cumulativeSum(let axis, let excludesOwn, let fromEnd):
+      return CumulativeSum(axis: axis, excludesOwn: excludesOwn, fromEnd: fromEnd)
+    case .maximumPlace(let pooling, let columnsFirst):
+      return MaximumPlace(pooling: pooling, columnsFirst: columnsFirst)
     case .extremum(let axis, let largest, _): return ExtremumPlace(axis: axis, largest: largest)
     case .resize(let resizing): return ResizingComputation(resizing: resizing)
+    case .gridSample(let sampling): return GridSamplingComputation(sampling: sampling)
+    case .einsum(let equation): return EinsumComputation(equation: equation)
+    case .convolution(let convolution): return OperandConvolutionComputation(convolution: convolution)
     case .matrixProduct: return MatrixProduct()
     case .trailingSoftmax(let axis, let logarithmic): return TrailingSoftmax(axis: axis, logarithmic: logarithmic)
     case .recurrent(let layer):

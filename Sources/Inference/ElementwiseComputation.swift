@@ -37,7 +37,7 @@ struct ElementwiseComputation: Computation {
     case .maximum: x.combine(with: y) { $0 > $1 || $0.isNaN ? $0 : $1 }
     case .parametricReLU: x.combine(with: y) { $0 < 0 ? $0 * $1 : $0 }
     case .integerDivide, .power, .modulo, .remainder, .equal, .less, .greater, .lessOrEqual, .greaterOrEqual, .and, .or,
-      .xor:
+      .xor, .bitAnd, .bitOr, .bitXor, .shiftLeft, .shiftRight:
       x.combine(with: y) { Float(kind.apply([Double($0), Double($1)])) }
     case .select: preconditionFailure("a selection has three operands")
     }
@@ -70,6 +70,15 @@ struct FunctionComputation: Computation {
     case .arcTangent: value.replace { atan($0) }
     case .hyperbolicSine: value.replace { sinh($0) }
     case .hyperbolicCosine: value.replace { cosh($0) }
+    case .areaHyperbolicSine: value.replace { asinh($0) }
+    case .areaHyperbolicCosine: value.replace { acosh($0) }
+    case .areaHyperbolicTangent: value.replace { atanh($0) }
+    case .isInfinite(let positive, let negative):
+      value.replace { $0.isInfinite && ($0 > 0 ? positive : negative) ? 1 : 0 }
+    case .wrap(let bits, let isSigned):
+      value.replace { Float(ElementFunction.wrapped(Double($0), bits: bits, isSigned: isSigned)) }
+    case .shrink(let threshold, let bias):
+      value.replace { $0 < -threshold ? $0 + bias : $0 > threshold ? $0 - bias : 0 }
     case .not: value.replace { $0 == 0 ? 1 : 0 }
     case .isNaN: value.replace { $0.isNaN ? 1 : 0 }
     case .toBoolean: value.replace { $0 != 0 ? 1 : 0 }

@@ -1,4 +1,6 @@
+import Basics
 import ModelGraph
+import TensorCore
 
 /// The maximum or the mean of every window. With channels first, every plane is an image with one channel.
 struct PoolingComputation: Computation {
@@ -39,11 +41,67 @@ struct PoolingComputation: Computation {
       next = line + stretch.columns.count
       guard !isMaximum else { return }
       for column in 0..<stretch.columns.count {
-        let divisor = pooling.countsPadding ? Float(geometry.kernel.count) : max(1, cells[column])
+        let divisor =
+          pooling.countsPadding
+          ? Float(counted(stretch, stretch.columns.lowerBound + column, axes.map { input.shape[$0] }, geometry))
+          : max(1, cells[column])
         for i in (line + column) * channels..<(line + column + 1) * channels { target[i] /= divisor }
       }
     }
     return value
+  }
+}
+
+extension PoolingComputation {
+  /// The cells of a window that lie in the input or its border: a last window may reach over both.
+  fileprivate func counted(_ stretch: Stretch, _ column: Int, _ input: [Int], _ geometry: Geometry) -> Int {
+    guard pooling.roundsUp else { return geometry.kernel.count }
+    let places = [stretch.depth, stretch.row, column].suffix(input.count)
+    return zip(input.indices, places).reduce(1) { total, pair in
+      let (axis, place) = pair
+      return total * pooling.countedCells(axis: axis, place: place, input: input[axis])
+    }
+  }
+}
+
+/// Where in the whole operand the maximum of each window lies; the first of equal ones.
+struct MaximumPlace: Computation {
+  let pooling: Pooling
+  let columnsFirst: Bool
+
+  func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
+    let input = inputs[0]
+    let spatial = Array(input.shape.dropFirst(2))
+    let geometry = Geometry(
+      input: spatial, output: Array(outputShape.dropFirst(2)), kernel: pooling.extents, window: pooling.window)
+    let plane = spatial.reduce(1, *)
+    guard input.elements.count <= 1 << 24 else {
+      throw Failure(
+        "", "cannot be run", "places among \(input.elements.count) elements are not exact",
+        remedy: "expected at most \(1 << 24): take smaller batches")
+    }
+    let strides = Array(Tensor<Float>.strides(of: spatial.reversed()).reversed())
+    let own = Tensor<Float>.strides(of: spatial)
+    var result = Value(zeros: outputShape)
+    var next = 0
+    geometry.forEachStretch(0..<result.elements.count) { stretch in
+      var best = [Int?](repeating: nil, count: stretch.columns.count)
+      geometry.forEachTap(stretch) { _, column, place in
+        guard let known = best[column] else {
+          best[column] = place
+          return
+        }
+        if input.elements[place] > input.elements[known] { best[column] = place }
+      }
+      for place in best {
+        let place = place ?? 0
+        let inPlane = place % max(1, plane)
+        let turned = spatial.indices.reduce(0) { $0 + inPlane / own[$1] % spatial[$1] * strides[$1] }
+        result.elements[next] = Float(columnsFirst ? place - inPlane + turned : place)
+        next += 1
+      }
+    }
+    return result
   }
 }
 

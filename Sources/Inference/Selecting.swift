@@ -61,15 +61,16 @@ struct Slicing: Computation {
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
     var places = data.shape.map { Array(0..<$0) }
-    for i in inputs[3].elements.indices {
-      let axis = Int(inputs[3].elements[i])
+    for i in inputs[1].elements.indices {
+      let axis = inputs.count > 3 ? Int(inputs[3].elements[i]) : i
       let place = axis.normalizedAxis(rank: data.shape.count)
       func bound(_ operand: Int) -> Int {
         Int(clampingTruncated: Double(inputs[operand].elements[i])).required(
           "the output's shape follows from the bounds")
       }
-      let bounds = SliceBounds(start: bound(1), end: bound(2), step: bound(4), extent: data.shape[place])
-      places[place] = (0..<bounds.count).map { bounds.first + $0 * bound(4) }
+      let step = inputs.count > 4 ? bound(4) : 1
+      let bounds = SliceBounds(start: bound(1), end: bound(2), step: step, extent: data.shape[place])
+      places[place] = (0..<bounds.count).map { bounds.first + $0 * step }
     }
     return AxisPlaces(places: places).select(from: data)
   }
@@ -115,7 +116,8 @@ struct Gathering: Computation {
   }
 }
 
-/// Borders in front of all axes, stated or as the second operand (which holds those behind the axes too); negative ones crop.
+/// Borders in front of all axes, stated or as the second operand (which holds those behind the axes too), or of the axes that the
+/// third operand names; negative ones crop.
 struct Bordering: Computation {
   var before: [Int]?
   var mode = PaddingMode.constant
@@ -123,11 +125,21 @@ struct Bordering: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
-    let before = before ?? inputs[1].elements.map { Int($0) }
+    let before = before ?? stated(inputs)
     let places = data.shape.indices.map { axis in
       (0..<outputShape[axis]).map { source(of: $0 - before[axis], extent: data.shape[axis]) }
     }
     return AxisPlaces(places: places, constant: value).select(from: data)
+  }
+
+  private func stated(_ inputs: [Value]) -> [Int] {
+    let amounts = inputs[1].elements.map { Int($0) }
+    guard inputs.count > 2 else { return amounts }
+    var before = Array(repeating: 0, count: inputs[0].shape.count)
+    for (axis, amount) in zip(inputs[2].elements, amounts) {
+      before[Int(axis).normalizedAxis(rank: before.count)] = amount
+    }
+    return before
   }
 
   private func source(of place: Int, extent: Int) -> Int {

@@ -48,7 +48,7 @@ struct TransposedConvolutionComputation: FinishingComputation {
     // The convolution whose gradient this is: from our output to our input.
     let geometry = Geometry(
       input: Array(outputShape[spatial]), output: Array(input.shape[spatial]),
-      kernel: convolution.spatialExtents, window: convolution.window)
+      kernel: convolution.spatialExtents, window: convolution.window(input: Array(input.shape[spatial])))
     let groups = convolution.groups
     let depth = convolution.kernelShape[0] / groups
     let width = convolution.kernelShape[1]

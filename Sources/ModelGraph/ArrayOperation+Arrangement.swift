@@ -55,9 +55,11 @@ extension ArrayOperation {
 
   func sliced(_ operands: [KnownValue]) throws -> KnownValue {
     let shape = operands[0].shape
-    guard let starts = operands[1].integers, let ends = operands[2].integers,
-      let places = operands[3].knownIntegers, let steps = operands[4].knownIntegers
-    else { return KnownValue(shape.map { _ in nil }) }
+    let rankOnly = KnownValue(shape.map { _ in nil })
+    guard let starts = operands[1].integers, let ends = operands[2].integers else { return rankOnly }
+    guard let places = operands.count > 3 ? operands[3].knownIntegers : Array(starts.indices),
+      let steps = operands.count > 4 ? operands[4].knownIntegers : Array(repeating: 1, count: places.count)
+    else { return rankOnly }
     let axes = try places.map { try shape.axis($0) }
     guard starts.count == axes.count, ends.count == axes.count, steps.count == axes.count, !steps.contains(0),
       steps.allSatisfy({ abs($0) <= Int(Int32.max) })
@@ -201,27 +203,6 @@ extension ArrayOperation {
       }
     }
     return KnownValue(result)
-  }
-
-  func resized(_ operands: [KnownValue], _ resizing: Resizing) throws -> KnownValue {
-    let shape = operands[0].shape
-    guard let sizes = operands[1].content else { return KnownValue(shape.map { _ in nil }) }
-    guard sizes.count == shape.count else {
-      throw misfit("\(sizes.count) sizes", "expected a number for each of \(shape.count) axes")
-    }
-    return KnownValue(
-      try shape.indices.map { axis in
-        guard let size = sizes[axis] else { return nil }
-        guard size > 0, size < 0x1p31 else { throw misfit("axis \(axis) is resized by \(size)", nil) }
-        switch resizing.size {
-        case .extents: return Int(size)
-        case .factors:
-          guard let extent = shape[axis] else { return nil }
-          let result = (Double(extent) * size).rounded(.down)
-          guard result < 0x1p31 else { throw misfit("axis \(axis) becomes too long", nil) }
-          return Int(result)
-        }
-      })
   }
 }
 

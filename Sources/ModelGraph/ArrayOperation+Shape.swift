@@ -67,6 +67,7 @@ extension ArrayOperation {
         content: moved.known.flatMap { extents in
           strides.flatMap { strides in operands[0].elements(extents, strides: order.map { strides[$0] }) }
         })
+    case .align(let axis): return KnownValue(try aligned(operands[0].shape, with: operands[1].shape, axis))
     case .expand:
       guard let extents = operands[1].integers else { return nil }
       guard extents.allSatisfy({ $0 ?? 0 >= 0 }) else { throw misfit("\(extents.text) is no shape", nil) }
@@ -78,9 +79,26 @@ extension ArrayOperation {
     case .gather(let axis): return try gathered(operands, axis)
     case .concatenate(let axis): return try concatenated(operands, axis)
     case .part(let axis, let index, let count): return try part(operands, axis, index, of: count)
+    case .gatherElements(let axis):
+      return KnownValue(try elementsGathered(operands[0].shape, operands[1].shape, axis))
+    case .gatherPoints(let batchAxes):
+      return try pointsGathered(operands[0].shape, operands[1].shape, batchAxes: batchAxes).map { KnownValue($0) }
+    case .scatterElements(let axis, _):
+      return KnownValue(
+        try elementsScattered(operands[0].shape, operands[1].shape, operands[2].shape, axis))
+    case .scatterPoints:
+      return KnownValue(try pointsScattered(operands[0].shape, operands[1].shape, operands[2].shape))
+    case .top(let axis, _, _): return KnownValue(try topShape(operands, axis))
+    case .reverse(let axis, let batchAxis):
+      return KnownValue(try reversed(operands[0].shape, operands[1].shape, axis, batchAxis))
+    case .triangle:
+      guard operands[0].shape.count >= 2 else { throw misfit("\(operands[0].shape.text) is no matrix", nil) }
+      return KnownValue(operands[0].shape)
     case .pad:
       let shape = operands[0].shape
-      guard let amounts = operands[1].knownIntegers else { return KnownValue(shape.map { _ in nil }) }
+      guard let stated = operands[1].knownIntegers, let axes = operands.count > 2 ? operands[2].knownIntegers : []
+      else { return KnownValue(shape.map { _ in nil }) }
+      let amounts = try Self.borders(stated, axes: operands.count > 2 ? axes : nil, rank: shape.count)
       guard amounts.count == 2 * shape.count, amounts.allSatisfy({ abs($0) <= Int(Int32.max) }) else {
         throw misfit("borders of \(amounts)", "expected two for each of \(shape.count) axes")
       }
@@ -94,6 +112,10 @@ extension ArrayOperation {
     case .depthToSpace(let block, _): return try blocks(operands[0].shape, block, toSpace: true)
     case .spaceToDepth(let block): return try blocks(operands[0].shape, block, toSpace: false)
 
+    case .cumulativeSum(let axis, _, _):
+      _ = try operands[0].shape.axis(axis)
+      return KnownValue(operands[0].shape)
+    case .maximumPlace(let pooling, _): return KnownValue(try pooling.outputShape(of: operands[0].shape))
     case .reduce(let kind, let keepsAxes, let ignoresMissing):
       let shape = operands[0].shape
       guard let axes = operands.count > 1 ? operands[1].knownIntegers : [] else {
@@ -109,6 +131,10 @@ extension ArrayOperation {
       let place = try shape.axis(axis)
       return KnownValue(shape.indices.compactMap { $0 == place ? (keepsAxis ? .some(1) : nil) : .some(shape[$0]) })
     case .resize(let resizing): return try resized(operands, resizing)
+    case .gridSample: return KnownValue(try sampled(operands[0].shape, operands[1].shape))
+    case .einsum(let equation): return KnownValue(try equation.outputShape(operands.map(\.shape)))
+    case .convolution(let convolution):
+      return KnownValue(try convolution.outputShape(operands[0].shape, kernel: operands[1].shape))
     case .matrixProduct: return KnownValue(try Self.product(operands[0].shape, operands[1].shape))
     case .trailingSoftmax(let axis, _):
       _ = try operands[0].shape.axis(axis)
@@ -125,12 +151,17 @@ extension ArrayOperation {
       1...4096
     case .elementwise: 2...2
     case .range: 3...3
-    case .slice: 5...5
-    case .reshape, .unsqueeze, .expand, .tile, .gather, .pad, .resize, .matrixProduct: 2...2
+    case .slice: 3...5
+    case .pad: 2...3
+    case .scatterElements, .scatterPoints: 3...3
+    case .einsum(let equation): equation.operandCount...equation.operandCount
+    case .reshape, .unsqueeze, .expand, .align, .tile, .gather, .gatherElements, .gatherPoints, .top, .reverse, .resize,
+      .gridSample, .convolution, .matrixProduct:
+      2...2
     case .squeeze, .part, .reduce: 1...2
     case .recurrent(let layer): layer.operandCounts
     case .function, .shape, .size, .flatten, .transpose, .filled, .depthToSpace, .spaceToDepth, .extremum,
-      .trailingSoftmax:
+      .trailingSoftmax, .triangle, .cumulativeSum, .maximumPlace:
       1...1
     }
   }

@@ -41,9 +41,12 @@ extension ArrayOperation {
       return [
         steps, batch, layer.directions.count, layer.kind.gateCount, layer.hiddenCount, features + layer.hiddenCount,
       ].productIfExact
+    case .einsum(let equation): return (try? equation.macs(operands)) ?? nil
+    case .convolution(let convolution): return convolution.macs(operands)
     case .constant, .parameter, .elementwise, .function, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze,
       .transpose, .expand, .tile, .filled, .range, .slice, .gather, .concatenate, .part, .pad, .depthToSpace,
-      .spaceToDepth, .reduce, .extremum, .resize, .trailingSoftmax:
+      .spaceToDepth, .reduce, .extremum, .resize, .trailingSoftmax, .align, .gatherElements, .gatherPoints,
+      .scatterElements, .scatterPoints, .top, .reverse, .triangle, .cumulativeSum, .maximumPlace, .gridSample:
       return 0
     }
   }

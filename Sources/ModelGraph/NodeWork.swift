@@ -122,6 +122,13 @@ extension Node {
       ]
     case .merge(.dot), .array(.matrixProduct), .array(.recurrent):
       return [work(.linear, width: output.last ?? 1, depth: inputs.first?.last ?? 1)]
+    case .array(.einsum):
+      let product = work(.linear)
+      return [work(.linear, width: output.last ?? 1, depth: product.macs / max(1, written))]
+    case .array(.convolution(let convolution)):
+      guard inputs.count == 2, let kinds = convolution.kinds(kernel: inputs[1]) else { return [] }
+      let width = inputs[1][convolution.isTransposed ? 1 : 0]
+      return [work(kinds, width: width, depth: inputs[1].reduce(1, *) / max(1, width))]
     case .pooling, .globalPooling, .array(.reduce), .array(.extremum):
       return [work(.pooling)]
     case .permutation, .channelPermutation:
@@ -143,12 +150,15 @@ extension ArrayOperation {
   /// Nil for what only changes a shape, or is known before the network runs.
   fileprivate var kind: OperationKind? {
     switch self {
-    case .constant, .parameter, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .filled, .range: nil
-    case .elementwise, .function, .trailingSoftmax: .elementwise
-    case .transpose, .gather, .depthToSpace, .spaceToDepth: .permutation
+    case .constant, .parameter, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .align, .filled, .range: nil
+    case .elementwise, .function, .trailingSoftmax, .triangle, .cumulativeSum: .elementwise
+    case .transpose, .gather, .gatherElements, .gatherPoints, .scatterElements, .scatterPoints, .reverse, .gridSample,
+      .depthToSpace, .spaceToDepth:
+      .permutation
     case .expand, .tile, .slice, .concatenate, .part, .pad, .resize: .copy
-    case .reduce, .extremum: .pooling
-    case .matrixProduct, .recurrent: .linear
+    case .reduce, .extremum, .top, .maximumPlace: .pooling
+    case .matrixProduct, .recurrent, .einsum: .linear
+    case .convolution: .convolution
     }
   }
 }

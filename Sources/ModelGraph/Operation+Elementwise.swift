@@ -28,10 +28,11 @@ extension ArrayOperation {
   /// See `Operation.isElementwise`.
   fileprivate var isElementwise: Bool {
     switch self {
-    case .elementwise, .function, .reshape, .flatten, .squeeze, .unsqueeze: true
+    case .elementwise, .function, .reshape, .flatten, .squeeze, .unsqueeze, .align: true
     case .constant, .parameter, .shape, .size, .transpose, .expand, .tile, .filled, .range, .slice, .gather,
       .concatenate, .part, .pad, .depthToSpace, .spaceToDepth, .reduce, .extremum, .resize, .matrixProduct,
-      .trailingSoftmax, .recurrent:
+      .trailingSoftmax, .recurrent, .gatherElements, .gatherPoints, .scatterElements, .scatterPoints, .top, .reverse,
+      .triangle, .cumulativeSum, .maximumPlace, .gridSample, .einsum, .convolution:
       false
     }
   }
@@ -42,7 +43,8 @@ extension ArrayOperation {
     case .constant, .parameter: true
     case .elementwise, .function, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .transpose, .expand, .tile,
       .filled, .range, .slice, .gather, .concatenate, .part, .pad, .depthToSpace, .spaceToDepth, .reduce, .extremum,
-      .resize, .matrixProduct, .trailingSoftmax, .recurrent:
+      .resize, .matrixProduct, .trailingSoftmax, .recurrent, .align, .gatherElements, .gatherPoints, .scatterElements,
+      .scatterPoints, .top, .reverse, .triangle, .cumulativeSum, .maximumPlace, .gridSample, .einsum, .convolution:
       false
     }
   }

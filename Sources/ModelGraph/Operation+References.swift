@@ -40,7 +40,9 @@ extension ArrayOperation {
       return .recurrent(layer)
     case .constant, .elementwise, .function, .shape, .size, .reshape, .flatten, .squeeze, .unsqueeze, .transpose,
       .expand, .tile, .filled, .range, .slice, .gather, .concatenate, .part, .pad, .depthToSpace, .spaceToDepth,
-      .reduce, .extremum, .resize, .matrixProduct, .trailingSoftmax:
+      .reduce, .extremum, .resize, .matrixProduct, .trailingSoftmax, .align, .gatherElements, .gatherPoints,
+      .scatterElements, .scatterPoints, .top, .reverse, .triangle, .cumulativeSum, .maximumPlace, .gridSample, .einsum,
+      .convolution:
       return self
     }
   }

@@ -56,6 +56,9 @@ public struct TransposedConvolution: Sendable, Equatable {
   /// Nil takes what makes the output input * stride (same) or all that the kernel and the stride reach (valid). Otherwise
   /// the output is (input - 1) * stride + this + the kernel's reach, of which `same` keeps only the parity (Keras).
   public var outputPadding: [Int]?
+  /// The spatial extents of the output where they are stated. What the window reaches beyond them is cut off at both ends, an odd rest at
+  /// the beginning, with the padding `same` at the end.
+  public var outputExtents: [Int]?
   /// Where input and output keep their channels.
   public var layout: ChannelLayout
   /// The kernel in the checkpoint.

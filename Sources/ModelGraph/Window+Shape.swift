@@ -83,6 +83,22 @@ extension Pooling {
   }
 }
 
+extension Pooling {
+  /// The cells of a window along one spatial axis that lie in the input or its border.
+  ///
+  /// - Parameters:
+  ///   - axis: of the spatial axes.
+  ///   - place: of the window in the output.
+  ///   - input: The input's extent.
+  public func countedCells(axis: Int, place: Int, input: Int) -> Int {
+    let (stride, dilation) = (window.stride[axis], window.dilation[axis])
+    let (before, after) = window.padding.amounts(
+      axis: axis, input: input, kernel: extents[axis], stride: stride, dilation: dilation)
+    let room = input + before + after - place * stride
+    return max(1, min(extents[axis], (room + dilation - 1) / dilation))
+  }
+}
+
 extension TransposedConvolution {
   /// The taps along each spatial axis.
   public var spatialExtents: [Int] { Array(kernelShape.dropFirst(2)) }
@@ -99,8 +115,15 @@ extension TransposedConvolution {
     if let outputPadding, outputPadding.count != spatialExtents.count || outputPadding.contains(where: { $0 < 0 }) {
       throw misfit("output padding \(outputPadding)", "expected one number for each spatial axis")
     }
+    if let outputExtents, outputExtents.count != spatialExtents.count {
+      throw misfit("output extents \(outputExtents)", "expected one for each spatial axis")
+    }
     var result = input.replacing(layout.channelAxis(rank: input.count), outputChannels)
     for (axis, place) in layout.spatialAxes(rank: input.count).enumerated() {
+      if let outputExtents {
+        result[place] = outputExtents[axis]
+        continue
+      }
       guard let extent = input[place] else { continue }
       guard let output = outputExtent(axis: axis, input: extent), output > 0 else {
         throw misfit("\(extent) entries on spatial axis \(axis)", "expected an output that is not empty")
@@ -108,6 +131,21 @@ extension TransposedConvolution {
       result[place] = output
     }
     return result
+  }
+
+  /// How the window of the convolution whose gradient this is moves over an output of stated extents.
+  ///
+  /// - Parameter input: The spatial extents of this layer's input.
+  public func window(input: [Int]) -> Window {
+    guard let outputExtents else { return window }
+    let cut = input.indices.map { axis in
+      let reach = (spatialExtents[axis] - 1) * window.dilation[axis] + 1
+      return max(0, (input[axis] - 1) * window.stride[axis] + reach + (outputPadding?[axis] ?? 0) - outputExtents[axis])
+    }
+    let before = cut.map { window.padding == .same ? $0 / 2 : $0 - $0 / 2 }
+    return Window(
+      stride: window.stride, dilation: window.dilation,
+      padding: .explicit(before: before, after: zip(cut, before).map(-)))
   }
 
   /// The output extent on one spatial axis, or nil where it overflows.

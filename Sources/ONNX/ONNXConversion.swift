@@ -1,5 +1,6 @@
 import Basics
 import ModelGraph
+import ONNXProto
 import TensorCore
 
 /// One node on its way into the graph.
@@ -18,7 +19,7 @@ struct ONNXConversion {
 
   /// An output; nil where nobody wants it.
   func output(_ index: Int) -> String? {
-    guard node.proto.output.indices.contains(index), !node.proto.output[index].isEmpty else { return nil }
+    guard node.proto.output.indices.contains(index), builder.isRead(node.proto.output[index]) else { return nil }
     return node.proto.output[index]
   }
 
@@ -29,12 +30,27 @@ struct ONNXConversion {
     try node.proto.input.filter { !$0.isEmpty }.map { try builder.operand($0) }
   }
 
-  /// Makes the node's first output.
-  func emit(_ operation: Operation, _ inputs: [String]) {
-    builder.append(output, layer: layer?.name ?? node.name, operation, inputs)
+  /// A value that may be a weight: what the model holds stays a tensor of the checkpoint, however small.
+  func weight(_ index: Int) throws -> String {
+    guard let constant = node.constant(index), constant.type.isCompressible else { return try operand(index) }
+    return value(.array(.parameter(constant.reference, shape: constant.shape)), [])
   }
 
+  /// The element type of an input; nil where it is left out or does not follow.
+  func kind(_ index: Int) -> ONNXElementTypes.Kind? { node.input(index).flatMap { builder.types[$0] } }
+
+  /// The element type of the first output.
+  var outputKind: ONNXElementTypes.Kind? { builder.types[output] }
+
+  /// Makes the node's first output.
+  func emit(_ operation: Operation, _ inputs: [String]) { emit(output, operation, inputs) }
+
   func emit(_ operation: ArrayOperation, _ inputs: [String]) { emit(.array(operation), inputs) }
+
+  /// Makes one of the node's outputs.
+  func emit(_ output: String, _ operation: Operation, _ inputs: [String]) {
+    builder.append(output, layer: layer?.name ?? node.name, operation, inputs)
+  }
 
   /// A value between the node's inputs and its output.
   func intermediate(_ part: String, _ operation: Operation, _ inputs: [String]) -> String {
@@ -46,27 +62,21 @@ struct ONNXConversion {
   /// Makes the node's output from its kernel. A bias that is none of the layer's is added behind: one that another node computes, and
   /// one in which the layer's uses differ.
   func emitConvolution(
-    _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) -> Operation
+    _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) throws -> Operation
   ) throws {
     let input = try operand(0)
     if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias {
-      return emit(make(kernel.bias), [input])
+      return emit(try make(kernel.bias), [input])
     }
-    let product = intermediate("product", make(nil), [input])
+    let product = intermediate("product", try make(nil), [input])
     if let bias = kernel.bias { return emit(.bias(bias, layout: layout), [product]) }
-    var bias = try builder.operand(kernel.computedBias ?? "")
-    if layout == .channelsFirst {
-      let ones = Array(repeating: 1, count: kernel.convolution.spatialOrder)
-      bias = intermediate("bias", .array(.reshape(keepsZero: false)), [bias, literal([-1] + ones)])
-    }
-    emit(.elementwise(.add), [product, bias])
+    let bias = try builder.operand(kernel.computedBias.required("a kernel has a bias, or somebody computes one"))
+    emit(.elementwise(.add), [product, layout == .channelsFirst ? aligned(bias, with: product, axis: 1) : bias])
   }
 
-  /// Why the node has no kernel.
-  var kernelAbsence: String {
-    if let reason = use?.refusal { return reason }
-    if let name = node.input(1), let type = node.model.unreadType(of: name) { return "whose kernel has \(type)" }
-    return "whose kernel is computed by other nodes"
+  /// Why the node's kernel cannot be read; nil for one that other nodes compute.
+  var kernelObstacle: String? {
+    use?.refusal ?? node.input(1).flatMap { node.model.unreadType(of: $0) }.map { "whose kernel has \($0)" }
   }
 
   /// Refuses the node by name, and lets everything else be read.
@@ -81,15 +91,85 @@ struct ONNXConversion {
   }
 }
 
+/// Short ways to write an operator as several operations.
+extension ONNXConversion {
+  /// A value between, under a name of its own.
+  func value(_ operation: Operation, _ inputs: [String]) -> String {
+    intermediate("\(builder.nodes.count)", operation, inputs)
+  }
+
+  func value(_ operation: ArrayOperation, _ inputs: [String]) -> String { value(.array(operation), inputs) }
+
+  func number(_ number: Double) -> String { builder.literal(Literal(scalar: number)) }
+
+  func apply(_ function: ElementFunction, _ operand: String) -> String { value(.function(function), [operand]) }
+
+  func combine(_ kind: Elementwise, _ operands: String...) -> String { value(.elementwise(kind), operands) }
+
+  func shape(_ operand: String) -> String { value(.shape(axes: 0..<64), [operand]) }
+
+  /// The extent of one axis, a vector with one element. The axis may count from the end.
+  func extent(_ operand: String, _ axis: Int) -> String {
+    // Wrapping, because attributes hold anything; an axis that does not exist is told by its shape.
+    let end = axis == -1 ? Int(Int32.max) : axis &+ 1
+    return value(.slice, [shape(operand), literal([axis]), literal([end])])
+  }
+
+  /// 0 keeps an extent, -1 is computed.
+  func reshaped(_ operand: String, _ extents: [Int]) -> String {
+    value(.reshape(keepsZero: false), [operand, literal(extents)])
+  }
+
+  /// With the shape of another value.
+  func reshaped(_ operand: String, as other: String) -> String {
+    value(.reshape(keepsZero: false), [operand, shape(other)])
+  }
+
+  func transposed(_ operand: String, _ order: [Int]) -> String { value(.transpose(order: order), [operand]) }
+
+  /// So that it broadcasts with another value from an axis on.
+  func aligned(_ operand: String, with other: String, axis: Int) -> String {
+    value(.align(axis: axis), [operand, other])
+  }
+
+  func reduced(_ kind: Reduction, _ operand: String, axes: [Int]) -> String {
+    value(.reduce(kind, keepsAxes: true, ignoresMissingAxes: false), [operand, literal(axes)])
+  }
+
+  /// The value times a scale and plus an offset, which are inputs of the node with one number for each entry of some axes.
+  ///
+  /// - Parameter axis: the first of these axes; nil where they are the last ones.
+  func affine(_ operand: String, scale: Int, offset: Int?, axis: Int?) throws -> String {
+    var result = operand
+    for (kind, index) in [(Elementwise.multiply, scale), (.add, offset)] {
+      guard let index, node.input(index) != nil else { continue }
+      let parameter = try weight(index)
+      result = combine(kind, result, axis.map { aligned(parameter, with: operand, axis: $0) } ?? parameter)
+    }
+    return result
+  }
+}
+
 /// How every operator becomes nodes of the graph.
 enum ONNXOperators {
   typealias Converter = @Sendable (ONNXConversion) throws -> Void
 
+  /// The standard operators.
   static let all: [String: Converter] = [
-    kernels, activations, arithmetic, arrangement, shapes, reductions, normalizations, recurrent,
+    activations, arithmetic, arrangement, attention, kernels, normalizations, places, pooling, quantization, recurrent,
+    reductions, refusals, resizing, shapes, spectra,
   ].reduce(into: [:]) { table, family in
     for (name, converter) in family {
       precondition(table.updateValue(converter, forKey: name) == nil, "two families have the operator '\(name)'")
+    }
+  }
+
+  /// What converts an operator of a domain; nil where nothing does.
+  static func converter(_ type: String, domain: String) -> Converter? {
+    switch domain {
+    case "", "ai.onnx": all[type]
+    case "com.microsoft": microsoft[type]
+    default: nil
     }
   }
 }

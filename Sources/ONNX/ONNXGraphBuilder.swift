@@ -8,21 +8,19 @@ final class ONNXGraphBuilder {
   let model: ONNXModel
   private(set) var nodes: [Node] = []
   private var made: Set<String> = []
-  /// Values that hold integers, which divide otherwise.
-  private var integers: Set<String> = []
+  /// What ONNX takes the values for.
+  private(set) var types: ONNXElementTypes
   private var literalCount = 0
   /// The operator that is being converted, and those of the nodes.
   private var type = ""
-  private var types: [String: String] = [:]
+  private var operators: [String: String] = [:]
 
   /// Literals have at most this many elements.
   private static let longestLiteral = 256
 
   init(_ model: ONNXModel) {
     self.model = model
-    for input in model.proto.graph.input where [6, 7].contains(input.type.tensorType.elemType) {
-      integers.insert(input.name)
-    }
+    types = ONNXElementTypes(model)
   }
 
   func graph() throws -> ModelGraph {
@@ -36,32 +34,49 @@ final class ONNXGraphBuilder {
       inputs: inputs, nodes: nodes, outputs: proto.output.map { ModelGraph.Output(name: $0.name, value: $0.name) })
   }
 
-  /// Adds what computes the node's outputs. A node that cannot be read becomes one that is not supported.
+  /// Adds what computes the node's outputs. What cannot be run becomes an unsupported node with the reason.
   func add(_ node: ONNXNode, use: ONNXKernels.Use? = nil) {
+    types.infer(node)
     // Constants become nodes when they are first needed.
     if node.proto.output.first.flatMap(model.constant(named:)) != nil { return }
     type = (node.isStandard ? "" : node.proto.domain + ".") + node.proto.opType
     let before = nodes.count
-    var reason = "an operator that the program does not run"
-    if node.isStandard, let convert = ONNXOperators.all[node.proto.opType] {
+    if let convert = ONNXOperators.converter(node.proto.opType, domain: node.proto.domain) {
       do {
         try convert(ONNXConversion(node: node, use: use, builder: self))
-        markIntegers(node)
+        if let reason = nodes[before...].lazy.compactMap(\.operation.refusal).first {
+          forget(from: before)
+          refuse(node, reason)
+        } else {
+          refuse(node, "of which this output is not computed")
+        }
       } catch {
-        for unfinished in nodes[before...] { made.remove(unfinished.name) }
-        nodes.removeSubrange(before...)
-        reason = (error as? Failure).map { "which \($0.problem): \($0.reason)" } ?? "\(error)"
+        forget(from: before)
+        refuse(node, (error as? Failure).map { "which \($0.problem): \($0.reason)" } ?? "\(error)")
       }
+    } else {
+      refuse(node, "an operator that the program does not run")
     }
-    if nodes.count == before {
-      let known = node.proto.output.filter { !$0.isEmpty && made.contains($0) }
-      guard known.isEmpty, let output = node.proto.output.first(where: { !$0.isEmpty }) else { return }
+  }
+
+  /// Takes back the nodes from one on.
+  private func forget(from first: Int) {
+    made.subtract(nodes[first...].map(\.name))
+    nodes.removeSubrange(first...)
+  }
+
+  /// Says for every output that somebody reads, and that nothing makes, why that is so.
+  private func refuse(_ node: ONNXNode, _ reason: String) {
+    for output in node.proto.output where isRead(output) && !made.contains(output) {
       append(output, layer: node.name, .unsupported(type: type, reason: reason), [])
     }
   }
 
+  /// Whether a node reads the value, or the network shows it.
+  func isRead(_ value: String) -> Bool { model.wiring.readers[value] != nil }
+
   /// The operator of the file that a node of the graph is made for.
-  func type(of node: Node) -> String { types[node.name] ?? "" }
+  func type(of node: Node) -> String { operators[node.name] ?? "" }
 
   /// The shape of an input of which the model says nothing, as far as the operations that read it tell.
   private func shapeFromReaders(of input: String) -> [Int?]? {
@@ -76,7 +91,7 @@ final class ONNXGraphBuilder {
   /// A value under its own name.
   func append(_ name: String, layer: String, _ operation: Operation, _ inputs: [String]) {
     made.insert(name)
-    types[name] = type
+    operators[name] = type
     nodes.append(Node(name: name, layer: layer, operation: operation, inputs: inputs))
   }
 
@@ -90,9 +105,8 @@ final class ONNXGraphBuilder {
       }
       return name
     }
-    if [.i64, .i32, .u8, .bool].contains(constant.type) { integers.insert(name) }
     let count = constant.shape.reduce(1, *)
-    if count <= Self.longestLiteral || integers.contains(name), let tensor = model.tensor(named: name) {
+    if count <= Self.longestLiteral || !constant.type.isCompressible, let tensor = model.tensor(named: name) {
       let values = try tensor.decoded(as: Double.self).elements
       append(name, layer: name, .array(.constant(Literal(shape: constant.shape, values: values))), [])
     } else {
@@ -108,20 +122,13 @@ final class ONNXGraphBuilder {
     append(name, layer: name, .array(.constant(value)), [])
     return name
   }
+}
 
-  func isInteger(_ name: String) -> Bool { integers.contains(name) }
-
-  private func markIntegers(_ node: ONNXNode) {
-    let isInteger: Bool
-    switch node.proto.opType {
-    case "Shape", "Size", "ArgMax", "ArgMin": isInteger = true
-    case "Cast": isInteger = ![1, 10, 11, 16].contains(node.int("to", default: 1))
-    case "ConstantOfShape":
-      isInteger = node.proto.attribute(named: "value").map { ![1, 10, 11, 16].contains(Int($0.t.dataType)) } ?? false
-    case "Where": isInteger = node.input(1).map(integers.contains) ?? false
-    default: isInteger = node.input(0).map(integers.contains) ?? false
-    }
-    if isInteger { integers.formUnion(node.proto.output) }
+extension Operation {
+  /// Why it cannot be run; nil where it can.
+  fileprivate var refusal: String? {
+    if case .unsupported(_, let reason) = self { return reason }
+    return nil
   }
 }
 

@@ -122,13 +122,23 @@ extension Layer {
 
 extension ONNXKernel {
   /// The operation of a ConvTranspose. A kernel to which nothing may be done stands in the order of the file.
-  func transposedOperation(outputPadding: [Int]?, bias: TensorReference?) -> Operation {
+  ///
+  /// - Throws: `Failure` where the node states a shape of its output that is none.
+  func transposedOperation(_ node: ONNXNode, bias: TensorReference?) throws -> Operation {
     guard convolution.transposition == nil else {
       return convolution.operation(.channelsFirst, kernel: reference, bias: bias)
     }
-    return .transposedConvolution(
-      TransposedConvolution(
-        kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window,
-        outputPadding: outputPadding, layout: .channelsFirst, kernel: reference, bias: bias))
+    var result = TransposedConvolution(
+      kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window,
+      outputPadding: node.outputPadding(convolution.window), layout: .channelsFirst, kernel: reference, bias: bias)
+    if let extents = node.ints("output_shape") {
+      let order = convolution.spatialOrder
+      guard extents.count >= order, extents.allSatisfy({ $0 > 0 }) else {
+        throw node.failure("output_shape \(extents)", "expected \(order) positive numbers")
+      }
+      result.outputExtents = Array(extents.suffix(order))
+      result.outputPadding = node.ints("output_padding") ?? Array(repeating: 0, count: order)
+    }
+    return .transposedConvolution(result)
   }
 }

@@ -26,7 +26,7 @@ struct ONNXModel: Sendable {
   private let places: [String: Int]
 
   static let recordKey = "kcompress"
-  private static let opsets = 7...23
+  private static let opsets = 6...25
 
   /// Parses the bytes of a file.
   ///
@@ -44,6 +44,7 @@ struct ONNXModel: Sendable {
       throw Failure("", "cannot be read", "the model has no graph", remedy: "expected an ONNX model with nodes")
     }
     let opset = try Self.opset(of: proto)
+    proto = try proto.expanded()
     var files = ExternalFiles()
     var initializers: [StoredTensor?] = []
     for index in proto.graph.initializer.indices {

@@ -80,10 +80,12 @@ extension ArrayOperation {
   fileprivate var onlyMoves: Bool {
     switch self {
     case .reshape, .flatten, .squeeze, .unsqueeze, .transpose, .expand, .tile, .slice, .gather, .part, .depthToSpace,
-      .spaceToDepth:
+      .spaceToDepth, .align, .gatherElements, .gatherPoints, .reverse, .triangle:
       true
+    case .top(_, _, let places): !places
     case .constant, .parameter, .elementwise, .function, .shape, .size, .filled, .range, .concatenate, .pad, .reduce,
-      .extremum, .resize, .matrixProduct, .trailingSoftmax, .recurrent:
+      .extremum, .resize, .matrixProduct, .trailingSoftmax, .recurrent, .convolution, .cumulativeSum, .einsum,
+      .gridSample, .maximumPlace, .scatterElements, .scatterPoints:
       false
     }
   }

@@ -284,6 +284,269 @@ def test_shapes_that_follow_from_the_input(tmp_path):
     check(path, {"x": uniform(3, 3, 8, 5)}, tmp_path)
 
 
+class Several:
+    """Many operators side by side in one model, each with inputs and outputs of its own, so that one run checks them all."""
+
+    def __init__(self, opset):
+        self.opset, self.nodes, self.arrays, self.constants, self.outputs = opset, [], {}, {}, []
+
+    def add(self, operator, *data, constants=(), outputs=1, domain="", **attributes):
+        """`data` are inputs of the model, names among them values that are there, and `constants` those behind them; None is left out."""
+        index = len(self.nodes)
+        names = []
+        for place, value in enumerate(data):
+            names.append(value if isinstance(value, str) else f"x{index}_{place}")
+            if not isinstance(value, str):
+                self.arrays[names[-1]] = value
+        for place, constant in enumerate(constants):
+            names.append("" if constant is None else f"c{index}_{place}")
+            if constant is not None:
+                self.constants[names[-1]] = np.asarray(constant)
+        made = [f"y{index}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, names, made, domain=domain, **attributes))
+        self.outputs += made
+
+    def computed(self, value):
+        """The name of a value that depends on the input: its mean over two samples."""
+        name = f"p{len(self.nodes)}"
+        self.arrays[name + "_both"] = np.stack([value - 0.5, value + 0.5])
+        self.constants[name + "_axes"] = np.array([0])
+        self.nodes.append(helper.make_node("ReduceMean", [name + "_both", name + "_axes"], [name], keepdims=0))
+        return name
+
+    def check(self, folder):
+        values = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+                  for name, array in self.arrays.items()]
+        # Outputs of any type; onnxruntime infers it.
+        results = [onnx.ValueInfoProto(name=name) for name in self.outputs]
+        tensors = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
+        graph = helper.make_graph(self.nodes, "several", values, results, tensors)
+        imports = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        path = folder / "several.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=10), path)
+        check(path, self.arrays, folder)
+
+
+def test_elements_and_places(tmp_path):
+    several, x = Several(18), uniform(2, 4, 3)
+    for operator in ["Asinh", "Shrink", "Selu", "Mish"]:
+        several.add(operator, x)
+    several.add("Selu", x, alpha=1.2, gamma=0.8)
+    several.add("Shrink", x, lambd=0.7, bias=0.2)
+    several.add("Acosh", uniform(2, 3, low=1.1, high=4))
+    several.add("Atanh", uniform(2, 3, low=-0.9, high=0.9))
+    several.add("Hardmax", x, axis=1)
+    several.add("TopK", x, constants=[np.array([2])], outputs=2, axis=1)
+    several.add("TopK", x, constants=[np.array([3])], outputs=2, largest=0)
+    several.add("CumSum", x, constants=[np.array(1)], exclusive=1)
+    several.add("CumSum", x, constants=[np.array(-1)], reverse=1)
+    several.add("GatherElements", x, constants=[np.array([[[0, 2, -1]], [[1, 0, 0]]])], axis=2)
+    several.add("GatherND", x, constants=[np.array([[0, 3], [1, -1]])])
+    several.add("GatherND", x, constants=[np.array([[2], [0]])], batch_dims=1)
+    places, updates = np.array([[[0, 2, 1]], [[1, 0, 3]]]), uniform(2, 1, 3)
+    for reduction in ["none", "add", "mul", "max", "min"]:
+        several.add("ScatterElements", x, constants=[places, updates], axis=1, reduction=reduction)
+        several.add("ScatterND", x, constants=[np.array([[0, 3], [1, -1], [0, 3]]) if reduction == "add" else
+                                               np.array([[0, 3], [1, -1]]),
+                                               uniform(3 if reduction == "add" else 2, 3)], reduction=reduction)
+    several.add("Trilu", x, constants=[np.array(1)])
+    several.add("Trilu", x, upper=0)
+    several.add("ReverseSequence", x, constants=[np.array([1, 4])], batch_axis=0, time_axis=1)
+    several.add("Compress", x, constants=[np.array([True, False, True])], axis=2)
+    several.add("OneHot", constants=[np.array([[1, -1], [5, 0]]), np.array([3]), np.array([0.5, 2], np.float32)], axis=1)
+    several.add("Einsum", x, uniform(2, 3, 5), equation="bij,bjk->bik")
+    several.add("Einsum", x, uniform(2, 4, 3), equation="...ij,...kj->k...i")
+    several.add("ArgMax", np.round(x), axis=1, select_last_index=1)
+    several.check(tmp_path)
+
+
+def test_normalisations_of_groups_and_neighbours(tmp_path):
+    several, x = Several(21), uniform(2, 6, 5, 4)
+    computed = several.computed
+    several.add("GroupNormalization", x, constants=[uniform(6), uniform(6)], num_groups=3)
+    several.add("LRN", x, size=3, alpha=0.2, beta=0.6, bias=1.5)
+    several.add("LRN", x, size=5, alpha=0.1)
+    several.add("MeanVarianceNormalization", x)
+    several.add("LpNormalization", x, axis=1, p=1)
+    several.add("LpPool", x, kernel_shape=[2, 3], p=3, strides=[2, 1])
+    several.add("GlobalLpPool", x, p=2)
+    several.add("InstanceNormalization", x, computed(uniform(6)), computed(uniform(6)))
+    several.add("LayerNormalization", x, computed(uniform(5, 4)), axis=2)
+    several.add("LayerNormalization", x, computed(uniform(5, 4)), axis=2, outputs=3)
+    several.add("LayerNormalization", x, constants=[uniform(4)], axis=-2)
+    several.add("BatchNormalization", x, *(computed(uniform(6, low=0.2)) for _ in range(4)))
+    several.add("MaxPool", x, outputs=2, kernel_shape=[2, 2], strides=[2, 2])
+    several.add("MaxPool", x, outputs=2, kernel_shape=[3, 2], pads=[1, 0, 1, 1], storage_order=1)
+    several.add("AveragePool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1)
+    several.check(tmp_path)
+
+
+def test_group_normalisation_of_version_18(tmp_path):
+    several = Several(18)
+    several.add("GroupNormalization", uniform(2, 6, 5), constants=[uniform(3), uniform(3)], num_groups=3)
+    several.check(tmp_path)
+
+
+def test_places_between_elements(tmp_path):
+    several, x = Several(19), uniform(2, 3, 5, 4)
+    for mode in ["nearest", "bilinear", "bicubic"]:
+        for border in ["zeros", "border", "reflection"]:
+            for corners in [0, 1]:
+                several.add("GridSample", x, uniform(2, 3, 3, 2, low=-1.5, high=1.5), mode=mode, padding_mode=border,
+                            align_corners=corners)
+    shrunk = np.array([1, 1, 0.6, 0.5], np.float32)
+    for mode in ["linear", "cubic"]:
+        for outside in [0, 1]:
+            several.add("Resize", x, constants=[None, shrunk], mode=mode, antialias=1, exclude_outside=outside)
+    several.add("Resize", uniform(2, 10), constants=[None, np.array([1, 0.7], np.float32)])
+    several.add("Resize", x, constants=[None, np.array([2, 1.5], np.float32)], mode="linear", axes=[2, 3])
+    several.add("Resize", x, constants=[None, None, np.array([3, 7])], mode="linear", axes=[3, 2])
+    several.add("Resize", x, constants=[None, None, np.array([8, 8])], mode="linear", axes=[2, 3],
+                keep_aspect_ratio_policy="not_larger")
+    several.add("Resize", x, constants=[None, np.array([1, 1, 2.3, 0.7], np.float32)], mode="linear",
+                coordinate_transformation_mode="half_pixel_symmetric")
+    several.add("Resize", x, constants=[np.array([0, 0, 0.2, -0.1, 1, 1, 0.9, 1.2], np.float32), None, np.array([2, 3, 6, 5])],
+                mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=7.0)
+    several.add("Pad", x, constants=[np.array([1, 2, 0, -1]), np.float32(3), np.array([3, 1])])
+    several.add("Pad", x, constants=[np.array([1, 2]), None, np.array([-1])], mode="wrap")
+    several.check(tmp_path)
+
+
+def test_spectra(tmp_path):
+    several, signal = Several(20), uniform(2, 50, 1)
+    several.add("STFT", signal, constants=[np.array(7), uniform(16), np.array(16)])
+    several.add("STFT", signal, constants=[np.array(5), None, np.array(8)], onesided=0)
+    several.add("DFT", signal, constants=[None, np.array(-2)])
+    several.add("DFT", uniform(2, 12, 2), constants=[np.array(20), np.array(1)])
+    several.add("DFT", uniform(2, 12, 2), constants=[None, np.array(-2)], inverse=1)
+    several.add("HannWindow", constants=[np.array(9)])
+    several.add("BlackmanWindow", constants=[np.array(8)], periodic=0)
+    several.add("AffineGrid", uniform(2, 2, 3), constants=[np.array([2, 1, 4, 5])])
+    several.check(tmp_path)
+
+
+def test_kernels_and_borders_that_other_nodes_compute(tmp_path):
+    several, x = Several(18), uniform(2, 4, 7, 6)
+    several.add("Conv", x, several.computed(uniform(6, 2, 3, 2)), several.computed(uniform(6)), group=2, strides=[2, 1], kernel_shape=[3, 2])
+    several.add("ConvTranspose", x, several.computed(uniform(4, 3, 3, 3)), strides=[2, 2], pads=[1, 0, 1, 1], kernel_shape=[3, 3])
+    several.add("ConvTranspose", x, constants=[uniform(4, 3, 3, 3)], strides=[2, 2], output_shape=[14, 13])
+    several.add("Pad", x, constants=[np.array([0, 0, 1, 0, 0, 0, 2, 1])])
+    several.add("Col2Im", uniform(2, 12, 12), constants=[np.array([7, 6]), np.array([2, 2])], strides=[2, 2], pads=[1, 1, 0, 0])
+    several.check(tmp_path)
+
+
+def test_quantised_numbers(tmp_path):
+    several, x = Several(21), uniform(2, 3, 4)
+    for kind in [np.uint8, np.int8]:
+        several.add("QuantizeLinear", x, constants=[np.float32(0.02), kind(10)])
+        several.add("QuantizeLinear", x, constants=[np.array([0.1, 0.02, 0.3], np.float32), np.zeros(3, kind)])
+        several.add("DequantizeLinear", RANDOM.integers(0, 100, (2, 3)).astype(kind), constants=[np.float32(0.1), kind(7)])
+    several.add("DequantizeLinear", RANDOM.integers(-9, 9, (2, 6)).astype(np.int8), block_size=2, axis=1,
+                constants=[uniform(2, 3, low=0.1)])
+    several.add("DynamicQuantizeLinear", x, outputs=3)
+    several.add("MatMulInteger", RANDOM.integers(0, 255, (2, 3)).astype(np.uint8), constants=[
+        RANDOM.integers(-9, 9, (3, 4)).astype(np.int8), np.uint8(100)])
+    several.check(tmp_path)
+
+
+def test_whole_numbers(tmp_path):
+    """They divide towards zero, and those of few bits wrap."""
+    several = Several(18)
+    for kind in [np.int8, np.uint8, np.int32, np.int64]:
+        a = RANDOM.integers(-100 if kind != np.uint8 else 0, 100, (2, 5)).astype(kind)
+        several.add("Div", a, constants=[np.array([3, 7, 9, 2, 5], kind)])
+        several.add("Add", a, constants=[np.array([100, 90, 120, 3, 4], kind)])
+        several.add("Mul", a, constants=[np.array([3, 7, 9, 2, 5], kind)])
+    several.add("Cast", np.array([[300, -200, 127], [128, 255, 256]], np.int64), to=TensorProto.INT8)
+    several.add("ReduceMean", np.array([[3, -4, 8], [5, 5, 6]], np.int32), constants=[np.array([1])])
+    several.add("BitShift", np.array([[200, 3], [1, 255]], np.uint8), constants=[np.array([1, 7], np.uint8)], direction="LEFT")
+    several.check(tmp_path)
+
+
+def test_attention(tmp_path):
+    several = Several(23)
+    q, k, v = uniform(2, 4, 5, 8), uniform(2, 2, 7, 8), uniform(2, 2, 7, 6)
+    several.add("Attention", q, k, v)
+    several.add("Attention", q, k, v, constants=[uniform(5, 7)], scale=0.3, softcap=2.0)
+    several.add("Attention", q, k, v, is_causal=1)
+    several.add("Attention", uniform(2, 5, 12), uniform(2, 6, 6), uniform(2, 6, 6), q_num_heads=4, kv_num_heads=2)
+    several.add("RMSNormalization", q, constants=[uniform(8)])
+    several.add("RotaryEmbedding", q, constants=[uniform(9, 4), uniform(9, 4), np.array([[0, 1, 2, 3, 4], [4, 5, 6, 7, 8]])])
+    several.add("RotaryEmbedding", q, constants=[uniform(9, 2), uniform(9, 2), np.array([[0, 1, 2, 3, 4], [4, 5, 6, 7, 8]])],
+                interleaved=1, rotary_embedding_dim=4)
+    several.check(tmp_path)
+
+
+def test_operators_of_onnxruntime(tmp_path):
+    several, x, more = Several(17), uniform(2, 5, 6), {"domain": "com.microsoft"}
+    several.add("Gelu", x, **more)
+    several.add("QuickGelu", x, alpha=1.5, **more)
+    several.add("BiasGelu", x, constants=[uniform(6)], **more)
+    several.add("FastGelu", x, constants=[uniform(6)], **more)
+    several.add("FusedMatMul", x, uniform(2, 4, 6), transB=1, alpha=0.5, **more)
+    several.add("SkipLayerNormalization", x, uniform(2, 5, 6), constants=[uniform(6), uniform(6), uniform(6)], **more)
+    image = uniform(2, 3, 8, 8)
+    several.add("FusedConv", image, constants=[uniform(4, 3, 3, 3), uniform(4)], activation="Relu", **more)
+    several.add("FusedConv", image, constants=[uniform(4, 3, 3, 3)], activation="LeakyRelu", activation_params=[0.2], **more)
+    several.check(tmp_path)
+
+
+def test_functions_and_constant_branches(tmp_path):
+    """They are written out: an attribute of the call goes into the function's body, and equal names stay apart."""
+    slope = helper.make_node("LeakyRelu", ["a"], ["b"])
+    slope.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="steep", type=onnx.AttributeProto.FLOAT))
+    body = [slope, helper.make_node("Add", ["b", "c"], ["d"])]
+    function = helper.make_function(
+        "own", "bend", ["a", "c"], ["d"], body, [helper.make_opsetid("", 17)], attributes=["steep"])
+
+    def branch(operator, weight):
+        nodes = [helper.make_node(operator, ["m", "inner"], ["b"]), helper.make_node("Relu", ["b"], ["r"])]
+        tensor = numpy_helper.from_array(weight, "inner")
+        return helper.make_graph(nodes, "branch", [], [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)], [tensor])
+
+    nodes = [
+        helper.make_node("bend", ["x", "x"], ["m"], domain="own", steep=0.3),
+        helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True))),
+        helper.make_node("If", ["yes"], ["p"], then_branch=branch("Mul", uniform(4)), else_branch=branch("Add", uniform(4))),
+        helper.make_node("Not", ["yes"], ["no"]),
+        helper.make_node("If", ["no"], ["q"], then_branch=branch("Sub", uniform(4)), else_branch=branch("Add", uniform(4))),
+        helper.make_node("bend", ["p", "q"], ["y"], domain="own", steep=0.1)]
+    path = tmp_path / "model.onnx"
+    result = model(nodes, {"x": ["n", 4]}, ["y"], opset=17)
+    result.opset_import.append(helper.make_opsetid("own", 1))
+    result.functions.append(function)
+    onnx.save(result, path)
+    check(path, {"x": uniform(3, 4)}, tmp_path)
+
+
+def test_version_6(tmp_path):
+    """Its broadcasts begin at an axis; onnxruntime no longer runs them, NumPy does."""
+    from conftest import kcompress
+
+    constants = {"c": uniform(3), "d": uniform(4, 5), "slope": uniform(3)}
+    nodes = [helper.make_node("Mul", ["x", "c"], ["a"], broadcast=1, axis=1),
+             helper.make_node("Dropout", ["a"], ["b", "mask"], is_test=1),
+             helper.make_node("Sub", ["b", "d"], ["e"], broadcast=1),
+             helper.make_node("PRelu", ["e", "slope"], ["y"])]
+    path = tmp_path / "model.onnx"
+    onnx.save(model(nodes, {"x": [2, 3, 4, 5]}, ["y"], constants, opset=6, ir=3), path)
+    x = uniform(2, 3, 4, 5)
+    inner = x * constants["c"].reshape(3, 1, 1) - constants["d"]
+    reference = tmp_path / "reference.npz"
+    np.savez(reference, x=x, y=np.where(inner < 0, inner * constants["slope"].reshape(3, 1, 1), inner))
+    assert kcompress("verify", path, "--reference", reference, "--max-discrepancy", "1e-5")["passed"]
+
+
+def test_what_cannot_be_run_is_named(tmp_path):
+    from conftest import kcompress
+
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], name="conv"), helper.make_node("NonZero", ["c"], ["z"], name="places"),
+             helper.make_node("Cast", ["z"], ["y"], to=TensorProto.FLOAT)]
+    path = tmp_path / "model.onnx"
+    onnx.save(model(nodes, {"x": [1, 16, 8, 8]}, ["y"], {"w": uniform(32, 16, 3, 3)}), path)
+    assert [layer["name"] for layer in kcompress("inspect", path)["layers"]] == ["conv"]
+
+
 def small_network(opset):
     """Convolutions, a residual, pooling and a linear layer, in the form of a version of the operators."""
     constants = {"w1": uniform(16, 3, 3, 3), "b1": uniform(16), "w2": uniform(16, 16, 3, 3), "w3": uniform(10, 16)}
@@ -304,7 +567,7 @@ def small_network(opset):
     return model(nodes, {"x": ["n", 3, 12, 12]}, ["y"], constants, opset, ir=3 if opset < 9 else 8 if opset < 20 else 10)
 
 
-@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21, 23])
+@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21, 24])
 @pytest.mark.parametrize("structure", ["sekron", "cp"])
 def test_versions(tmp_path, opset, structure):
     from conftest import compress

@@ -195,6 +195,21 @@ struct GradientCase: Sendable, CustomStringConvertible {
       "nearest resize", [2, 2, 3, 4],
       .array(.resize(Resizing(size: .factors, coordinates: .asymmetric, method: .nearest(.floor)))),
       constants: [Literal(shape: [4], values: [1, 1, 2, 2])]),
+    GradientCase(
+      "alignment", [2, 3], .array(.align(axis: 0)), constants: [Literal(shape: [2, 3, 1], values: [0, 0, 0, 0, 0, 0])]),
+    GradientCase(
+      "gather elements", [2, 3], .array(.gatherElements(axis: 1)),
+      constants: [Literal(shape: [2, 2], values: [2, -1, 0, 0])]),
+    GradientCase(
+      "gather points", [2, 3, 2], .array(.gatherPoints(batchAxes: 0)),
+      constants: [Literal(shape: [3, 2], values: [0, 2, 1, -1, 0, 2])]),
+    GradientCase("reverse", [3, 2, 4], .array(.reverse(axis: 2, batchAxis: 0)), constants: [Literal([1, 4, 3])]),
+    GradientCase("triangle", [2, 3, 4], .array(.triangle(upper: true, diagonal: 1))),
+    GradientCase(
+      "cumulative sum", [2, 4, 3], .array(.cumulativeSum(axis: 1, excludesOwn: false, fromEnd: false))),
+    GradientCase(
+      "cumulative sum before, from the end", [2, 4, 3],
+      .array(.cumulativeSum(axis: 2, excludesOwn: true, fromEnd: true))),
   ]
 
   private static let arithmetic: [GradientCase] =
@@ -210,6 +225,11 @@ struct GradientCase: Sendable, CustomStringConvertible {
       GradientCase("dot", [2, 3, 4], .merge(.dot(axes: [1, 2], normalizes: false)), others: [[2, 5, 3]]),
       GradientCase("matrix product", [2, 3, 4], .array(.matrixProduct), others: [[4, 5]]),
       GradientCase("stretched matrix product", [2, 1, 3, 4], .array(.matrixProduct), others: [[5, 4, 2]]),
+      GradientCase(
+        "einsum", [2, 3, 4], .array(.einsum(EinsumEquation(operands: [[0, 1, 2], [0, 2, 3]], output: [3, 0]))),
+        others: [[2, 4, 5]]),
+      GradientCase(
+        "einsum of a diagonal", [3, 3, 4], .array(.einsum(EinsumEquation(operands: [[0, 0, 1]], output: [0])))),
       GradientCase("vector product", [2, 3, 4], .array(.matrixProduct), others: [[4]]),
       GradientCase("trailing softmax", [2, 3, 4], .array(.trailingSoftmax(axis: 1, logarithmic: false))),
       GradientCase("trailing log softmax", [2, 3, 4], .array(.trailingSoftmax(axis: 1, logarithmic: true))),

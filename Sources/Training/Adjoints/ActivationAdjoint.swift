@@ -115,9 +115,10 @@ struct FunctionAdjoint: Adjoint {
 extension ElementFunction {
   fileprivate var isFlat: Bool {
     switch self {
-    case .sign, .floor, .ceiling, .round, .not, .isNaN, .truncate, .toBoolean: true
+    case .sign, .floor, .ceiling, .round, .not, .isNaN, .isInfinite, .truncate, .wrap, .toBoolean: true
     case .negate, .absolute, .reciprocal, .squareRoot, .exponential, .logarithm, .erf, .sine, .cosine, .tangent,
-      .arcSine, .arcCosine, .arcTangent, .hyperbolicSine, .hyperbolicCosine, .clip, .hardSigmoid:
+      .arcSine, .arcCosine, .arcTangent, .hyperbolicSine, .hyperbolicCosine, .areaHyperbolicSine, .areaHyperbolicCosine,
+      .areaHyperbolicTangent, .clip, .shrink, .hardSigmoid:
       false
     }
   }
@@ -141,7 +142,11 @@ extension ElementFunction {
     case .hyperbolicCosine: sinhf(x)
     case .clip(let minimum, let maximum): x > minimum && x < maximum ? 1 : 0
     case .hardSigmoid(let slope, let offset): (0...1).contains(slope * x + offset) ? slope : 0
-    case .sign, .floor, .ceiling, .round, .not, .isNaN, .truncate, .toBoolean: 0
+    case .areaHyperbolicSine: 1 / (x * x + 1).squareRoot()
+    case .areaHyperbolicCosine: 1 / (x * x - 1).squareRoot()
+    case .areaHyperbolicTangent: 1 / (1 - x * x)
+    case .shrink(let threshold, _): abs(x) > threshold ? 1 : 0
+    case .sign, .floor, .ceiling, .round, .not, .isNaN, .isInfinite, .truncate, .wrap, .toBoolean: 0
     }
   }
 }

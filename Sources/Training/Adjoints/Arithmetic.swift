@@ -38,7 +38,8 @@ extension Elementwise {
     case .mean: .mean
     case .select: .selection
     case .parametricReLU: .parametricReLU
-    case .integerDivide, .modulo, .remainder, .equal, .less, .greater, .lessOrEqual, .greaterOrEqual, .and, .or, .xor:
+    case .integerDivide, .modulo, .remainder, .equal, .less, .greater, .lessOrEqual, .greaterOrEqual, .and, .or, .xor,
+      .bitAnd, .bitOr, .bitXor, .shiftLeft, .shiftRight:
       nil
     }
   }
@@ -48,8 +49,8 @@ extension Elementwise {
     // The remainder moves with the dividend and jumps with the divisor.
     case .modulo, .remainder: nil
     case .add, .subtract, .multiply, .divide, .integerDivide, .power, .minimum, .maximum, .mean, .equal, .less,
-      .greater,
-      .lessOrEqual, .greaterOrEqual, .and, .or, .xor, .select, .parametricReLU:
+      .greater, .lessOrEqual, .greaterOrEqual, .and, .or, .xor, .bitAnd, .bitOr, .bitXor, .shiftLeft, .shiftRight,
+      .select, .parametricReLU:
       FlatAdjoint()
     }
   }

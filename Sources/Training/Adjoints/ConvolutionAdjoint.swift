@@ -35,9 +35,11 @@ struct TransposedConvolutionAdjoint: Adjoint {
   func reads(isTrained: (TensorReference) -> Bool) -> AdjointReads { isTrained(convolution.kernel) ? .operands : [] }
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult {
-    let forwards = Convolution(
-      kernelShape: convolution.kernelShape, groups: convolution.groups, window: convolution.window)
     let layout = convolution.layout
+    let input = pass.operandShapes[0]
+    let forwards = Convolution(
+      kernelShape: convolution.kernelShape, groups: convolution.groups,
+      window: convolution.window(input: layout.spatialAxes(rank: input.count).map { input[$0] }))
     var result = AdjointResult(operands: [nil])
     if pass.isWanted[0] {
       let node = Node(

@@ -44,10 +44,16 @@ extension ArrayOperation {
     case .elementwise(let kind):
       kind.arithmetic.map { ArithmeticAdjoint(arithmetic: $0, beginsWithBatch: false) } ?? kind.flatAdjoint
     case .function(let function): FunctionAdjoint(function: function)
-    case .shape, .size, .filled, .range, .extremum: FlatAdjoint()
-    case .reshape, .flatten, .squeeze, .unsqueeze: ReshapingAdjoint()
+    case .shape, .size, .filled, .range, .extremum, .top(_, _, true), .maximumPlace: FlatAdjoint()
+    case .reshape, .flatten, .squeeze, .unsqueeze, .align: ReshapingAdjoint()
     case .transpose(let order): PermutationAdjoint(order: order)
-    case .expand, .tile, .slice, .gather, .part, .pad, .depthToSpace, .spaceToDepth: SelectionAdjoint()
+    case .expand, .tile, .slice, .gather, .gatherElements, .gatherPoints, .reverse, .triangle, .part, .pad,
+      .depthToSpace,
+      .spaceToDepth:
+      SelectionAdjoint()
+    case .cumulativeSum(let axis, let excludesOwn, let fromEnd):
+      CumulativeSumAdjoint(axis: axis, excludesOwn: excludesOwn, fromEnd: fromEnd)
+    case .einsum(let equation): EinsumAdjoint(equation: equation)
     case .concatenate(let axis): ConcatenationAdjoint(axis: axis)
     case .reduce(let kind, _, _): ReductionAdjoint(kind: kind)
     case .resize(let resizing):
@@ -55,7 +61,7 @@ extension ArrayOperation {
     case .matrixProduct: MatrixProductAdjoint()
     case .trailingSoftmax(let axis, let logarithmic):
       SharesAdjoint(kind: logarithmic ? .logSoftmax : .softmax, axes: axis, isTrailing: true)
-    case .recurrent: nil
+    case .recurrent, .scatterElements, .scatterPoints, .top, .gridSample, .convolution: nil
     }
   }
 }

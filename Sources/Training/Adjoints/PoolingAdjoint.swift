@@ -61,8 +61,14 @@ struct PoolingAdjoint: Adjoint {
       cells = cells.flatMap { outer in places.map { inner in outer.flatMap { cell in inner.map { cell + $0 * step } } }
       }
     }
-    let all = pooling.extents.reduce(1, *)
-    return cells.map { PlaneWindow(cells: $0, divisor: Float(max(1, pooling.countsPadding ? all : $0.count))) }
+    var counts = [1]
+    for axis in input.indices {
+      let own = (0..<output[axis]).map { pooling.countedCells(axis: axis, place: $0, input: input[axis]) }
+      counts = counts.flatMap { outer in own.map { outer * $0 } }
+    }
+    return zip(cells, counts).map {
+      PlaneWindow(cells: $0, divisor: Float(max(1, pooling.countsPadding ? $1 : $0.count)))
+    }
   }
 }
 
