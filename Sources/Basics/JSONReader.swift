@@ -67,6 +67,11 @@ package struct JSONReader {
   /// - Throws: `Failure` where the key is missing or its value is not a whole number.
   package mutating func integer(_ key: String) throws -> Int { try required(key, \.integer, "a whole number") }
 
+  /// A count under a key that must be there: a whole number from 0 to 2^53, up to which counts are exact wherever they go.
+  ///
+  /// - Throws: `Failure` where the key is missing or its value is not a count.
+  package mutating func count(_ key: String) throws -> Int { try required(key, \.count, "a count") }
+
   /// A number under a key that must be there.
   ///
   /// - Throws: `Failure` where the key is missing or its value is not a number.
@@ -97,4 +102,9 @@ package struct JSONReader {
         remedy: "remove the key")
     }
   }
+}
+
+extension JSON {
+  /// A whole number from 0 to 2^53; nil for anything else.
+  package var count: Int? { integer.flatMap { (0...1 << 53).contains($0) ? $0 : nil } }
 }

@@ -59,10 +59,7 @@ extension Amounts {
     _ reader: inout JSONReader, _ resources: [Resource] = Resource.allCases, required: Set<Resource> = []
   ) throws {
     for resource in resources {
-      func read(_ json: JSON) -> Double? {
-        guard let value = resource.isCount ? json.integer.map(Double.init) : json.real else { return nil }
-        return resource.isCount && abs(value) > 0x1p53 ? nil : value
-      }
+      func read(_ json: JSON) -> Double? { resource.isCount ? json.count.map(Double.init) : json.real }
       let expected = resource.isCount ? "a count" : "a number"
       self[resource] =
         try required.contains(resource)

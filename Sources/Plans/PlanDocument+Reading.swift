@@ -95,7 +95,7 @@ extension PlanDocument.KeptTensor {
   fileprivate init(_ json: JSON, _ subject: String) throws {
     var reader = try Reader(json, subject)
     name = try reader.string("name")
-    bytes = try reader.integer("bytes")
+    bytes = try reader.count("bytes")
     reason = try reader.string("reason")
     try reader.finish()
   }
@@ -112,7 +112,7 @@ extension PlanDocument.Costs {
 extension PlanDocument.Original {
   fileprivate init(_ document: inout Reader) throws {
     var reader = try Reader(document.value("original"), "original")
-    self.init(try Amounts(&reader, required: [.bytes]), parameters: try reader.integer("parameters"))
+    self.init(try Amounts(&reader, required: [.bytes]), parameters: try reader.count("parameters"))
     try reader.finish()
   }
 }
@@ -167,9 +167,9 @@ extension PlanDocument.LayerPlan {
       return integers
     }
     form = LayerForm(structure: structure, ranks: ranks, shapes: shapes)
-    parameters = try reader.integer("parameters")
-    bytes = try reader.integer("bytes")
-    macs = try reader.optional("macs", \.integer, "a count")
+    parameters = try reader.count("parameters")
+    bytes = try reader.count("bytes")
+    macs = try reader.optional("macs", \.count, "a count")
     loss = try reader.real("loss")
     discrepancy = try reader.real("discrepancy")
     reason = try reader.optional("reason", \.string, "a text")

@@ -8,24 +8,25 @@ extension ApplyReport {
 
   var bytesPicture: String {
     let layers = plan.layers
-    // Without its own dtype a layer's bytes per parameter tell what the dense layer took.
+    // Without its own dtype a layer's bytes per parameter tell what the dense layer took. Who edits a plan need not keep them in
+    // proportion: sums and products are real numbers, which do not overflow.
     let before = layers.map { layer in
       let width = layer.parameters > 0 ? layer.bytes / layer.parameters : 4
-      return layer.shape.reduce(1, *) * width
+      return Double(layer.shape.reduce(1, *)) * Double(width)
     }
-    let largest = max(1, zip(layers, before).map { max($0.bytes, $1) }.max() ?? 1)
-    let layerBytes = layers.reduce(0) { $0 + $1.bytes }
-    let rest = max(0, result.bytes - layerBytes)
+    let largest = max(1, zip(layers, before).map { max(Double($0.bytes), $1) }.max() ?? 1)
+    let layerBytes = layers.reduce(0) { $0 + Double($1.bytes) }
+    let rest = max(0, Double(result.bytes) - layerBytes)
     let height = (layers.count + 2) * Self.rowHeight + 8
     var shapes = ""
     for (row, layer) in layers.enumerated() {
       shapes += bar(
         row, label: layer.name, note: "\(Format.bytes(layer.bytes)) \(layer.form.structure)",
-        before: before[row], after: layer.bytes, largest: largest,
+        before: before[row], after: Double(layer.bytes), largest: largest,
         color: layer.form.isDense ? "#8a9bab" : "#1f7a8c")
     }
     shapes += bar(
-      layers.count, label: "everything else", note: Format.bytes(rest), before: 0, after: min(rest, largest),
+      layers.count, label: "everything else", note: Format.bytes(Int(rest)), before: 0, after: min(rest, largest),
       largest: largest, color: "#c9a227")
     return """
       <svg viewBox="0 0 1000 \(height)" role="img" aria-label="Bytes of every layer before and after">
@@ -36,10 +37,10 @@ extension ApplyReport {
   }
 
   private func bar(
-    _ row: Int, label: String, note: String, before: Int, after: Int, largest: Int, color: String
+    _ row: Int, label: String, note: String, before: Double, after: Double, largest: Double, color: String
   ) -> String {
     let y = row * Self.rowHeight + 4
-    func width(_ bytes: Int) -> Int { bytes == 0 ? 0 : max(1, bytes * Self.barWidth / largest) }
+    func width(_ bytes: Double) -> Int { bytes == 0 ? 0 : max(1, Int(bytes * Double(Self.barWidth) / largest)) }
     let shown = label.count > 34 ? "…" + label.suffix(33) : label[...]
     let end = Self.labelWidth + max(width(before), width(after)) + 6
     return """

@@ -16,7 +16,8 @@ extension RecurrentTrainingResult {
     }
     var lines = [table.text, ""]
     if let divergence {
-      lines.append("diverged: \(divergence); the best model is kept (lower --learning-rate)")
+      let kept = bestEpoch == nil ? "" : "; the best model is kept"
+      lines.append("diverged: \(divergence)\(kept) (lower --learning-rate)")
     }
     if let bestEpoch, let bitsPerCharacter {
       lines.append(

@@ -78,6 +78,9 @@ import Testing
     (#""round_to":1"#, #""round_to":0"#, "'round_to' is malformed"),
     (#""structures":["svd"]"#, #""structures":["bogus"]"#, "names the structure 'bogus'"),
     (#""device":null"#, #""device":"""#, "'device' is malformed"),
+    (#""budget":{"bytes":120000"#, #""budget":{"bytes":-1"#, "'bytes' is malformed: a count"),
+    (#""parameters":"#, #""parameters":-"#, "'parameters' is malformed: a count"),
+    (#""parameters":"#, #""parameters":900000000000000"#, "'parameters' is malformed: a count"),
   ])
   func editedOptionsAreChecked(_ text: String, _ other: String, _ message: String) throws {
     try Workshop.with(["digits.h5"]) { workshop in
