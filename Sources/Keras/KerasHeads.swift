@@ -81,8 +81,12 @@ struct KerasHeads {
       result = use.elementwise(.multiply, result, gate)
     }
     let output = try projection(result, "output_dense", &use)
-    if let mask = use.mask(of: inputs.query), layer.entry.className == "MultiHeadAttention" {
-      use.setMask(mask, of: output)
+    if layer.entry.className == "MultiHeadAttention" {
+      use.setMask(use.mask(of: inputs.query), of: output)
+      // Keras 3 takes them from the values themselves, so that layers that run later find none.
+      if layer.majorVersion >= 3 {
+        for value in [inputs.query, inputs.value, inputs.key] { use.setMask(nil, of: value) }
+      }
     }
     guard use.flag(7, "return_attention_scores") else { return [output] }
     guard sharing == 1 else { throw layer.failure("cannot be run", "it is asked for the scores of grouped heads") }

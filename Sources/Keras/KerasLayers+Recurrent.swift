@@ -28,7 +28,8 @@ extension KerasLayerType {
       let (data, states) = try use.sequenceAndStates()
       let mask = try use.ownMask(2, of: data)
       let results = try recurrence.expanded(
-        data, states: states, mask: mask, runsBackwards: use.layer.bool("go_backwards", default: false), &use)
+        data, states: states, mask: mask, runsBackwards: use.layer.bool("go_backwards", default: false),
+        zeroesMasked: use.layer.bool("zero_output_for_mask", default: false), &use)
       if recurrence.returnsSequences { use.setMask(mask, of: results[0]) }
       return results
     })
@@ -89,7 +90,9 @@ extension KerasUse {
     func run(_ recurrence: KerasRecurrence, _ states: ArraySlice<String>) throws -> [String] {
       try recurrence.expanded(
         data, states: Array(states), mask: mask,
-        runsBackwards: recurrence.layer.bool("go_backwards", default: false), &self)
+        runsBackwards: recurrence.layer.bool("go_backwards", default: false),
+        // Whatever the layers say.
+        zeroesMasked: recurrence.returnsSequences, &self)
     }
     let ahead = try run(forward, states.prefix(states.count / 2))
     var back = try run(backward, states.suffix(states.count / 2))

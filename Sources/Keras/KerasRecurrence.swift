@@ -126,9 +126,10 @@ struct KerasRecurrence {
   ///   - data: (batch, steps, features).
   ///   - states: The initial states of all cells, (batch, units) each; empty for zeros.
   ///   - runsBackwards: Whether the first step is the last of the sequence. The result begins with what was computed first.
+  ///   - zeroesMasked: Whether the output of a step that does not count is zeros, and not that of the step before.
   /// - Returns: The output, then, where the layer returns them, the states.
   func expanded(
-    _ data: String, states: [String], mask: String?, runsBackwards: Bool, _ use: inout KerasUse
+    _ data: String, states: [String], mask: String?, runsBackwards: Bool, zeroesMasked: Bool, _ use: inout KerasUse
   ) throws -> [String] {
     guard !layer.bool("stateful", default: false) else {
       throw layer.failure("cannot be run", "it is stateful: what it gives depends on the samples before")
@@ -159,7 +160,7 @@ struct KerasRecurrence {
       let isLast = index == cells.count - 1
       let kind: RecurrentLayer.Mask? =
         turnedMask == nil
-        ? nil : isLast && layer.bool("zero_output_for_mask", default: false) ? .zeroesOutput : .keepsOutput
+        ? nil : isLast && zeroesMasked ? .zeroesOutput : .keepsOutput
       func run(_ result: RecurrentLayer.Result) throws -> String {
         use.append(
           try cell.operation(
