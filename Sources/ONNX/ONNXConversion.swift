@@ -49,9 +49,8 @@ struct ONNXConversion {
     _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) -> Operation
   ) throws {
     let input = try operand(0)
-    if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias {
-      return emit(make(kernel.bias), [input])
-    }
+    let isOwn = kernel.bias == nil || layer == nil || layer?.bias == kernel.bias
+    if kernel.computedBias == nil, isOwn { return emit(make(kernel.bias), [input]) }
     let product = intermediate("product", make(nil), [input])
     if let bias = kernel.bias { return emit(.bias(bias, layout: layout), [product]) }
     var bias = try builder.operand(kernel.computedBias ?? "")
