@@ -21,15 +21,14 @@ package struct Latency: Sendable {
     let follower: [NodeWork]
   }
 
-  /// Makes the model of a network on a device; nil where the network leaves extents open.
+  /// Makes the model of a network on a device; nil where the network leaves extents open, or does not take one sample.
   ///
   /// - Parameter dtype: of weights and activations; nil for the device's own.
   /// - Throws: `Failure` where the device's runtime does not have an operation of the network, or the graph does not fit together.
   package init?(of graph: ModelGraph, on profile: DeviceProfile, dtype: DType? = nil) throws {
     self.profile = profile
     self.dtype = dtype
-    let shapes = try graph.shapes(batch: 1)
-    guard let work = graph.work(shapes: shapes) else { return nil }
+    guard let shapes = try graph.shapesOfOneSample(), let work = graph.work(shapes: shapes) else { return nil }
     let fused = graph.fusedNodes(shapes: shapes)
     var total = 0.0
     var uses: [String: [Use]] = [:]

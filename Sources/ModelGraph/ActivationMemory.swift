@@ -29,11 +29,11 @@ public struct ActivationMemory: Sendable {
   /// Alive before the first node.
   private let inputs: Int
 
-  /// Counts the memory of a network; nil where the network leaves extents open.
+  /// Counts the memory of a network; nil where the network leaves extents open, or does not take one sample.
   ///
   /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public init?(_ graph: ModelGraph) throws {
-    let shapes = try graph.shapes(batch: 1)
+    guard let shapes = try graph.shapesOfOneSample() else { return nil }
     var counts: [String: Int] = [:]
     // What no machine holds counts as open, so that sums cannot overflow.
     for (name, shape) in shapes { counts[name] = shape.count(without: []).flatMap { $0 < 1 << 50 ? $0 : nil } }

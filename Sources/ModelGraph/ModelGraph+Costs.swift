@@ -53,11 +53,11 @@ extension ArrayOperation {
 }
 
 extension ModelGraph {
-  /// Multiply-accumulates of the whole network for one sample; nil where extents are open.
+  /// Multiply-accumulates of the whole network for one sample; nil where extents are open, or the network does not take one sample.
   ///
   /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public func macs() throws -> Int? {
-    let shapes = try shapes(batch: 1)
+    guard let shapes = try shapesOfOneSample() else { return nil }
     return nodes.reduce(0 as Int?) { total, node in
       let inputs = node.inputs.compactMap { shapes[$0] }
       guard let total, inputs.count == node.inputs.count, let macs = node.macs(inputs: inputs) else { return nil }

@@ -5,15 +5,32 @@ extension ModelGraph {
   ///
   /// Values behind an unsupported operation are absent: nothing is known about them.
   ///
-  /// - Parameter batch: Replaces the first extent of every input; nil keeps what the model says.
+  /// - Parameter batch: Replaces the first extent of every input, or, where the network does not take that, of those inputs whose
+  ///   first extent is open: not every input has a batch. Nil keeps what the model says.
   /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   public func shapes(batch: Int? = nil) throws -> [String: [Int?]] {
-    try shapes(
+    func starts(_ isReplaced: ([Int?]) -> Bool) -> [(String, [Int?]?)] {
       inputs.map { input in
         if input.rankIsOpen { return (input.name, nil) }
-        guard let batch, !input.shape.isEmpty else { return (input.name, input.shape) }
+        guard let batch, !input.shape.isEmpty, isReplaced(input.shape) else { return (input.name, input.shape) }
         return (input.name, input.shape.replacing(0, batch))
-      })
+      }
+    }
+    do {
+      return try shapes(starts { _ in true })
+    } catch {
+      guard inputs.contains(where: { $0.shape.first ?? 1 == nil }) else { throw error }
+      return try shapes(starts { $0[0] == nil })
+    }
+  }
+
+  /// The shape of every value for one sample; nil where the network takes another count of samples only: its graph has the count that it was
+  /// exported with.
+  ///
+  /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
+  public func shapesOfOneSample() throws -> [String: [Int?]]? {
+    _ = try shapes()
+    return try? shapes(batch: 1)
   }
 
   /// The shape of every value when the inputs have these shapes; complete unless an operation is unsupported.

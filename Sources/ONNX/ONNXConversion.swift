@@ -65,9 +65,8 @@ struct ONNXConversion {
     _ kernel: ONNXKernel, layout: ChannelLayout, _ make: (_ bias: TensorReference?) throws -> Operation
   ) throws {
     let input = try operand(0)
-    if kernel.computedBias == nil, layer == nil || layer?.bias == kernel.bias {
-      return emit(try make(kernel.bias), [input])
-    }
+    let isOwn = kernel.bias == nil || layer == nil || layer?.bias == kernel.bias
+    if kernel.computedBias == nil, isOwn { return emit(try make(kernel.bias), [input]) }
     let product = intermediate("product", try make(nil), [input])
     if let bias = kernel.bias { return emit(.bias(bias, layout: layout), [product]) }
     let bias = try builder.operand(kernel.computedBias.required("a kernel has a bias, or somebody computes one"))

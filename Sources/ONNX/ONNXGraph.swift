@@ -48,7 +48,7 @@ struct ONNXGraph: Sendable {
     let read =
       network.nodes.flatMap(\.operation.references) + layers.map(\.kernel) + layers.compactMap(\.bias)
     let seen = model.tensors(reading: Set(read.map(\.name)))
-    tensors = seen.tensors
+    tensors = seen.tensors + model.bodyTensors()
     computedFrom = seen.computedFrom
     record = try model.record()
   }

@@ -128,6 +128,14 @@ struct ONNXModel: Sendable {
   /// The tensor that the file holds under a name; nil where it holds none.
   func stored(named name: String) -> StoredTensor? { places[name].map { stored[$0] } }
 
+  /// The numbers in the bodies of branches and loops, which stay what they are; without those that have the name of another tensor.
+  func bodyTensors() -> [StoredTensor] {
+    var names = Set(places.keys)
+    return proto.graph.node.flatMap { $0.bodies.flatMap { $0.allTensors() } }.filter { tensor in
+      tensor.dtype.isCompressible && names.insert(tensor.name).inserted
+    }
+  }
+
   /// What is known of a value that follows from the model's tensors; nil for any other.
   func constant(named name: String) -> ONNXConstant? { folding.constants[name] }
 
@@ -172,7 +180,9 @@ struct ONNXModel: Sendable {
   /// The type in which a tensor can be stored when `dtype` is asked for, never wider than that in which the graph computes; nil
   /// where it stays as it is: sparse tensors, and what is too small for a Cast to be worth it.
   func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? {
-    guard wiring.sparse[tensor.name] == nil, tensor.shape.reduce(1, *) >= Self.smallestCast else { return nil }
+    guard constant(named: tensor.name) != nil, wiring.sparse[tensor.name] == nil,
+      tensor.shape.reduce(1, *) >= Self.smallestCast
+    else { return nil }
     let computed = constant(named: tensor.name)?.type ?? tensor.dtype
     return dtype.bits < computed.bits ? dtype : computed
   }
@@ -202,6 +212,15 @@ extension Onnx_GraphProto {
     for node in node { for input in node.everyInput { readers[input, default: 0] += 1 } }
     for output in output { readers[output.name, default: 0] += 1 }
     return casts.map { ($0.input[0], $0) }.filter { readers[$0.stored] == 1 }
+  }
+}
+
+extension Onnx_GraphProto {
+  /// The tensors of a body that can be read, those of the bodies in it included.
+  fileprivate func allTensors() -> [StoredTensor] {
+    initializer.compactMap { (try? $0.stored { _ in [] }) ?? nil }
+      + node.compactMap { (try? $0.constantTensor()) ?? nil }
+      + node.flatMap { $0.bodies.flatMap { $0.allTensors() } }
   }
 }
 

@@ -172,6 +172,16 @@ import Testing
         #expect(zip(a.elements, b.elements).allSatisfy { abs($0 - $1) < 1e-4 })
       }
     }
+    // A use without a bias beside one with a bias and another window.
+    let bare = try ONNXTests().open(
+      ONNXTests.model { model in
+        model.graph.node[0].input.append("other")
+        model.graph.initializer.append(ONNXTests.tensor("other", [8]))
+        model.graph.node.insert(
+          Self.node("Conv", ["x", "conv.weight"], "c2", [Self.ints("dilations", [2, 2])]), at: 1)
+        model.graph.output.append(ONNXTests.value("c2", [nil, 8, nil, nil]))
+      })
+    #expect(try engine(bare).run(["x": input]).map(\.shape) == [[2, 4], [2, 8, 4, 4]])
     // Another stride: dense, and it says so.
     let strided = try ONNXTests().open(model([Self.ints("strides", [2, 2])], bias: nil))
     #expect(strided.layers[0].refusal == "its uses have different strides, paddings or dilations, that of 'c2' say")
