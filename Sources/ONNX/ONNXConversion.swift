@@ -131,7 +131,7 @@ enum ONNXOperators {
   /// The standard operators.
   static let all: [String: Converter] = [
     activations, arithmetic, arrangement, attention, kernels, normalizations, places, pooling, quantization, recurrent,
-    reductions, resizing, shapes,
+    reductions, refusals, resizing, shapes, spectra,
   ].reduce(into: [:]) { $0.merge($1) { first, _ in first } }
 
   /// What converts an operator of a domain; nil where nothing does.

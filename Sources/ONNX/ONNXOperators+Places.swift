@@ -87,9 +87,6 @@ extension ONNXOperators {
       let (time, batch) = (node.int("time_axis", default: 0), node.int("batch_axis", default: 1))
       conversion.emit(.reverse(axis: time, batchAxis: batch), [try conversion.operand(0), try conversion.operand(1)])
     },
-    "NonZero": { $0.refuse("whose output's shape depends on the data") },
-    "Unique": { $0.refuse("whose output's shape depends on the data") },
-    "NonMaxSuppression": { $0.refuse("whose output's shape depends on the data") },
   ]
 
   private static let scatterElements: Converter = { conversion in

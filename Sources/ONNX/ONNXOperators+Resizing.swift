@@ -18,7 +18,37 @@ extension ONNXOperators {
         method: method, border: border, alignsCorners: node.int("align_corners", default: 0) != 0)
       conversion.emit(.gridSample(sampling), [try conversion.operand(0), try conversion.operand(1)])
     },
+    "AffineGrid": affineGrid,
   ]
+
+  /// Where the places of an image lie after an affine map: (batch, 2, 3) or (batch, 3, 4), from -1 to 1.
+  private static let affineGrid: Converter = { conversion in
+    let node = conversion.node
+    guard let size = try node.numbers(1), (4...5).contains(size.count), size.allSatisfy({ $0 >= 1 && $0 <= 0x1p20 })
+    else { return conversion.refuse("of a size that other nodes compute") }
+    let extents = size.dropFirst(2).map { Int($0) }
+    let alignsCorners = node.int("align_corners", default: 0) != 0
+    guard extents.productIfExact.map({ $0 <= 1 << 20 }) ?? false else {
+      return conversion.refuse("of \(extents) places")
+    }
+    // The places of the plain grid, the last axis first, and a 1 for the offset.
+    var places: [Double] = []
+    for index in 0..<extents.reduce(1, *) {
+      var rest = index
+      for extent in extents.reversed() {
+        let (place, count) = (Double(rest % extent), Double(extent))
+        places.append(alignsCorners ? (extent > 1 ? 2 * place / (count - 1) - 1 : 0) : (2 * place + 1) / count - 1)
+        rest /= extent
+      }
+      places.append(1)
+    }
+    let columns = extents.count + 1
+    let grid = conversion.builder.literal(Literal(shape: [places.count / columns, columns], values: places))
+    let turned = conversion.transposed(try conversion.operand(0), [0, 2, 1])
+    let moved = conversion.value(.matrixProduct, [grid, turned])
+    conversion.emit(
+      .reshape(keepsZero: false), [moved, conversion.literal([0] + extents + [extents.count])])
+  }
 
   private static let resize: Converter = { conversion in
     let node = conversion.node

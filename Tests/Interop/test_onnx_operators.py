@@ -385,6 +385,7 @@ def test_places_between_elements(tmp_path):
     shrunk = np.array([1, 1, 0.6, 0.5], np.float32)
     for mode in ["linear", "cubic"]:
         several.add("Resize", x, constants=[None, shrunk], mode=mode, antialias=1)
+    several.add("Resize", uniform(2, 10), constants=[None, np.array([1, 0.7], np.float32)])
     several.add("Resize", x, constants=[None, np.array([2, 1.5], np.float32)], mode="linear", axes=[2, 3])
     several.add("Resize", x, constants=[None, None, np.array([3, 7])], mode="linear", axes=[3, 2])
     several.add("Resize", x, constants=[None, None, np.array([8, 8])], mode="linear", axes=[2, 3],
@@ -395,6 +396,19 @@ def test_places_between_elements(tmp_path):
                 mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=7.0)
     several.add("Pad", x, constants=[np.array([1, 2, 0, -1]), np.float32(3), np.array([3, 1])])
     several.add("Pad", x, constants=[np.array([1, 2]), None, np.array([-1])], mode="wrap")
+    several.check(tmp_path)
+
+
+def test_spectra(tmp_path):
+    several, signal = Several(20), uniform(2, 50, 1)
+    several.add("STFT", signal, constants=[np.array(7), uniform(16), np.array(16)])
+    several.add("STFT", signal, constants=[np.array(5), None, np.array(8)], onesided=0)
+    several.add("DFT", signal, constants=[None, np.array(-2)])
+    several.add("DFT", uniform(2, 12, 2), constants=[np.array(20), np.array(1)])
+    several.add("DFT", uniform(2, 12, 2), constants=[None, np.array(-2)], inverse=1)
+    several.add("HannWindow", constants=[np.array(9)])
+    several.add("BlackmanWindow", constants=[np.array(8)], periodic=0)
+    several.add("AffineGrid", uniform(2, 2, 3), constants=[np.array([2, 1, 4, 5])])
     several.check(tmp_path)
 
 
