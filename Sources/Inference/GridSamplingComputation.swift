@@ -46,7 +46,8 @@ struct GridSamplingComputation: Computation {
     var x = sampling.alignsCorners ? (place + 1) / 2 * (length - 1) : ((place + 1) * length - 1) / 2
     if sampling.method == .nearest { x.round(.toNearestOrEven) }
     let (low, high): (Float, Float) = sampling.alignsCorners ? (0, length - 1) : (-0.5, length - 0.5)
-    if !(low...high).contains(x) {
+    // The cubic kernel's elements are brought inside one by one, as runtimes do.
+    if !(low...high).contains(x), sampling.method != .cubic {
       switch sampling.border {
       case .zeros: break
       case .border: x = min(max(x, 0), length - 1)

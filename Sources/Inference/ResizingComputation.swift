@@ -68,21 +68,23 @@ struct ResizingComputation: Computation {
   private func coordinate(
     _ place: Int, extent: Int, count: Int, factor: Double, _ region: Resizing.ClosedRegion?
   ) -> Double {
+    // In single precision, as runtimes do, where factors are: ties between two elements must be the same.
     let x = Double(place)
+    func scaled(_ x: Float) -> Double { Double(x / Float(factor)) }
     switch resizing.coordinates {
     case .halfPixelSymmetric:
       // The rest of the extent that rounding takes away or adds lies on both sides.
       let offset = Double(extent) / 2 * (1 - Double(count) / (factor * Double(extent)))
-      return offset + (x + 0.5) / factor - 0.5
+      return offset + scaled(Float(place) + 0.5) - 0.5
     case .crop:
-      guard let region else { return x / factor }
+      guard let region else { return scaled(Float(place)) }
       let last = Double(extent - 1)
       return count > 1
         ? region.start * last + x * (region.end - region.start) * last / Double(count - 1)
         : 0.5 * (region.start + region.end) * last
-    case .halfPixel: return (x + 0.5) / factor - 0.5
-    case .pytorchHalfPixel: return count > 1 ? (x + 0.5) / factor - 0.5 : 0
-    case .asymmetric: return x / factor
+    case .halfPixel: return scaled(Float(place) + 0.5) - 0.5
+    case .pytorchHalfPixel: return count > 1 ? scaled(Float(place) + 0.5) - 0.5 : 0
+    case .asymmetric: return scaled(Float(place))
     case .alignCorners: return count > 1 ? x * Double(extent - 1) / Double(count - 1) : 0
     }
   }

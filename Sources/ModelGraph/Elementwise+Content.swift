@@ -33,7 +33,9 @@ extension Elementwise {
     case .divide: return x[0] / x[1]
     case .integerDivide: return (x[0] / x[1]).rounded(.towardZero)
     case .power: return pow(x[0], x[1])
-    case .modulo: return x[0] - (x[0] / x[1]).rounded(.down) * x[1]
+    case .modulo:
+      let rest = fmod(x[0], x[1])
+      return rest != 0 && (rest < 0) != (x[1] < 0) ? rest + x[1] : rest
     case .remainder: return fmod(x[0], x[1])
     case .equal: return truth(x[0] == x[1])
     case .less: return truth(x[0] < x[1])
@@ -46,8 +48,9 @@ extension Elementwise {
     case .bitAnd: return bits(x) { $0 & $1 }
     case .bitOr: return bits(x) { $0 | $1 }
     case .bitXor: return bits(x) { $0 ^ $1 }
-    case .shiftLeft: return bits(x) { $0 << $1 }
-    case .shiftRight: return bits(x) { $0 >> $1 }
+    // By a negative count, as by a large one, nothing but the sign stays.
+    case .shiftLeft: return bits(x) { (0..<64).contains($1) ? $0 << $1 : 0 }
+    case .shiftRight: return bits(x) { (0..<64).contains($1) ? $0 >> $1 : $0 < 0 ? -1 : 0 }
     case .select: return x[0] != 0 ? x[1] : x[2]
     case .parametricReLU: return x[0] < 0 ? x[0] * x[1] : x[0]
     }

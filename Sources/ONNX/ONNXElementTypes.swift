@@ -105,11 +105,13 @@ extension Onnx_TensorProto.DataType {
     integer.flatMap { $0.bits <= 16 ? .wrap(bits: $0.bits, isSigned: $0.isSigned) : nil }
   }
 
-  /// The smallest and the largest whole number; nil for all other types.
+  /// The smallest and the largest whole number, of truths 0 and 1; nil for all other types.
   var range: ClosedRange<Double>? {
-    integer.map { bits, isSigned in
-      let count = Double(sign: .plus, exponent: isSigned ? bits - 1 : bits, significand: 1)
-      return isSigned ? -count...count - 1 : 0...count - 1
-    }
+    self == .bool
+      ? 0...1
+      : integer.map { bits, isSigned in
+        let count = Double(sign: .plus, exponent: isSigned ? bits - 1 : bits, significand: 1)
+        return isSigned ? -count...count - 1 : 0...count - 1
+      }
   }
 }

@@ -121,6 +121,8 @@ extension ONNXOperators {
         bounds[index] = number
       }
     }
+    // Where the bounds cross, all is the upper one.
+    if let low = bounds[0], let high = bounds[1], low > high { bounds[0] = high }
     let input = [try conversion.operand(0)]
     let upper = bounds[1].map { Float($0) }
     if bounds[0] == 0, upper ?? .infinity > 0 {

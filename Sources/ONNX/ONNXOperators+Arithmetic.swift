@@ -29,6 +29,10 @@ extension ONNXOperators {
     },
     "BitShift": { conversion in
       let isLeft = conversion.node.text("direction", default: "") == "LEFT"
+      guard !isLeft || conversion.outputKind?.wrap != nil else {
+        return conversion.refuse(
+          "to the left of whole numbers of 32 bits or more, which single precision does not hold")
+      }
       conversion.emitNumbers(.elementwise(isLeft ? .shiftLeft : .shiftRight), try conversion.operands())
     },
     "Neg": function(.negate), "Abs": function(.absolute), "Sign": function(.sign), "Reciprocal": function(.reciprocal),

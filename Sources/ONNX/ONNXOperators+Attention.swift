@@ -7,6 +7,9 @@ extension ONNXOperators {
 
   private static let attend: Converter = { conversion in
     let node = conversion.node
+    guard ["left_window_size", "right_window_size"].allSatisfy({ node.int($0, default: -1) < 0 }) else {
+      return conversion.refuse("within a window")
+    }
     guard node.input(6) == nil else { return conversion.refuse("over keys and values of stated lengths") }
     guard (node.input(4) == nil) == (node.input(5) == nil) else {
       return conversion.refuse("with past keys or past values alone")

@@ -113,8 +113,7 @@ extension ONNXOperators {
   ) throws {
     let node = conversion.node
     let axis = node.int("axis", default: -1)
-    guard node.proto.opType != "LayerNormalization" || conversion.output(1) == nil && conversion.output(2) == nil
-    else { return conversion.refuse("whose statistics are used") }
+    if node.proto.opType == "LayerNormalization" { emitStatistics(conversion, input, axis, epsilon) }
     if axis < 0, let gamma = node.tensor(scale), gamma.shape.count == -axis,
       node.input(offset) == nil || node.tensor(offset)?.shape == gamma.shape
     {
@@ -128,6 +127,26 @@ extension ONNXOperators {
       axis == -1 ? input : conversion.value(.flatten(axis: axis), [input])
     let normal = conversion.reshaped(normalized(rows, axes: [-1], conversion, epsilon: epsilon), as: input)
     conversion.emit(.identity, [try conversion.affine(normal, scale: scale, offset: offset, axis: nil)])
+  }
+
+  /// The mean and the inverse deviation, where somebody reads them.
+  private static func emitStatistics(_ conversion: ONNXConversion, _ input: String, _ axis: Int, _ epsilon: Double) {
+    let outputs = (1...2).map(conversion.output)
+    guard outputs.contains(where: { $0 != nil }) else { return }
+    let rows = conversion.value(.flatten(axis: axis), [input])
+    let mean = conversion.reduced(.mean, rows, axes: [1])
+    let centred = conversion.combine(.subtract, rows, mean)
+    let variance = conversion.reduced(.mean, conversion.combine(.multiply, centred, centred), axes: [1])
+    let deviation = conversion.apply(
+      .squareRoot,
+      conversion.combine(.add, variance, conversion.number(conversion.node.float("epsilon", default: epsilon))))
+    let outer = conversion.value(
+      .slice, [conversion.shape(input), conversion.literal([0]), conversion.literal([axis])])
+    for (output, value) in zip(outputs, [mean, conversion.apply(.reciprocal, deviation)]) {
+      guard let output else { continue }
+      let shaped = conversion.value(.reshape(keepsZero: false), [value, outer])
+      conversion.emit(output, .array(.align(axis: 0)), [shaped, input])
+    }
   }
 
   private static func rootMeanSquare(_ conversion: ONNXConversion, epsilon: Double) throws {

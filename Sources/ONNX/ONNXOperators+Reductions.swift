@@ -18,6 +18,11 @@ extension ONNXOperators {
         kind, keepsAxes: conversion.node.int("keepdims", default: 1) != 0,
         ignoresMissingAxes: conversion.node.int("noop_with_empty_axes", default: 0) != 0)
       let operands = [try conversion.operand(0)] + (axes.map { [$0] } ?? [])
+      if [.maximum, .minimum].contains(kind), let range = conversion.kind(0)?.range {
+        // Nothing at all gives the type's own end.
+        let clip = ElementFunction.clip(minimum: Float(range.lowerBound), maximum: Float(range.upperBound))
+        return conversion.emit(.function(clip), [conversion.value(operation, operands)])
+      }
       // Whole numbers stay whole.
       guard conversion.kind(0)?.isInteger ?? false, !kind.keepsWholeNumbers else {
         return conversion.emit(operation, operands)

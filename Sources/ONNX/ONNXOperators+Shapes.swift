@@ -54,8 +54,11 @@ extension ONNXOperators {
           block: conversion.node.int("blocksize", default: 1),
           columnsFirst: conversion.node.text("mode", default: "DCR") == "CRD"), [try conversion.operand(0)])
     },
-    "SpaceToDepth": {
-      $0.emit(.spaceToDepth(block: $0.node.int("blocksize", default: 1)), [try $0.operand(0)])
+    "SpaceToDepth": { conversion in
+      let mode = conversion.node.text("mode", default: "DCR")
+      guard mode == "DCR" else { return conversion.refuse("in the mode '\(mode)'") }
+      conversion.emit(
+        .spaceToDepth(block: conversion.node.int("blocksize", default: 1)), [try conversion.operand(0)])
     },
   ]
 

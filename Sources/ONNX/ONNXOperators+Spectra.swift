@@ -127,6 +127,7 @@ extension ONNXOperators {
       "ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
       "SequenceLength", "SequenceMap", "SplitToSequence", "Optional", "OptionalGetElement", "OptionalHasElement",
     ],
+    "training": ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
     "text": ["RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"],
     "bodies that run as often as the data say": ["If", "Loop", "Scan"],
     "a shape that depends on the data": ["NonZero", "Unique", "NonMaxSuppression"],
