@@ -104,7 +104,7 @@ struct ResizingComputation: Computation {
     }
     let range = Int((x - reach / factor).rounded(.down))...Int((x + reach / factor).rounded(.up))
     var taps = range.map { (place: $0, weight: kernel((Double($0) - x) * factor)) }
-    if case .cubic(_, true) = resizing.method { taps = taps.filter { (0..<extent).contains($0.place) } }
+    if resizing.excludesOutside { taps = taps.filter { (0..<extent).contains($0.place) } }
     let total = taps.reduce(0) { $0 + $1.weight }
     return taps.map { (min(max($0.place, 0), extent - 1), $0.weight / total) }
   }

@@ -202,6 +202,8 @@ public struct Resizing: Sendable, Equatable {
   public var axes: [Int]?
   /// Whether the kernel grows with the step where an axis shrinks, so that no element is left out.
   public var antialiases = false
+  /// Whether a kernel that grows leaves out what lies outside the input, rather than to repeat the edge.
+  public var excludesOutside = false
   /// The part of the input that the coordinates `crop` show: for each of the axes where it begins and ends, from 0 to 1.
   public var region: [ClosedRegion] = []
   /// What lies outside the input for the coordinates `crop`.

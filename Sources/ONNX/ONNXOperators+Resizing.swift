@@ -77,6 +77,7 @@ extension ONNXOperators {
     var resizing = Resizing(size: size, coordinates: transformation, method: method)
     resizing.axes = node.ints("axes")
     resizing.antialiases = node.int("antialias", default: 0) != 0
+    resizing.excludesOutside = node.int("exclude_outside", default: 0) != 0
     if transformation == .crop {
       guard let region = try node.numbers(1), region.count % 2 == 0 else {
         return conversion.refuse("of a region that other nodes compute")

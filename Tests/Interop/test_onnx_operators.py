@@ -385,7 +385,8 @@ def test_places_between_elements(tmp_path):
                             align_corners=corners)
     shrunk = np.array([1, 1, 0.6, 0.5], np.float32)
     for mode in ["linear", "cubic"]:
-        several.add("Resize", x, constants=[None, shrunk], mode=mode, antialias=1)
+        for outside in [0, 1]:
+            several.add("Resize", x, constants=[None, shrunk], mode=mode, antialias=1, exclude_outside=outside)
     several.add("Resize", uniform(2, 10), constants=[None, np.array([1, 0.7], np.float32)])
     several.add("Resize", x, constants=[None, np.array([2, 1.5], np.float32)], mode="linear", axes=[2, 3])
     several.add("Resize", x, constants=[None, None, np.array([3, 7])], mode="linear", axes=[3, 2])
