@@ -85,7 +85,8 @@ extension ONNXConversion {
 
   /// The extent of one axis, a vector with one element. The axis may count from the end.
   func extent(_ operand: String, _ axis: Int) -> String {
-    let end = axis == -1 ? Int(Int32.max) : axis + 1
+    // Wrapping, because attributes hold anything; an axis that does not exist is told by its shape.
+    let end = axis == -1 ? Int(Int32.max) : axis &+ 1
     return value(.slice, [shape(operand), literal([axis]), literal([end])])
   }
 

@@ -47,7 +47,7 @@ extension ONNXOperators {
     "LRN": { conversion in
       let node = conversion.node
       let size = node.int("size", default: 0)
-      guard (1...Int(Int32.max)).contains(size) else { throw node.failure("it has no positive size") }
+      guard (1...1 << 16).contains(size) else { throw node.failure("it has no size from 1 to \(1 << 16)") }
       let input = try conversion.operand(0)
       // The mean of neighbouring channels is that of the rows of an image with one channel.
       let image = conversion.value(
@@ -114,7 +114,7 @@ extension ONNXOperators {
     let node = conversion.node
     let axis = node.int("axis", default: -1)
     if node.proto.opType == "LayerNormalization" { emitStatistics(conversion, input, axis, epsilon) }
-    if axis < 0, let gamma = node.tensor(scale), gamma.shape.count == -axis,
+    if axis < 0, let gamma = node.tensor(scale), axis == -gamma.shape.count,
       node.input(offset) == nil || node.tensor(offset)?.shape == gamma.shape
     {
       return conversion.emit(

@@ -22,7 +22,7 @@ extension ONNXOperators {
       guard var pooling = try window(.average, conversion) else { return }
       guard !pooling.roundsUp else { return conversion.refuse("with ceil_mode") }
       pooling.countsPadding = true
-      let cells = Double(pooling.extents.reduce(1, *))
+      let cells = pooling.extents.reduce(1.0) { $0 * Double($1) }
       let powers = try powers(conversion)
       let mean = conversion.value(.pooling(pooling), [powers])
       root(conversion.combine(.multiply, mean, conversion.number(cells)), conversion)
@@ -77,8 +77,12 @@ extension ONNXOperators {
     }
     guard node.input(2) == nil else { return conversion.refuse("with an output shape") }
     let window = try node.window(extents.count)
-    var borders = Array(repeating: 0, count: extents.count)
-    if case .explicit(let before, let after) = window.padding { borders = zip(before, after).map(+) }
+    var (before, after) = (extents.map { _ in 0 }, extents.map { _ in 0 })
+    if case .explicit(let stated, let behind) = window.padding { (before, after) = (stated, behind) }
+    guard (extents + window.stride + before + after).allSatisfy({ (0...Int(Int32.max)).contains($0) }) else {
+      throw node.failure("its window is \(extents) with strides \(window.stride)", "expected positive numbers")
+    }
+    let borders = zip(before, after).map(+)
     let input = try conversion.operand(0)
     let rest = zip(zip(extents, window.stride), borders).map { $0.0 - $0.1 - $1 }
     let grown = conversion.combine(.multiply, conversion.shape(input), conversion.literal([1, 1] + window.stride))

@@ -86,7 +86,7 @@ extension ONNXOperators {
     let block = node.int("block_size", default: 0)
     if let shape = node.tensor(index)?.shape {
       if shape.reduce(1, *) == 1 { return conversion.reshaped(parameter, []) }
-      if shape.count > 1, block > 0 {
+      if shape.count > 1, block > 0, (-shape.count..<shape.count).contains(axis) {
         var factors = Array(repeating: 1.0, count: shape.count)
         factors[axis.normalizedAxis(rank: shape.count)] = Double(block)
         let repeated = conversion.value(
