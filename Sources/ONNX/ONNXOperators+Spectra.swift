@@ -129,7 +129,7 @@ extension ONNXOperators {
     ],
     "training": ["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
     "text": ["RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"],
-    "bodies that run as often as the data say": ["If", "Loop", "Scan"],
+    "branches that the data decide": ["If"], "bodies that run as often as the data say": ["Loop", "Scan"],
     "a shape that depends on the data": ["NonZero", "Unique", "NonMaxSuppression"],
   ].reduce(into: [:]) { table, family in
     for type in family.value { table[type] = { $0.refuse("an operator of " + family.key) } }

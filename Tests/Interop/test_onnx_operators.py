@@ -507,6 +507,24 @@ def test_functions_and_constant_branches(tmp_path):
     check(path, {"x": uniform(3, 4)}, tmp_path)
 
 
+def test_version_6(tmp_path):
+    """Its broadcasts begin at an axis; onnxruntime no longer runs them, NumPy does."""
+    from conftest import kcompress
+
+    constants = {"c": uniform(3), "d": uniform(4, 5), "slope": uniform(3)}
+    nodes = [helper.make_node("Mul", ["x", "c"], ["a"], broadcast=1, axis=1),
+             helper.make_node("Dropout", ["a"], ["b", "mask"], is_test=1),
+             helper.make_node("Sub", ["b", "d"], ["e"], broadcast=1),
+             helper.make_node("PRelu", ["e", "slope"], ["y"])]
+    path = tmp_path / "model.onnx"
+    onnx.save(model(nodes, {"x": [2, 3, 4, 5]}, ["y"], constants, opset=6, ir=3), path)
+    x = uniform(2, 3, 4, 5)
+    inner = x * constants["c"].reshape(3, 1, 1) - constants["d"]
+    reference = tmp_path / "reference.npz"
+    np.savez(reference, x=x, y=np.where(inner < 0, inner * constants["slope"].reshape(3, 1, 1), inner))
+    assert kcompress("verify", path, "--reference", reference, "--max-discrepancy", "1e-5")["passed"]
+
+
 def test_what_cannot_be_run_is_named(tmp_path):
     from conftest import kcompress
 
