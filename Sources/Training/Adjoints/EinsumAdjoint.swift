@@ -30,23 +30,43 @@ struct EinsumAdjoint: Adjoint {
     for (names, shape) in zip(axes.operands, pass.operandShapes) {
       for (name, extent) in zip(names, shape) { extents[name] = max(extents[name] ?? 1, extent) }
     }
-    return AdjointResult(
-      operands: try pass.operands.indices.map { index in
-        guard pass.isWanted[index] else { return nil }
-        let own = axes.operands[index]
-        let others = pass.operands.indices.filter { $0 != index }
-        // Ones stand for the operand, so that axes that nothing else has are there.
-        let ones = Tensor<Float>(
-          shape: own.map { extents[$0] ?? 1 },
-          elements: Array(repeating: 1, count: own.reduce(1) { $0 * (extents[$1] ?? 1) }))
-        let product = Node(
-          name: pass.node.name, layer: pass.node.layer,
-          operation: .array(
-            .einsum(EinsumEquation(operands: [axes.output] + others.map { axes.operands[$0] } + [own], output: own))),
-          inputs: [])
-        return try NodeRunner(product, parameter: pass.weight)
-          .run([pass.gradient] + others.map { pass.operands[$0] } + [ones], outputShape: ones.shape)
-          .summed(to: pass.operandShapes[index])
-      })
+    let results = try pass.operands.indices.map { index in
+      pass.isWanted[index] ? try gradient(ofOperand: index, pass, axes, extents) : nil
+    }
+    return AdjointResult(operands: results)
+  }
+
+  private func gradient(
+    ofOperand index: Int, _ pass: AdjointPass, _ axes: EinsumEquation.Axes, _ extents: [Int: Int]
+  ) throws -> Tensor<Float> {
+    let others = pass.operands.indices.filter { $0 != index }
+    var factors = [axes.output] + others.map { axes.operands[$0] }
+    var values = [pass.gradient] + others.map { pass.operands[$0] }
+    // An axis that is there twice has a gradient on the diagonal only: the second one becomes an axis of its own.
+    var own: [Int] = []
+    var next = (extents.keys.max() ?? 0) + 1
+    for name in axes.operands[index] {
+      guard own.contains(name) else {
+        own.append(name)
+        continue
+      }
+      let extent = extents[name] ?? 1
+      factors.append([name, next])
+      values.append(
+        Tensor(
+          shape: [extent, extent],
+          elements: (0..<extent * extent).map { $0 / extent == $0 % extent ? 1 : 0 }))
+      own.append(next)
+      next += 1
+    }
+    // Ones stand for the operand, so that axes that nothing else has are there.
+    let shape = axes.operands[index].map { extents[$0] ?? 1 }
+    factors.append(own)
+    values.append(Tensor(shape: shape, elements: Array(repeating: 1, count: shape.reduce(1, *))))
+    let product = Node(
+      name: pass.node.name, layer: pass.node.layer,
+      operation: .array(.einsum(EinsumEquation(operands: factors, output: own))), inputs: [])
+    return try NodeRunner(product, parameter: pass.weight).run(values, outputShape: shape)
+      .summed(to: pass.operandShapes[index])
   }
 }
