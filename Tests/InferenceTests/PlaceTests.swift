@@ -5,7 +5,7 @@ import Testing
 @testable import Inference
 
 /// Operations on places, against their definitions.
-@Suite struct ArrayTests {
+@Suite struct PlaceTests {
   private func run(_ operation: ArrayOperation, _ inputs: [Tensor<Float>], shape: [Int]) throws -> [Float] {
     let node = Node(
       name: "y", layer: "y", operation: .array(operation), inputs: inputs.indices.map { "x\($0)" })
