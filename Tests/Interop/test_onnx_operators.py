@@ -415,11 +415,12 @@ def test_spectra(tmp_path):
 
 
 def test_kernels_and_borders_that_other_nodes_compute(tmp_path):
-    several, x = Several(17), uniform(2, 4, 7, 6)
+    several, x = Several(18), uniform(2, 4, 7, 6)
     several.add("Conv", x, uniform(6, 2, 3, 2), uniform(6), group=2, strides=[2, 1], kernel_shape=[3, 2])
     several.add("ConvTranspose", x, uniform(4, 3, 3, 3), strides=[2, 2], pads=[1, 0, 1, 1], kernel_shape=[3, 3])
     several.add("ConvTranspose", x, constants=[uniform(4, 3, 3, 3)], strides=[2, 2], output_shape=[14, 13])
     several.add("Pad", x, constants=[np.array([0, 0, 1, 0, 0, 0, 2, 1])])
+    several.add("Col2Im", uniform(2, 12, 12), constants=[np.array([7, 6]), np.array([2, 2])], strides=[2, 2], pads=[1, 1, 0, 0])
     several.check(tmp_path)
 
 
