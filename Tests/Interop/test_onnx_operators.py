@@ -291,11 +291,13 @@ class Several:
         self.opset, self.nodes, self.arrays, self.constants, self.outputs = opset, [], {}, {}, []
 
     def add(self, operator, *data, constants=(), outputs=1, domain="", **attributes):
-        """`data` are inputs of the model and `constants` those behind them; None is left out. A scalar has an axis of its own, since a
-        data file holds batches."""
+        """`data` are inputs of the model, names among them values that are there, and `constants` those behind them; None is left out."""
         index = len(self.nodes)
-        names = [f"x{index}_{i}" for i in range(len(data))]
-        self.arrays |= dict(zip(names, data))
+        names = []
+        for place, value in enumerate(data):
+            names.append(value if isinstance(value, str) else f"x{index}_{place}")
+            if not isinstance(value, str):
+                self.arrays[names[-1]] = value
         for place, constant in enumerate(constants):
             names.append("" if constant is None else f"c{index}_{place}")
             if constant is not None:
@@ -303,6 +305,14 @@ class Several:
         made = [f"y{index}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, names, made, domain=domain, **attributes))
         self.outputs += made
+
+    def computed(self, value):
+        """The name of a value that depends on the input: its mean over two samples."""
+        name = f"p{len(self.nodes)}"
+        self.arrays[name + "_both"] = np.stack([value - 0.5, value + 0.5])
+        self.constants[name + "_axes"] = np.array([0])
+        self.nodes.append(helper.make_node("ReduceMean", [name + "_both", name + "_axes"], [name], keepdims=0))
+        return name
 
     def check(self, folder):
         values = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
@@ -352,6 +362,7 @@ def test_elements_and_places(tmp_path):
 
 def test_normalisations_of_groups_and_neighbours(tmp_path):
     several, x = Several(21), uniform(2, 6, 5, 4)
+    computed = several.computed
     several.add("GroupNormalization", x, constants=[uniform(6), uniform(6)], num_groups=3)
     several.add("LRN", x, size=3, alpha=0.2, beta=0.6, bias=1.5)
     several.add("LRN", x, size=5, alpha=0.1)
@@ -359,11 +370,11 @@ def test_normalisations_of_groups_and_neighbours(tmp_path):
     several.add("LpNormalization", x, axis=1, p=1)
     several.add("LpPool", x, kernel_shape=[2, 3], p=3, strides=[2, 1])
     several.add("GlobalLpPool", x, p=2)
-    several.add("InstanceNormalization", x, uniform(6), uniform(6))
-    several.add("LayerNormalization", x, uniform(5, 4), axis=2)
-    several.add("LayerNormalization", x, uniform(5, 4), axis=2, outputs=3)
+    several.add("InstanceNormalization", x, computed(uniform(6)), computed(uniform(6)))
+    several.add("LayerNormalization", x, computed(uniform(5, 4)), axis=2)
+    several.add("LayerNormalization", x, computed(uniform(5, 4)), axis=2, outputs=3)
     several.add("LayerNormalization", x, constants=[uniform(4)], axis=-2)
-    several.add("BatchNormalization", x, uniform(6), uniform(6), uniform(6), uniform(6, low=0.2))
+    several.add("BatchNormalization", x, *(computed(uniform(6, low=0.2)) for _ in range(4)))
     several.add("MaxPool", x, outputs=2, kernel_shape=[2, 2], strides=[2, 2])
     several.add("MaxPool", x, outputs=2, kernel_shape=[3, 2], pads=[1, 0, 1, 1], storage_order=1)
     several.add("AveragePool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1)
@@ -416,8 +427,8 @@ def test_spectra(tmp_path):
 
 def test_kernels_and_borders_that_other_nodes_compute(tmp_path):
     several, x = Several(18), uniform(2, 4, 7, 6)
-    several.add("Conv", x, uniform(6, 2, 3, 2), uniform(6), group=2, strides=[2, 1], kernel_shape=[3, 2])
-    several.add("ConvTranspose", x, uniform(4, 3, 3, 3), strides=[2, 2], pads=[1, 0, 1, 1], kernel_shape=[3, 3])
+    several.add("Conv", x, several.computed(uniform(6, 2, 3, 2)), several.computed(uniform(6)), group=2, strides=[2, 1], kernel_shape=[3, 2])
+    several.add("ConvTranspose", x, several.computed(uniform(4, 3, 3, 3)), strides=[2, 2], pads=[1, 0, 1, 1], kernel_shape=[3, 3])
     several.add("ConvTranspose", x, constants=[uniform(4, 3, 3, 3)], strides=[2, 2], output_shape=[14, 13])
     several.add("Pad", x, constants=[np.array([0, 0, 1, 0, 0, 0, 2, 1])])
     several.add("Col2Im", uniform(2, 12, 12), constants=[np.array([7, 6]), np.array([2, 2])], strides=[2, 2], pads=[1, 1, 0, 0])
