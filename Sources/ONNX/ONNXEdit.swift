@@ -107,7 +107,9 @@ struct ONNXEdit {
     }
   }
 
-  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) { replaced[node] = nodes }
+  mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) {
+    replaced[node] = nodes.map { $0.broadcasting(opset: original.opset) }
+  }
 
   /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
@@ -216,5 +218,15 @@ struct ONNXEdit {
   private static func byteCount(of addition: Addition) throws -> Int {
     let cast = try addition.cast.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
     return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + cast
+  }
+}
+
+extension Onnx_NodeProto {
+  /// Up to version 6 an Add broadcasts where it says so.
+  fileprivate func broadcasting(opset: Int) -> Onnx_NodeProto {
+    guard opset < 7, opType == "Add" else { return self }
+    var result = self
+    result.attribute.append(.int("broadcast", 1))
+    return result
   }
 }
