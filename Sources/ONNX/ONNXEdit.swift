@@ -127,7 +127,7 @@ struct ONNXEdit {
 
   /// Puts nodes in the place of one, and removes the constants that nobody reads then.
   mutating func replace(_ node: Int, with nodes: [Onnx_NodeProto]) {
-    replaced[node] = nodes
+    replaced[node] = nodes.map { $0.broadcasting(opset: original.opset) }
     let read = Set(nodes.flatMap(\.input))
     for input in original.proto.graph.node[node].input where !read.contains(input) { removal.release(input) }
   }
@@ -242,5 +242,15 @@ struct ONNXEdit {
   private static func byteCount(of addition: Addition) throws -> Int {
     let cast = try addition.cast.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
     return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + cast
+  }
+}
+
+extension Onnx_NodeProto {
+  /// Up to version 6 an Add broadcasts where it says so.
+  fileprivate func broadcasting(opset: Int) -> Onnx_NodeProto {
+    guard opset < 7, opType == "Add" else { return self }
+    var result = self
+    result.attribute.append(.int("broadcast", 1))
+    return result
   }
 }

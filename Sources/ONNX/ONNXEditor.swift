@@ -18,6 +18,9 @@ struct ONNXEditor {
   /// Why stock operators cannot express these stages in place of the layer; nil where they can.
   func refusal(of stages: [Stage], for layer: Layer) -> String? {
     if let reason = layer.refusal { return reason }
+    if layer.convolution.spatialOrder > 0, graph.model.opset < 7, stages.addsBias {
+      return "version \(graph.model.opset) of the ONNX operators cannot add a bias to the channels"
+    }
     // A linear layer over several axes needs their count to move channels to the batch.
     let isShared = stages.convolutions.contains { $0.batch > 1 }
     return isShared && rank(of: layer) == nil ? "the count of its input's axes is not known" : nil
@@ -122,6 +125,17 @@ struct ONNXEditor {
     }
     edit.record = record
     return edit
+  }
+}
+
+extension [Stage] {
+  /// Whether a bias follows something else than a convolution that takes it up.
+  fileprivate var addsBias: Bool {
+    indices.contains { index in
+      guard case .bias = self[index] else { return false }
+      guard index > 0, case .convolution(let convolution) = self[index - 1] else { return true }
+      return convolution.batch > 1
+    }
   }
 }
 
