@@ -37,7 +37,8 @@ def model(nodes, inputs, outputs, initializers):
     graph = helper.make_graph(
         nodes, "g",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [f"{name}{axis}" for axis in range(rank)])
+         for name, rank in outputs.items()],
         [numpy_helper.from_array(
             value if isinstance(value, np.ndarray) else random.standard_normal(value).astype(np.float32) / 8, name)
          for name, value in initializers.items()])
@@ -65,9 +66,8 @@ def test_recurrent_weights_from_pytorch(tmp_path, operator, gates):
     values |= {"axis": np.array([0]), "one": np.array([1]), "w": (16 * gates, 12), "r": (16 * gates, 16),
                "bw": (16 * gates,), "br": (16 * gates,), "fc": (16, 64)}
     checkpoint = tmp_path / "model.onnx"
-    onnx.save(model(nodes, {"x": (5, 2, 12)}, ["y"], values), checkpoint)
+    onnx.save(model(nodes, {"x": (5, 2, 12)}, {"y": 3}, values), checkpoint)
     inputs = {"x": np.random.default_rng(3).random((5, 2, 12), dtype=np.float32)}
-    # The samples lie on the second axis: there is one batch here.
     report = kcompress("inspect", checkpoint)
     assert report["cannot_run"] is None
     assert [layer["refusal"] is None for layer in report["layers"]].count(True) == 1
@@ -81,7 +81,7 @@ def test_shared_head(tmp_path):
         helper.make_node("Conv", ["r", "head", "b2"], ["y"], pads=[1] * 4),
         helper.make_node("Conv", ["r", "other"], ["z"], strides=[2, 2]), helper.make_node("Conv", ["r", "other"], ["u"])]
     checkpoint = tmp_path / "model.onnx"
-    onnx.save(model(nodes, {"x": ("n", 32, 9, 9)}, ["y", "z", "u"], {
+    onnx.save(model(nodes, {"x": ("n", 32, 9, 9)}, {"y": 4, "z": 4, "u": 4}, {
         "head": (32, 32, 3, 3), "b1": (32,), "b2": (32,), "other": (8, 32, 3, 3)}), checkpoint)
     refusals = {layer["name"]: layer["refusal"] for layer in kcompress("inspect", checkpoint)["layers"]}
     assert refusals["head"] is None and "strides" in refusals["other"]
@@ -98,7 +98,7 @@ def test_constants_take_the_type(tmp_path):
     kernel = numpy_helper.from_array(np.random.default_rng(5).standard_normal((32, 16, 3, 3)).astype(np.float32), "")
     nodes = [helper.make_node("Constant", [], ["w"], value=kernel), helper.make_node("Conv", ["x", "w"], ["y"])]
     checkpoint = tmp_path / "model.onnx"
-    onnx.save(model(nodes, {"x": ("n", 16, 8, 8)}, ["y"], {}), checkpoint)
+    onnx.save(model(nodes, {"x": ("n", 16, 8, 8)}, {"y": 4}, {}), checkpoint)
     plan = tmp_path / "plan.json"
     kcompress("plan", checkpoint, "--budget", "1MB", "--dtype", "f16", "-o", plan)
     kcompress("apply", plan, "-o", tmp_path / "half.onnx")
