@@ -4,7 +4,7 @@ import TensorCore
 extension KerasFile {
   /// The file with LoRA's matrices added to the kernels that they stand beside, as Keras itself stores such models in its own format.
   ///
-  /// What Keras has quantised keeps them: its integers cannot take them up.
+  /// What Keras has quantized keeps them: its integers cannot take them up.
   ///
   /// - Throws: `Failure` where the matrices do not fit a kernel.
   func mergingAdapters() throws -> KerasFile {
@@ -70,7 +70,7 @@ extension KerasFile {
 
   /// The configuration of a model whose layers have no matrices of LoRA.
   ///
-  /// - Parameter keepingQuantized: Whether those stay that Keras has quantised.
+  /// - Parameter keepingQuantized: Whether those stay that Keras has quantized.
   static func withoutAdapters(_ config: JSON, keepingQuantized: Bool) -> JSON {
     guard var object = config.object, var settings = object["config"]?.object else { return config }
     if let layers = settings["layers"]?.array {

@@ -109,7 +109,7 @@ struct KerasLayer: Sendable {
   func weight(_ name: String, _ expected: [Int?]) throws -> StoredTensor {
     guard let tensor = weights[name] else {
       if let mode = quantizationMode {
-        throw failure("cannot be run", "Keras has quantised it to \(mode), which the program does not read")
+        throw failure("cannot be run", "Keras has quantized it to \(mode), which the program does not read")
       }
       throw failure("is incomplete", "its weight '\(name)' is missing")
     }

@@ -42,8 +42,8 @@ extension KerasLayer {
       convolution: Convolution(kernelShape: [units, stored.shape[0]], window: .unit(0)), refusal: quantizedReason)
   }
 
-  /// Why a structure cannot replace a kernel that Keras quantised; nil for any other.
-  fileprivate var quantizedReason: String? { quantizationMode.map { "Keras has quantised it to \($0)" } }
+  /// Why a structure cannot replace a kernel that Keras quantized; nil for any other.
+  fileprivate var quantizedReason: String? { quantizationMode.map { "Keras has quantized it to \($0)" } }
 
   /// The labels of an equation of two operands, of which the second is the kernel.
   ///
@@ -119,7 +119,7 @@ extension KerasUse {
       result = try contract(value, labels, kernel, kernelLabels, to: equation.result)
     } else {
       guard layer.adapterScale == nil else {
-        throw layer.failure("cannot be run", "it has LoRA's matrices beside a quantised kernel")
+        throw layer.failure("cannot be run", "it has LoRA's matrices beside a quantized kernel")
       }
       var scale = try parameter("kernel_scale", layer.weights["kernel_scale"]?.shape ?? [])
       var factor = value

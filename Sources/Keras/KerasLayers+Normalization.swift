@@ -31,7 +31,7 @@ extension KerasLayerType {
       weightNames: { layer in
         KerasWeightNames(fixed: layer.value("mean") == nil ? ["mean", "variance", "count"] : [])
       },
-      operations: { layer, _ in [try layer.normalization()] }),
+      operations: { layer, rank in [try layer.normalization(rank: rank)] }),
   ]
 
   private static let layerNormalization = KerasLayerType { layer, _ in
@@ -92,7 +92,9 @@ extension KerasLayer {
   }
 
   /// Statistics that were learned are weights; those that were given stand in the configuration.
-  fileprivate func normalization() throws -> Operation {
+  ///
+  /// - Parameter rank: Of the input; nil where it is unknown.
+  fileprivate func normalization(rank: Int?) throws -> Operation {
     guard !bool("invert", default: false) else {
       throw failure("cannot be run", "it inverts a normalization")
     }
@@ -104,8 +106,10 @@ extension KerasLayer {
         axes: axes, mean: try reference("mean", open), variance: try reference("variance", open))
     }
     let (means, variances) = (try flat("mean"), try flat("variance"))
-    guard means.count == variances.count, !means.isEmpty, try axes(default: -1) == [-1] || means.count == 1
-    else {
+    // Keras 3 writes the axis counted from the front.
+    let stated = try axes(default: -1)
+    let isLast = stated == [-1] || rank.map { stated == [$0 - 1] } ?? false
+    guard means.count == variances.count, !means.isEmpty, isLast || means.count == 1 else {
       throw failure("cannot be run", "its mean and variance are not one number for each channel of the last axis")
     }
     // Keras divides by max(sqrt(variance), epsilon) with its own epsilon, 1e-7.

@@ -2,9 +2,9 @@ import Basics
 import ModelGraph
 import TensorCore
 
-/// Layers that Keras itself quantised (`model.quantize`): integers stand in the places of their kernels, with a scale beside them.
+/// Layers that Keras itself quantized (`model.quantize`): integers stand in the places of their kernels, with a scale beside them.
 extension KerasLayer {
-  /// The way in which a layer was quantised, `int8` say; nil for one that was not.
+  /// The way in which a layer was quantized, `int8` say; nil for one that was not.
   var quantizationMode: String? {
     guard let policy = config["dtype"], let name = policy["class_name"]?.string,
       name.hasSuffix("DTypePolicy"), let mode = policy["config"]?["mode"]?.string
@@ -18,10 +18,10 @@ extension KerasLayer {
     return (value("lora_alpha")?.real ?? Double(rank)) / Double(rank)
   }
 
-  /// The names of the weights of a layer that may be quantised, or have LoRA's matrices beside its kernel.
+  /// The names of the weights of a layer that may be quantized, or have LoRA's matrices beside its kernel.
   ///
   /// - Parameters:
-  ///   - kernel: The weight that is quantised, and those behind it that Keras trains.
+  ///   - kernel: The weight that is quantized, and those behind it that Keras trains.
   ///   - plain: The names without either.
   /// - Returns: nil for ways to quantise that the program does not know.
   func quantization(of kernel: [String], _ plain: () -> KerasWeightNames) -> KerasWeightNames? {
@@ -41,7 +41,7 @@ extension KerasLayer {
     }
   }
 
-  /// Whether the layer rounds its inputs too. Keras writes null where only the weights are quantised.
+  /// Whether the layer rounds its inputs too. Keras writes null where only the weights are quantized.
   fileprivate var roundsInputs: Bool {
     guard let settings = value("quantization_config")?["config"] else { return true }
     return settings["activation_quantizer"].map { !$0.isNull } ?? true

@@ -103,45 +103,6 @@ extension ONNXOperators {
     conversion.emit(.reshape(keepsZero: false), [images, shape])
   }
 
-  /// Sums of overlapping blocks: a transposed convolution of every channel by itself, whose kernel puts each entry of a block in its
-  /// place.
-  private static let columnsToImage: Converter = { conversion in
-    let node = conversion.node
-    guard let image = try node.parameter(1, orAttribute: ""), let block = try node.parameter(2, orAttribute: "") else {
-      return conversion.refuse("of an image whose extents other nodes compute")
-    }
-    let order = block.count
-    let window = try node.window(order)
-    guard (1...3).contains(order), image.count == order,
-      (image + block + window.stride + window.dilation).allSatisfy({ (1...1 << 20).contains($0) }),
-      let cells = block.productIfExact, cells <= 4096
-    else { throw node.failure("an image of \(image) in blocks of \(block)", "expected 1 to 3 positive extents each") }
-    var borders = Array(repeating: (0, 0), count: order)
-    if case .explicit(let before, let after) = window.padding { borders = Array(zip(before, after)) }
-    var counts: [Int] = []
-    var rest: [Int] = []
-    for axis in 0..<order {
-      guard (0...1 << 20).contains(borders[axis].0), (0...1 << 20).contains(borders[axis].1) else {
-        throw node.failure("its pads are too large", "expected at most \(1 << 20)")
-      }
-      let room = image[axis] + borders[axis].0 + borders[axis].1 - (block[axis] - 1) * window.dilation[axis] - 1
-      guard room >= 0 else { throw node.failure("blocks of \(block) do not fit an image of \(image)") }
-      counts.append(room / window.stride[axis] + 1)
-      rest.append(room % window.stride[axis])
-    }
-    let input = try conversion.operand(0)
-    let unit = (0..<cells * cells).map { $0 / cells == $0 % cells ? 1.0 : 0 }
-    let kernel = conversion.builder.literal(Literal(shape: [cells, 1] + block, values: unit))
-    let channels = conversion.reshaped(input, [-1, cells] + counts)
-    let images = conversion.value(
-      .convolution(
-        OperandConvolution(window: stated(window, order), groups: 1, isTransposed: true, outputPadding: rest)),
-      [channels, kernel])
-    let shape = conversion.value(
-      .concatenate(axis: 0), [conversion.extent(input, 0), conversion.literal([-1] + image)])
-    conversion.emit(.reshape(keepsZero: false), [images, shape])
-  }
-
   private static let gemm: Converter = { conversion in
     let node = conversion.node
     if let kernel = conversion.kernel {

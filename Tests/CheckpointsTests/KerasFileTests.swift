@@ -194,8 +194,8 @@ import Testing
     #expect(KerasConfigRepair.repaired(grouped) == grouped)
     func dropout(_ config: JSON) -> JSON { ["class_name": "SpatialDropout2D", "config": config] }
     #expect(
-      KerasConfigRepair.repaired(dropout(["rate": 0.5, "trainable": true, "noise_shape": .null]))
-        == dropout(["rate": 0.5]))
+      KerasConfigRepair.repaired(dropout(["rate": .real(0.5), "trainable": true, "noise_shape": .null]))
+        == dropout(["rate": .real(0.5)]))
     #expect(KerasConfigRepair.repaired(dropout(["trainable": false])) == dropout(["trainable": false]))
   }
 }
