@@ -37,10 +37,10 @@ extension Checkpoint {
   ///
   /// Tensors with numbers that the type cannot hold keep their own, as `notices` then says.
   ///
-  /// - Precondition: `dtype.isChoosable`.
+  /// - Precondition: `dtype.isCompressible`: it holds floating-point numbers.
   /// - Throws: `Failure` where the format has no way to store the type.
   package func converted(to dtype: DType) throws -> Checkpoint {
-    precondition(dtype.isChoosable, "checkpoints are not stored as \(dtype.rawValue) on request")
+    precondition(dtype.isCompressible, "\(dtype.rawValue) holds no floating-point numbers")
     if let reason = content.refusal(of: dtype) {
       throw Failure(path, "is not converted to \(dtype.rawValue)", reason, remedy: "choose f16, or leave --dtype out")
     }

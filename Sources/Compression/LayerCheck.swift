@@ -127,7 +127,7 @@ private struct ExecutionCheck {
   /// - Parameter slice: the kernel for these input channels (out, inputs, spatial...).
   /// - Throws: `Failure` where the convolution cannot be run.
   mutating func add(_ slice: Tensor<Double>, of inputs: Range<Int>) throws {
-    let part = Convolution(kernelShape: slice.shape, window: dense.window)
+    let part = Convolution(kernelShape: slice.shape, window: dense.window, transposition: dense.transposition)
     let engine = try Engine(
       layer: [.convolution(part)], weights: [slice], inputExtents: Array(input.shape.dropFirst(2)))
     let output = try engine.run(["input": input.channels(inputs)])[0]

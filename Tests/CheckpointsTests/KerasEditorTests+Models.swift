@@ -134,18 +134,19 @@ extension KerasGraph {
     let shape = [convolution.kernelShape[0] / convolution.groups] + convolution.kernelShape.dropFirst()
     let spectra = KernelSpectra(Tensor(gaussian: shape, using: &generator))
     return try structures.flatMap { structure in
-      try structure.proposals(spectra, parameters: convolution.parameterCount / convolution.groups).prefix(limit).compactMap {
-        pattern in
-        let stages = Lowering(pattern, groups: convolution.groups).stages(
-          window: convolution.window, transposition: convolution.transposition,
-          biasChannels: layer.bias == nil ? nil : convolution.outputChannels)
-        guard let stages, KerasEditor(self).refusal(of: stages, for: layer) == nil else { return nil }
-        let weights = stages.convolutions.map { convolution in
-          Tensor<Double>(gaussian: convolution.kernelShape, using: &generator)
-            .map { $0 / Double(convolution.kernelShape[1]).squareRoot() }
+      try structure.proposals(spectra, parameters: convolution.parameterCount / convolution.groups).prefix(limit)
+        .compactMap {
+          pattern in
+          let stages = Lowering(pattern, groups: convolution.groups).stages(
+            window: convolution.window, transposition: convolution.transposition,
+            biasChannels: layer.bias == nil ? nil : convolution.outputChannels)
+          guard let stages, KerasEditor(self).refusal(of: stages, for: layer) == nil else { return nil }
+          let weights = stages.convolutions.map { convolution in
+            Tensor<Double>(gaussian: convolution.kernelShape, using: &generator)
+              .map { $0 / Double(convolution.kernelShape[1]).squareRoot() }
+          }
+          return Replacement(layer: layer.name, structure: structure.name, stages: stages, weights: weights)
         }
-        return Replacement(layer: layer.name, structure: structure.name, stages: stages, weights: weights)
-      }
     }
   }
 

@@ -60,7 +60,8 @@ public struct Candidate: Sendable, Equatable {
     lowering = Lowering(pattern, groups: convolution.groups)
     guard
       let stages = lowering.stages(
-        window: convolution.window, transposition: convolution.transposition, biasChannels: hasBias ? convolution.kernelShape[0] : nil)
+        window: convolution.window, transposition: convolution.transposition,
+        biasChannels: hasBias ? convolution.kernelShape[0] : nil)
     else { return nil }
     self.structure = structure
     self.pattern = pattern
