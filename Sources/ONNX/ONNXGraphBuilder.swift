@@ -101,7 +101,7 @@ final class ONNXGraphBuilder {
     guard let constant = model.constant(named: name) else {
       if let type = model.unreadType(of: name) {
         append(
-          name, layer: name, .unsupported(type: "tensor", reason: "of \(type), which the program does not read"), [])
+          name, layer: name, .unsupported(type: "tensor", reason: "which reads '\(name)', and \(type) is not read"), [])
       }
       return name
     }

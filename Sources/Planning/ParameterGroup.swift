@@ -33,10 +33,10 @@ extension Checkpoint {
     let kernels = Dictionary(layers.map { ($0.kernel.name, $0) }) { first, _ in first }
     let biases = Set(layers.compactMap { $0.bias?.name })
     let (readers, unsupported) = (content.readers, Set(graph?.unsupportedTypes.map(\.type) ?? []))
-    for tensor in tensors {
-      let (dtype, shape) = (tensor.dtype, tensor.shape)
+    for (tensor, held) in heldTensors {
+      let (dtype, shape) = (held.dtype, held.shape)
       if let layer = kernels[tensor.name] {
-        add("kernels of layers", layer.refusal, dtype, shape)
+        add(dtype.isQuantized ? "quantized kernels of layers" : "kernels of layers", layer.refusal, dtype, shape)
       } else if biases.contains(tensor.name) {
         add("biases of layers", "a vector has no structure", dtype, shape)
       } else if dtype.isQuantized, shape.count(where: { $0 > 1 }) > 1 {
@@ -63,6 +63,14 @@ extension Checkpoint {
     return groups.sorted { $0.bytes > $1.bytes }
   }
 
+  /// The tensors with those that the file holds for them: itself, or what a tensor is computed from. Each of these is there once.
+  private var heldTensors: [(tensor: StoredTensor, held: StoredTensor)] {
+    var seen: Set<String> = []
+    return tensors.flatMap { tensor in
+      (content.computedFrom[tensor.name] ?? [tensor]).filter { seen.insert($0.name).inserted }.map { (tensor, $0) }
+    }
+  }
+
   /// Why a matrix that this class of operators or layers reads is not replaced.
   private static func reason(of reader: String, isRun: Bool) -> String {
     switch reader {
@@ -75,7 +83,7 @@ extension Checkpoint {
   /// The share of the parameters that are integers of 8 bits or fewer; at least a half in a model that is quantized already.
   package var quantizedShare: Double {
     let weights =
-      tensors.filter { $0.shape.count { $0 > 1 } > 1 }.map { ($0.dtype, $0.shape) }
+      heldTensors.map(\.held).filter { $0.shape.count { $0 > 1 } > 1 }.map { ($0.dtype, $0.shape) }
       + content.innerTensors.map { ($0.dtype, $0.shape) }
     func count(_ belongs: (DType) -> Bool) -> Int {
       weights.reduce(0) { $0 + (belongs($1.0) ? $1.1.reduce(1, *) : 0) }

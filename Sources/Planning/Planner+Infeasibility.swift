@@ -54,11 +54,16 @@ extension Planner {
   private func largestTensors() -> [String] {
     let shrinking = Set(layers.filter(\.canShrink).map(\.choices.layer.kernel.name))
     let refusals = Dictionary(layers.map { ($0.choices.layer.kernel.name, $0.choices.refusal) }) { first, _ in first }
+    let computedFrom = checkpoint.content.computedFrom
     return checkpoint.tensors.filter { !shrinking.contains($0.name) }
-      .sorted { ($1.bytes.count, $0.name) < ($0.bytes.count, $1.name) }
-      .prefix(3).map { tensor in
-        let reason = refusals[tensor.name].flatMap(\.self).map { ": " + $0 } ?? ""
-        return "'\(tensor.name)' (\(tensor.bytes.count) bytes\(reason))"
+      .map { tensor in
+        // What the file holds for it counts.
+        (name: tensor.name, bytes: (computedFrom[tensor.name] ?? [tensor]).reduce(0) { $0 + $1.bytes.count })
+      }
+      .sorted { ($1.bytes, $0.name) < ($0.bytes, $1.name) }
+      .prefix(3).map { name, bytes in
+        let reason = refusals[name].flatMap(\.self).map { ": " + $0 } ?? ""
+        return "'\(name)' (\(bytes) bytes\(reason))"
       }
   }
 }

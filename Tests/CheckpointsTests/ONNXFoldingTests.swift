@@ -228,7 +228,7 @@ import Testing
       model.graph.node.append(Self.node("Add", ["y", "words"], "z"))
       model.graph.output[0].name = "z"
     }
-    #expect(strings == "layer 'words': of the type string, which the program does not read")
+    #expect(strings == "layer 'z': which reads 'words', and the type string is not read")
   }
 
   @Test func inputsOfAnyShape() throws {
