@@ -5,7 +5,8 @@ import TensorCore
 /// What rounding does to outputs that are tiny beside the numbers that they are made of: a sigmoid's 1e-6 is exact to the rounding of 1, and
 /// a difference to that of what is subtracted. Relative to themselves such outputs differ by much between two right programs.
 extension Network {
-  /// An output is all tiny where its largest number is below this part of those that it is computed from.
+  /// An output is all tiny where the rounding of single precision, beside the numbers that it is computed from, is more than this part of
+  /// its largest number: the strictest limit that a relative discrepancy has.
   private static let tinyPart = 1e-4
   /// The roundings that two programs may differ by, in units of the type's roundoff.
   private static let roundings = 8.0
@@ -22,7 +23,8 @@ extension Network {
     // The strictest limit holds without a look at the numbers behind.
     guard comparison.relativeDiscrepancy > Self.tinyPart else { return comparison }
     let magnitude = try magnitude(behind: output.value, samples)
-    guard comparison.largestReference <= Self.tinyPart * magnitude else { return comparison }
+    let leastRounding = Self.roundings * DType.f32.unitRoundoff * magnitude
+    guard Self.tinyPart * comparison.largestReference <= leastRounding else { return comparison }
     var result = comparison
     result.rounding = Self.roundings * max(dtype.unitRoundoff, DType.f32.unitRoundoff) * magnitude
     return result
