@@ -37,12 +37,8 @@ extension KerasStageWriter {
       throw KerasRefusal(reason: "Keras has no such padding for transposed convolutions")
     }
     let extents = try knownExtents()
-    let outputs = extents.indices.map { axis in
-      extents[axis].map { extent in
-        var whole = extents.map { $0 ?? extent }
-        whole[axis] = extent
-        return convolution.outputExtents(input: whole)[axis]
-      }
+    let outputs = extents.enumerated().map { axis, extent in
+      extent.map { convolution.outputExtent(axis: axis, input: $0) }
     }
     set(extents: outputs, channels: convolution.outputChannels)
     var settings = Self.convolution(kernel: convolution.spatialExtents, window, padding, layout)

@@ -21,8 +21,6 @@ package struct GrowingShapes {
   /// Adds a node whose inputs were added before. The value of a node that does not fit its inputs has no shape:
   /// `ModelGraph.shapes` says why.
   package mutating func add(_ node: Node) {
-    let known = node.inputs.compactMap(known)
-    guard known.count == node.inputs.count else { return }
-    values[node.name] = try? node.operation.output(of: known)
+    values[node.name] = try? node.knownValue(of: known)
   }
 }

@@ -68,10 +68,8 @@ extension ModelGraph {
     var values: [String: KnownValue] = [:]
     for (name, shape) in starts { values[name] = shape.map { KnownValue($0) } }
     for node in nodes {
-      let known = node.inputs.compactMap { values[$0] }
-      guard known.count == node.inputs.count else { continue }
       do {
-        values[node.name] = try node.operation.output(of: known)?.checked()
+        values[node.name] = try node.knownValue { values[$0] }
       } catch {
         try misfit(node, (error as? Failure) ?? Failure("", "does not fit its input", "\(error)"))
       }
@@ -117,6 +115,14 @@ extension ModelGraph {
 }
 
 extension Node {
+  /// What follows about the node's value from what is known of its inputs; nil where nothing does.
+  ///
+  /// - Throws: `Failure` with an empty subject when the operation does not fit its inputs, or makes more than can be counted with.
+  func knownValue(of input: (String) -> KnownValue?) throws -> KnownValue? {
+    let known = inputs.compactMap(input)
+    return known.count == inputs.count ? try operation.output(of: known)?.checked() : nil
+  }
+
   /// The shape of the node's value for these operands, whose elements may decide about it; nil where it cannot be told.
   ///
   /// - Throws: `Failure` that names the layer when the operation does not fit them.

@@ -61,9 +61,16 @@ extension Convolution {
 extension Convolution {
   /// The output extents for these input extents; 0 where the window does not fit.
   public func outputExtents(input: [Int]) -> [Int] {
-    guard transposition != nil else { return window.outputExtents(input: input, kernel: spatialExtents) }
+    input.indices.map { outputExtent(axis: $0, input: input[$0]) }
+  }
+
+  /// The output extent on one spatial axis; 0 where the window does not fit.
+  public func outputExtent(axis: Int, input: Int) -> Int {
+    guard transposition != nil else {
+      return window.outputExtent(axis: axis, input: input, kernel: kernelShape[axis + 2])
+    }
     let transposed = TransposedConvolution(self, layout: .channelsFirst, kernel: TensorReference(""), bias: nil)
-    return input.indices.map { transposed.outputExtent(axis: $0, input: input[$0]) ?? 0 }
+    return transposed.outputExtent(axis: axis, input: input) ?? 0
   }
 }
 

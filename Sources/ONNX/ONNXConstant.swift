@@ -1,4 +1,5 @@
 import ModelGraph
+import ONNXProto
 import TensorCore
 
 /// A value that follows from the model's tensors alone: a tensor, as it is or in another arrangement.
@@ -25,6 +26,9 @@ struct ONNXConstant: Sendable {
         reference.name, permutation: permutation == Array(shape.indices) ? nil : permutation),
       shape: order.map { shape[$0] }, type: type)
   }
+
+  /// What ONNX calls the type.
+  var kind: Onnx_TensorProto.DataType? { Onnx_TensorProto.DataType(rawValue: Int(Onnx_TensorProto.dataType(type))) }
 
   /// The value in another type.
   func typed(_ type: DType) -> ONNXConstant { ONNXConstant(reference: reference, shape: shape, type: type) }

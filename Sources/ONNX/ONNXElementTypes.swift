@@ -22,7 +22,7 @@ struct ONNXElementTypes {
   /// The type of a value; nil where it does not follow from the operators.
   subscript(value: String) -> Kind? {
     kinds[value]
-      ?? model.constant(named: value).flatMap { Kind(rawValue: Int(Onnx_TensorProto.dataType($0.type))) }
+      ?? model.constant(named: value)?.kind
   }
 
   /// Whether a value holds whole numbers.
@@ -31,12 +31,13 @@ struct ONNXElementTypes {
   /// Infers the types of a node's outputs from those of its inputs.
   mutating func infer(_ node: ONNXNode) {
     for (index, output) in node.proto.output.enumerated() where !output.isEmpty {
-      if let kind = kind(ofOutput: index, node) { kinds[output] = kind }
+      if let kind = Self.kind(ofOutput: index, of: node, from: { self[$0] }) { kinds[output] = kind }
     }
   }
 
-  private func kind(ofOutput index: Int, _ node: ONNXNode) -> Kind? {
-    func input(_ index: Int) -> Kind? { node.input(index).flatMap { self[$0] } }
+  /// The type of one of a node's outputs; nil where it does not follow from the types of its inputs.
+  static func kind(ofOutput index: Int, of node: ONNXNode, from known: (String) -> Kind?) -> Kind? {
+    func input(_ index: Int) -> Kind? { node.input(index).flatMap(known) }
     func attribute(_ key: String) -> Kind? {
       node.proto.attribute(named: key).flatMap { Kind(rawValue: Int($0.i)) }
     }

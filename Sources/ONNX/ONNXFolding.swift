@@ -147,23 +147,8 @@ extension ONNXNode {
 
   /// The type of an output where the operands are constants; nil where it is none of those that are stored.
   func type(ofOutput name: String) -> DType? {
-    func operand(_ index: Int) -> DType? { input(index).flatMap { model.constant(named: $0)?.type } }
-    func typed(_ number: Int) -> DType? {
-      var tensor = Onnx_TensorProto()
-      tensor.dataType = Int32(clamping: number)
-      return tensor.storedType
-    }
-    switch proto.opType {
-    case "Shape", "Size", "ArgMax", "ArgMin", "NonZero": return .i64
-    case "TopK": return name == proto.output.first ? operand(0) : .i64
-    case "Cast": return typed(int("to", default: 1))
-    case "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf":
-      return .bool
-    case "ConstantOfShape": return proto.attribute(named: "value").map { typed(Int($0.t.dataType)) } ?? .f32
-    case "Where", "CastLike", "DequantizeLinear": return operand(1)
-    case "QuantizeLinear": return operand(2) ?? .u8
-    case "OneHot": return operand(2)
-    default: return operand(0)
-    }
+    guard let index = proto.output.firstIndex(of: name) else { return nil }
+    let kind = ONNXElementTypes.kind(ofOutput: index, of: self) { model.constant(named: $0)?.kind }
+    return kind.flatMap { Onnx_TensorProto.storedType(Int32(clamping: $0.rawValue)) }
   }
 }

@@ -226,9 +226,7 @@ extension Onnx_GraphProto {
 
 extension Onnx_TensorProto {
   static func floatType(_ dataType: Int32) -> DType? {
-    var tensor = Onnx_TensorProto()
-    tensor.dataType = dataType
-    return tensor.storedType.flatMap { $0.isCompressible ? $0 : nil }
+    storedType(dataType).flatMap { $0.isCompressible ? $0 : nil }
   }
 
   /// Removes the numbers, whichever field has them.

@@ -87,11 +87,7 @@ extension ONNXNode {
     let groups = int("group", default: 1)
     var convolution = try self.convolution(constant.shape, groups, "(in, out / groups, spatial...)")
     let order = convolution.spatialOrder
-    if convolution.window.padding == .valid {
-      // ONNX states every border, be it none.
-      let none = Array(repeating: 0, count: order)
-      convolution.window.padding = .explicit(before: none, after: none)
-    }
+    convolution.window = convolution.window.withStatedBorders
     let (bias, computed) = try self.bias(constant.shape[1] * groups)
     func kernel(_ constant: ONNXConstant, refusal: String?) -> ONNXKernel {
       ONNXKernel(

@@ -97,3 +97,12 @@ struct ONNXNode {
     return Window(stride: try extents("strides"), dilation: try extents("dilations"), padding: padding)
   }
 }
+
+extension Window {
+  /// The window with every border stated, be it none, as a transposed convolution of ONNX has them.
+  var withStatedBorders: Window {
+    guard padding == .valid else { return self }
+    let none = stride.map { _ in 0 }
+    return Window(stride: stride, dilation: dilation, padding: .explicit(before: none, after: none))
+  }
+}

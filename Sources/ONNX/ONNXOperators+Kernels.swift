@@ -41,7 +41,7 @@ extension ONNXOperators {
       let window = try node.window(order)
       let operation = ArrayOperation.convolution(
         OperandConvolution(
-          window: isTransposed ? stated(window, order) : window, groups: node.int("group", default: 1),
+          window: isTransposed ? window.withStatedBorders : window, groups: node.int("group", default: 1),
           isTransposed: isTransposed, outputPadding: isTransposed ? node.outputPadding(window) : nil))
       let operands = [try conversion.operand(0), try conversion.operand(1)]
       guard node.input(2) != nil else { return conversion.emit(operation, operands) }
@@ -55,13 +55,6 @@ extension ONNXOperators {
   private static func kernelOrder(_ node: ONNXNode) -> Int? {
     node.ints("kernel_shape")?.count ?? node.tensor(1).map { $0.shape.count - 2 } ?? node.ints("strides")?.count
       ?? node.ints("dilations")?.count ?? node.ints("pads").map { $0.count / 2 }
-  }
-
-  /// ONNX states every border, be it none.
-  private static func stated(_ window: Window, _ order: Int) -> Window {
-    guard case .valid = window.padding else { return window }
-    let none = Array(repeating: 0, count: order)
-    return Window(stride: window.stride, dilation: window.dilation, padding: .explicit(before: none, after: none))
   }
 
   /// Sums of overlapping blocks: a transposed convolution of every channel by itself, whose kernel puts each entry of a block in its
@@ -96,7 +89,7 @@ extension ONNXOperators {
     let channels = conversion.reshaped(input, [-1, cells] + counts)
     let images = conversion.value(
       .convolution(
-        OperandConvolution(window: stated(window, order), groups: 1, isTransposed: true, outputPadding: rest)),
+        OperandConvolution(window: window.withStatedBorders, groups: 1, isTransposed: true, outputPadding: rest)),
       [channels, kernel])
     let shape = conversion.value(
       .concatenate(axis: 0), [conversion.extent(input, 0), conversion.literal([-1] + image)])

@@ -5,8 +5,11 @@ import TensorCore
 
 extension Onnx_TensorProto {
   /// The element type; nil for strings, complex numbers and types of less than a byte, of which no weight consists.
-  var storedType: DType? {
-    DType.allCases.first { $0.onnx.map { Int32($0.rawValue) } == dataType }
+  var storedType: DType? { Self.storedType(dataType) }
+
+  /// The element type of a number that ONNX gives to types; nil likewise.
+  static func storedType(_ number: Int32) -> DType? {
+    DType.allCases.first { $0.onnx.map { Int32($0.rawValue) } == number }
   }
 
   /// The number by which ONNX names an element type.
