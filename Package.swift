@@ -51,6 +51,7 @@ let package = Package(
     module("ModelGraph", ["Basics", "TensorCore"]),
     module("Solver"),
     module("Decompositions", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    module("Rounding", ["Decompositions", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Inference", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Training", ["Basics", "Inference", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Recurrent", ["Basics", "Inference", "LinearAlgebra", "TensorCore"]),
@@ -83,8 +84,8 @@ let package = Package(
     module(
       "Calibration",
       [
-        "Basics", "Checkpoints", "Decompositions", "Inference", "LinearAlgebra", "ModelGraph", "Running", "TensorCore",
-        "Training",
+        "Basics", "Checkpoints", "Decompositions", "Inference", "LinearAlgebra", "ModelGraph", "Rounding", "Running",
+        "TensorCore", "Training",
       ]),
     module(
       "Networks",
@@ -102,7 +103,7 @@ let package = Package(
       "Planning",
       [
         "Basics", "Calibration", "Checkpoints", "Decompositions", "Devices", "Formats", "Hashing", "ModelGraph",
-        "Networks", "Plans", "Running", "Solver", "TensorCore",
+        "Networks", "Plans", "Rounding", "Running", "Solver", "TensorCore",
       ]),
     module(
       "Timing",
@@ -151,6 +152,7 @@ let package = Package(
     tests(of: "LinearAlgebra", ["Basics", "TensorCore"]),
     tests(of: "ModelGraph", ["Basics", "TensorCore"]),
     tests(of: "Decompositions", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    tests(of: "Rounding", ["Basics", "Decompositions", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     tests(of: "Inference", ["Basics", "ModelGraph", "TensorCore"]),
     tests(of: "Training", ["Basics", "Inference", "ModelGraph", "TensorCore"]),
     tests(of: "Recurrent", ["Basics", "TensorCore"]),

@@ -16,21 +16,10 @@ package struct InputStatistics: Sendable {
   }
 }
 
-/// A layer of a plan with what shall become of it.
-package struct PlannedLayer: Sendable {
-  package let layer: Layer
-  package let candidate: Candidate
-
-  package init(layer: Layer, candidate: Candidate) {
-    self.layer = layer
-    self.candidate = candidate
-  }
-}
-
 /// The weights that a plan's layers became, and what else changed with them.
 package struct FittedPlan: Sendable {
-  /// The fitted layers, in the order of the planned ones.
-  package var layers: [FittedLayer]
+  /// What the layers became, in the order of the planned ones.
+  package var layers: [CompressedLayer]
   /// The kernels of layers that stay dense and follow the others' changes, by the layers' names.
   package var kernels: [String: Tensor<Double>]
   /// Biases and means that make up for what compression does to the mean of outputs, by their references.
@@ -39,13 +28,26 @@ package struct FittedPlan: Sendable {
   package var outcome: CalibrationOutcome?
 
   package init(
-    layers: [FittedLayer], kernels: [String: Tensor<Double>] = [:], offsets: [TensorReference: Tensor<Double>] = [:],
+    layers: [CompressedLayer], kernels: [String: Tensor<Double>] = [:], offsets: [TensorReference: Tensor<Double>] = [:],
     outcome: CalibrationOutcome? = nil
   ) {
     self.layers = layers
     self.kernels = kernels
     self.offsets = offsets
     self.outcome = outcome
+  }
+}
+
+/// A kernel that may take the place of a layer's own.
+package struct KernelApproximation {
+  /// Its relative discrepancy in the norm of the fit.
+  package let outputDiscrepancy: Double
+  /// The kernel, in the shape of the layer's own.
+  package let kernel: () throws -> Tensor<Double>
+
+  package init(outputDiscrepancy: Double, kernel: @escaping () throws -> Tensor<Double>) {
+    self.outputDiscrepancy = outputDiscrepancy
+    self.kernel = kernel
   }
 }
 
@@ -62,11 +64,11 @@ package protocol Calibrator: Sendable {
   /// - Throws: `Failure` where the network cannot be run on the data.
   func statistics(of layers: [Layer], progress: ProgressHandler) throws -> [String: InputStatistics]
 
-  /// What a layer's candidates do to the network's outputs; nil where that is not measured.
+  /// What approximations of a layer's kernel do to the network's outputs; nil where that is not measured.
   ///
   /// - Throws: `Failure` where the network cannot be run on the data.
   func sensitivity(
-    of layer: Layer, _ candidates: [Candidate], _ statistics: InputStatistics?, seed: UInt64
+    of layer: Layer, _ approximations: [KernelApproximation], _ statistics: InputStatistics?
   ) throws -> Sensitivity?
 
   /// Fits all layers of a plan.

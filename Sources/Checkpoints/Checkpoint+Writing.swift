@@ -1,5 +1,6 @@
 import Basics
 import ModelGraph
+import TensorCore
 
 extension Checkpoint {
   /// Writes the checkpoint with some layers in factored form, in its own format. Tensors that no replacement is about
@@ -49,6 +50,11 @@ extension Checkpoint {
 
   /// Why the format cannot express these stages in place of the layer; nil where it can.
   package func refusal(of stages: [Stage], for layer: Layer) -> String? { content.refusal(of: stages, for: layer) }
+
+  /// Why the format cannot store a layer's weights so; nil where it can.
+  package func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
+    content.refusal(of: storage, for: layer)
+  }
 
   /// The names of the layers that will hold the weights of each replacement in the compressed checkpoint: one for each
   /// convolution among its stages.

@@ -62,6 +62,12 @@ package protocol CheckpointContent: Sendable {
   /// Why the format cannot express these stages in place of the layer; nil where it can.
   func refusal(of stages: [Stage], for layer: Layer) -> String?
 
+  /// The type of the scales where weights are stored as integers.
+  var scaleType: DType { get }
+
+  /// Why the format cannot store a layer's weights so; nil where it can.
+  func refusal(of storage: WeightStorage, for layer: Layer) -> String?
+
   /// The names of the layers that will hold the weights of each replacement: one for each convolution among its stages.
   ///
   /// - Throws: `Failure` where a layer cannot be replaced.

@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import ModelGraph
+import TensorCore
 
 /// What apply leaves in a compressed checkpoint, so that verify can check it against the original without the plan.
 package struct Record: Sendable, Equatable {
@@ -17,6 +18,8 @@ package struct Record: Sendable, Equatable {
     package var structure: String
     /// The stages that compute the layer now.
     package var stages: [Stage]
+    /// How their weights are stored.
+    package var storage: WeightStorage
     /// The layers of the compressed checkpoint that hold the weights, one for each convolution among the stages.
     package var parts: [String]
     /// The relative discrepancy of the kernel that the plan promised.
@@ -24,12 +27,14 @@ package struct Record: Sendable, Equatable {
 
     /// Makes the record of a layer of its parts.
     package init(
-      name: String, convolution: Convolution, structure: String, stages: [Stage], parts: [String], promised: Double
+      name: String, convolution: Convolution, structure: String, stages: [Stage], storage: WeightStorage = .float,
+      parts: [String], promised: Double
     ) {
       self.name = name
       self.convolution = convolution
       self.structure = structure
       self.stages = stages
+      self.storage = storage
       self.parts = parts
       self.promised = promised
     }
@@ -91,13 +96,15 @@ extension Record {
       "original": .object(original),
       "layers": .array(
         layers.map { layer in
-          [
+          var entry: JSONObject = [
             "name": .string(layer.name),
             "dense": JSON(stages: [.convolution(layer.convolution)]),
             "structure": .string(layer.structure),
             "stages": JSON(stages: layer.stages), "parts": .strings(layer.parts),
             "promised": Self.fixedWidth(layer.promised),
           ]
+          entry["bits"] = layer.storage.width.map { .integer($0.rawValue) }
+          return .object(entry)
         }),
       "network": .optional(network) { network in
         [
@@ -144,9 +151,14 @@ extension Record {
         let parts = value["parts"]?.strings,
         let promised = value["promised"]?.real
       else { throw missing("layers") }
+      var storage = WeightStorage.float
+      if let bits = value["bits"] {
+        guard let width = bits.integer.flatMap(BitWidth.init) else { throw missing("bits") }
+        storage = .integers(width)
+      }
       return LayerRecord(
-        name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), parts: parts,
-        promised: promised)
+        name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), storage: storage,
+        parts: parts, promised: promised)
     }
     if let value = json["network"], !value.isNull {
       guard let samples = value["samples"]?.integer, let seed = value["seed"]?.seed,

@@ -144,7 +144,7 @@ private struct ApplyWork {
   func fitted(workers: Workers, progress: ProgressHandler) throws -> FittedPlan {
     guard let calibration else {
       return FittedPlan(
-        layers: try planned.fitted(of: checkpoint, seed: plan.options.seed, workers: workers, progress: progress))
+        layers: try planned.compressed(of: checkpoint, seed: plan.options.seed, workers: workers, progress: progress))
     }
     let names = Set(planned.map(\.layer.name))
     let keep = plan.options.keep.map { Glob($0) }
@@ -158,9 +158,11 @@ private struct ApplyWork {
   /// The checkpoint to write, measured on a draft.
   func measured(_ fitted: FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
     let replacements = zip(planned, fitted.layers).map { item, fitted in
-      Replacement(
-        layer: item.layer.name, structure: item.candidate.structure, stages: item.candidate.stages,
-        weights: fitted.weights)
+      fitted.rounded.isEmpty
+        ? Replacement(
+          layer: item.layer.name, structure: item.structure, stages: item.stages, weights: fitted.weights)
+        : Replacement(
+          layer: item.layer.name, structure: item.structure, stages: item.stages, rounded: fitted.rounded)
     }
     let kind = NetworkKinds.of(checkpoint)
     var record = try Record(
@@ -173,8 +175,8 @@ private struct ApplyWork {
       record.sampleDiscrepancy = nil
     }
     var target = checkpoint
-    if calibration != nil {
-      // Fits on samples trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
+    if calibration != nil || planned.contains(where: { $0.storage != .float }) {
+      // Fits on samples and rounding trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
       record.promise(
         Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
       target = try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)

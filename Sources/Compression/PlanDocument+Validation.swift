@@ -33,9 +33,11 @@ extension PlanDocument {
           planPath, "layer '\(entry.name)' cannot be compressed",
           "the plan states the kernel shape \(entry.shape), the checkpoint has \(layer.kernelShape)")
       }
-      guard !entry.form.isDense else { continue }
+      guard !entry.isUnchanged else { continue }
       do {
-        compressed.append(PlannedLayer(layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint)))
+        compressed.append(
+          PlannedLayer(
+            layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint), storage: entry.storage))
       } catch let failure as Failure {
         throw failure.within(planPath)
       }
@@ -58,7 +60,7 @@ extension PlanDocument {
   ) throws {
     guard let allowed = budget[count: .bytes] else { return }
     let replacements = planned.map {
-      Replacement(layer: $0.layer.name, structure: $0.candidate.structure, stages: $0.candidate.stages)
+      Replacement(layer: $0.layer.name, structure: $0.structure, stages: $0.stages, storage: $0.storage)
     }
     let kind = NetworkKinds.of(checkpoint)
     let record = try Record(
@@ -73,11 +75,14 @@ extension PlanDocument {
 }
 
 extension PlanDocument.LayerPlan {
-  fileprivate func candidate(for layer: Layer, in checkpoint: Checkpoint) throws -> Candidate {
+  /// The candidate that the plan names; nil where the layer keeps its form.
+  fileprivate func candidate(for layer: Layer, in checkpoint: Checkpoint) throws -> Candidate? {
     func invalid(_ reason: String, _ remedy: String? = nil) -> Failure {
       Failure("layer '\(name)'", "cannot be compressed", reason, remedy: remedy)
     }
-    if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense") }
+    if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense and its bits to null") }
+    if let refusal = checkpoint.refusal(of: storage, for: layer) { throw invalid(refusal, "set its bits to null") }
+    guard !form.isDense else { return nil }
     let candidate: Candidate
     do {
       candidate = try Candidate(

@@ -20,7 +20,7 @@ extension Checkpoint {
     guard export.content.lendsGraph, let exported = export.graph else {
       throw Failure(graphPath, "is no graph", "it is no ONNX model", remedy: "export the network to ONNX")
     }
-    let factored = try compressionRecord()?.layers ?? []
+    let factored = try compressionRecord()?.layers.filter { $0.structure != Replacement.dense } ?? []
     let matching = TensorMatching(export.tensors, self)
     try matching.check(
       self, factored: Set(factored.map(\.name)), computed: export.content.computedFrom, graphPath)

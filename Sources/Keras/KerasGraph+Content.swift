@@ -41,6 +41,12 @@ extension KerasGraph: CheckpointContent {
     file.isWeightsOnly && file.modelConfig != nil ? KerasFormat.architecturePath(besides: path) : nil
   }
 
+  var scaleType: DType { .f32 }
+
+  func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
+    storage == .float ? nil : "the writer of this format has no integers yet"
+  }
+
   func refusal(of stages: [Stage], for layer: Layer) -> String? {
     KerasEditor(self).refusal(of: stages, for: layer)
   }

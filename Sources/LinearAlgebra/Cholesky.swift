@@ -31,6 +31,15 @@ public struct Cholesky: Sendable {
     factor = a
   }
 
+  /// L with A = L L^T: (n x n), row-major, zeros above the diagonal.
+  public var lower: [Double] {
+    var result = [Double](repeating: 0, count: count * count)
+    for row in 0..<count {
+      for column in 0...row { result[row * count + column] = factor[column * count + row] }
+    }
+    return result
+  }
+
   /// X with X A = B for every row of B (rows x n): A is symmetric, so each row is a system of its own and nothing has to be
   /// transposed for column-major LAPACK.
   ///

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// One step of a factored layer. A structure lowers to a list of stages once; the engine runs that list, the
 /// checkpoint writers print it in stock layers, the cost model counts it.
 ///
@@ -34,6 +36,23 @@ extension [Stage] {
 
   /// The weights that the stages store, the bias included.
   public var parameterCount: Int { reduce(0) { $0 + $1.parameterCount } }
+
+  /// The bytes of all weights and biases, without headers.
+  ///
+  /// - Parameters:
+  ///   - dtype: the layer's own type, which biases keep.
+  ///   - storage: how weights are stored.
+  ///   - scaleType: the type of the scales of integers, one for each output channel of a convolution.
+  public func byteCount(_ dtype: DType, _ storage: WeightStorage, scaleType: DType) -> Int {
+    reduce(0) { sum, stage in
+      switch (stage, storage) {
+      case (.convolution(let convolution), .integers(let width)):
+        sum + RoundedTensor.packedCount(convolution.parameterCount, width)
+          + convolution.kernelShape[0] * scaleType.bits / 8
+      case (.convolution, .float), (.bias, _), (.permutation, _): sum + stage.parameterCount * dtype.bits / 8
+      }
+    }
+  }
 
   /// Multiply-accumulates for one sample with these spatial input extents.
   public func macs(inputExtents: [Int]) -> Int {

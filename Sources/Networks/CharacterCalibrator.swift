@@ -23,20 +23,20 @@ struct CharacterCalibrator: Calibrator {
 
   /// The loss of a plan is that of its one tensor's fit.
   func sensitivity(
-    of layer: Layer, _ candidates: [Candidate], _ statistics: InputStatistics?, seed: UInt64
+    of layer: Layer, _ approximations: [KernelApproximation], _ statistics: InputStatistics?
   ) throws -> Sensitivity? { nil }
 
   func fit(
     _ planned: [PlannedLayer], following dense: [Layer], seed: UInt64, progress: ProgressHandler
   ) throws -> FittedPlan {
     let statistics = try statistics(of: planned.map(\.layer), progress: progress)
-    let layers = try planned.fitted(
+    let layers = try planned.compressed(
       of: checkpoint, seed: seed, workers: workers, progress: progress
     ) { statistics[$0.name]?.norm }
     var plan = FittedPlan(layers: layers)
     if let item = planned.first, let fitted = layers.first {
       plan.offsets = try offsets(
-        error: try checkpoint.kernel(of: item.layer).subtracting(fitted.reconstruct()))
+        error: try checkpoint.kernel(of: item.layer).subtracting(fitted.kernel))
     }
     return plan
   }

@@ -21,6 +21,12 @@ extension ONNXGraph: CheckpointContent {
 
   func architecturePath(besides path: String) -> String? { nil }
 
+  var scaleType: DType { .f32 }
+
+  func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
+    storage == .float ? nil : "the writer of this format has no integers yet"
+  }
+
   func refusal(of stages: [Stage], for layer: Layer) -> String? {
     ONNXEditor(self).refusal(of: stages, for: layer)
   }

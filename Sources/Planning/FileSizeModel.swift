@@ -1,6 +1,7 @@
 import Checkpoints
 import Decompositions
 import ModelGraph
+import TensorCore
 
 /// What the file costs in bytes: exactly for a whole plan, and layer by layer for the solver, which needs costs that add up.
 ///
@@ -24,11 +25,8 @@ struct FileSizeModel {
   /// How far the sum of the layers' growths, with what they share counted once, can be from the file's real growth, in bytes.
   var slack: Int { checkpoint.sizeSlack }
 
-  /// What a candidate needs in the file that others may need too: growths count it for every layer, files hold it once.
-  func shared(_ layer: Layer, _ candidate: Candidate) throws -> [IntegerVector] {
-    try checkpoint.sharedVectors(
-      of: Replacement(layer: layer.name, structure: candidate.structure, stages: candidate.stages))
-  }
+  /// What a replacement needs in the file that others may need too: growths count it for every layer, files hold it once.
+  func shared(_ replacement: Replacement) throws -> [IntegerVector] { try checkpoint.sharedVectors(of: replacement) }
 
   /// The exact size of the file with these replacements.
   func byteCount(_ replacements: [Replacement]) throws -> Int {
@@ -40,15 +38,20 @@ struct FileSizeModel {
     try checkpoint.provenByteCount(replacing: replacements, record: record(replacements).json)
   }
 
-  /// What the file grows by (negative: shrinks by) when the layer is replaced by each of these candidates.
-  func growths(_ layer: Layer, _ candidates: [Candidate]) throws -> [Int] {
+  /// What the file grows by (negative: shrinks by) when the layer takes each of these forms.
+  func growths(_ layer: Layer, _ forms: [LayerChoices.Form]) throws -> [Int] {
     var overheads: [[Int]: Int] = [:]
-    return try candidates.map { candidate in
-      let stages = candidate.stages
-      let payload = (stages.parameterCount - layer.denseParameterCount) * layer.dtype.bits / 8
-      let form = stages.flatMap(\.form)
+    return try forms.map { own in
+      guard let replacement = own.replacement(of: layer) else { return 0 }
+      let stages = replacement.stages
+      let payload =
+        stages.byteCount(layer.dtype, own.storage, scaleType: checkpoint.content.scaleType)
+        - layer.denseStages.byteCount(layer.dtype, .float, scaleType: checkpoint.content.scaleType)
+      let form =
+        [own.storage.width?.rawValue ?? 0, own.candidate == nil ? 1 : 0] + stages.flatMap(\.form)
+        + (own.storage == .float ? [] : stages.convolutions.map { RoundedTensor.lengths($0, own.storage) })
       if let overhead = overheads[form] { return payload + overhead }
-      let size = try byteCount([Replacement(layer: layer.name, structure: candidate.structure, stages: stages)])
+      let size = try byteCount([replacement])
       overheads[form] = size - denseByteCount - payload
       return size - denseByteCount
     }
@@ -75,6 +78,13 @@ extension Stage {
     case .permutation(let axes, let order): return [-2] + axes + order
     case .bias: return [-3]
     }
+  }
+}
+
+extension RoundedTensor {
+  /// How long the count of a weight's packed bytes is.
+  fileprivate static func lengths(_ convolution: Convolution, _ storage: WeightStorage) -> Int {
+    storage.width.map { packedCount(convolution.parameterCount, $0).lengths } ?? 0
   }
 }
 

@@ -6,14 +6,17 @@ import Solver
 /// The forms that a layer may take in a plan, with what each costs.
 struct LayerOptions: Sendable {
   struct Option: Sendable {
-    /// The candidate of this option; nil for the dense kernel.
-    let candidate: Candidate?
+    /// What the layer computes with, and how it is stored.
+    let form: LayerChoices.Form
     /// What the form takes: of resources that add up, what is added to the network's as it is (negative where it shrinks); of
     /// those with a peak, what is alive while the layer runs.
     let amounts: Amounts
     /// What of its bytes it may have in common with other layers.
     let shared: [IntegerVector]
     let loss: Double
+
+    /// The candidate of this option; nil for the dense kernel.
+    var candidate: Candidate? { form.candidate }
 
     /// What the file grows by; negative where it shrinks.
     var growth: Int {
@@ -33,29 +36,30 @@ struct LayerOptions: Sendable {
   init(_ choices: LayerChoices, _ request: PlanRequest, _ costs: NetworkCosts, _ sizes: FileSizeModel) throws {
     self.choices = choices
     let layer = choices.layer
-    func option(_ candidate: Candidate?, growth: Int) throws -> Option {
-      var amounts = costs.amounts(of: layer, candidate?.stages ?? layer.denseStages)
+    func option(_ form: LayerChoices.Form, growth: Int) throws -> Option {
+      var amounts = costs.amounts(of: layer, form.stages(of: layer))
       amounts[count: .bytes] = growth
       return Option(
-        candidate: candidate, amounts: amounts, shared: try candidate.map { try sizes.shared(layer, $0) } ?? [],
-        loss: choices.loss(candidate))
+        form: form, amounts: amounts,
+        shared: try form.candidate == nil ? [] : form.replacement(of: layer).map { try sizes.shared($0) } ?? [],
+        loss: choices.loss(form))
     }
     let count = layer.convolution.parameterCount
-    if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.candidates.isEmpty {
-      options.append(try option(nil, growth: 0))
+    if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.forms.isEmpty {
+      options.append(try option(.dense, growth: 0))
     }
-    let accepted = choices.candidates.filter { request.recipe.accepts($0, for: layer.name, parameters: count) }
+    let accepted = choices.forms.filter { request.recipe.accepts($0.candidate, for: layer.name, parameters: count) }
     var missing: [String: Set<String>] = [:]
-    let runnable = accepted.filter { candidate in
-      guard let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
+    let runnable = accepted.filter { form in
+      guard let candidate = form.candidate, let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
       missing[operation, default: []].insert(candidate.structure)
       return false
     }
-    for (candidate, growth) in zip(runnable, try sizes.growths(layer, runnable)) {
-      options.append(try option(candidate, growth: growth))
+    for (form, growth) in zip(runnable, try sizes.growths(layer, runnable)) {
+      options.append(try option(form, growth: growth))
     }
-    let refused = choices.candidates.count - accepted.count
-    notes = refused == 0 ? [] : ["the recipe refuses \(refused) of \(choices.candidates.count) candidates"]
+    let refused = choices.forms.count - accepted.count
+    notes = refused == 0 ? [] : ["the recipe refuses \(refused) of \(choices.forms.count) candidates"]
     notes += missing.sorted { $0.key < $1.key }.map { operation, structures in
       "\(structures.sorted().joined(separator: ", ")) need \(operation), which the device's runtime does not have"
     }

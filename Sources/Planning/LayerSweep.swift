@@ -2,7 +2,9 @@ import Calibration
 import Checkpoints
 import Decompositions
 import ModelGraph
+import Rounding
 import Running
+import TensorCore
 
 /// Finds the candidates of every layer, and with samples what they do to the network's outputs.
 struct LayerSweep {
@@ -40,8 +42,9 @@ struct LayerSweep {
     let swept = try workers.map(missing) { position in
       let layer = checkpoint.layers[position]
       var choices = try candidates(for: layer, statistics[layer.name]?.norm)
+      choices.rounded = try rounded(choices, statistics[layer.name]?.norm)
       choices.sensitivity = try calibrator?.sensitivity(
-        of: layer, choices.candidates, statistics[layer.name], seed: request.seed)
+        of: layer, approximations(choices, statistics[layer.name]?.norm), statistics[layer.name])
       cache?.keep(choices)
       progress("sweep", counter.next(), of: missing.count, layer.name)
       return choices
@@ -57,6 +60,57 @@ struct LayerSweep {
     }
   }
 
+  /// Whether the layer's weights may be integers.
+  private func canRound(_ layer: Layer) -> Bool { !widths(of: layer).isEmpty }
+
+  private func widths(of layer: Layer) -> [BitWidth] {
+    (request.bits ?? []).filter { checkpoint.refusal(of: .integers($0), for: layer) == nil }
+  }
+
+  /// The dense kernel and all candidates in the widths that the plan may use, each rounded as it would be by itself.
+  private func rounded(_ choices: LayerChoices, _ norm: FitNorm?) throws -> [LayerChoices.Form] {
+    let layer = choices.layer
+    let widths = widths(of: layer)
+    guard choices.refusal == nil, !widths.isEmpty else { return [] }
+    let kernel = try checkpoint.kernel(of: layer)
+    let objectives = try layer.objectives(kernel, norm: norm)
+    return try widths.flatMap { width in
+      func form(_ candidate: Candidate?, _ rounded: RoundedLayer) -> LayerChoices.Form {
+        LayerChoices.Form(
+          candidate: candidate, storage: .integers(width), discrepancy: rounded.discrepancy(from: kernel),
+          outputDiscrepancy: rounded.outputDiscrepancy)
+      }
+      let dense = form(nil, try RoundedLayer(dense: objectives, of: layer.convolution, width: width))
+      let factored = try choices.candidates.map { candidate in
+        let factors =
+          try candidate.factorizations
+          ?? candidate.fit(kernel, norm: norm, seed: request.seed, effort: .sweep).factorizations
+        return form(candidate, try RoundedLayer(factors, of: candidate, towards: objectives, width: width))
+      }
+      return [dense] + factored
+    }
+  }
+
+  /// What the layer may become, to be measured: its candidates, or its dense kernel in fewer bits where it has none.
+  private func approximations(_ choices: LayerChoices, _ norm: FitNorm?) throws -> [KernelApproximation] {
+    let layer = choices.layer
+    let kernel = try checkpoint.kernel(of: layer)
+    if choices.candidates.isEmpty {
+      return choices.rounded.compactMap { form in
+        form.storage.width.map { width in
+          KernelApproximation(outputDiscrepancy: form.outputDiscrepancy) {
+            try RoundedLayer(dense: layer.objectives(kernel, norm: norm), of: layer.convolution, width: width).kernel
+          }
+        }
+      }
+    }
+    return choices.candidates.map { candidate in
+      KernelApproximation(outputDiscrepancy: candidate.outputDiscrepancy) {
+        try candidate.approximation(of: kernel, norm: norm, seed: request.seed)
+      }
+    }
+  }
+
   private func candidates(for layer: Layer, _ norm: FitNorm?) throws -> LayerChoices {
     let kernel = try checkpoint.kernel(of: layer)
     let refusals = Refusals()
@@ -64,7 +118,7 @@ struct LayerSweep {
     let candidates = try Sweep(structures: structures, rankMultiple: request.rankMultiple).candidates(
       for: kernel, norm: norm, convolution: layer.convolution, hasBias: layer.bias != nil, seed: request.seed
     ) { refusals.note(checkpoint.refusal(of: $1, for: layer), of: $0) }
-    guard !candidates.isEmpty else {
+    guard !candidates.isEmpty || canRound(layer) else {
       return LayerChoices(
         layer: layer, candidates: [],
         refusal: refusals.summary ?? "no structure has fewer parameters than the kernel")

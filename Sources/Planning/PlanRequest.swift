@@ -30,6 +30,8 @@ package struct PlanRequest: Job {
   package var companions: Companions
   /// The type in which the file stores numbers; nil keeps each tensor's own.
   package var dtype: DType?
+  /// The widths in bits that weights may be stored in, beside their own type; nil for none.
+  package var bits: [BitWidth]?
   /// Samples of what the network will see; nil plans in the norm of the weights.
   package var calibration: CalibrationSource?
   /// Ranks above 1 are multiples of this.

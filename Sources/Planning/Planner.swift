@@ -167,9 +167,7 @@ package struct Planner: Sendable {
   /// What the file grows by, as a file of this plan shows.
   func growth(_ layers: [LayerOptions], _ picks: [Int]) throws -> Int {
     let replacements = zip(layers, picks).compactMap { layer, pick in
-      layer.options[pick].candidate.map {
-        Replacement(layer: layer.choices.layer.name, structure: $0.structure, stages: $0.stages)
-      }
+      layer.options[pick].form.replacement(of: layer.choices.layer)
     }
     return try sizes.provenByteCount(replacements) - sizes.denseByteCount
   }

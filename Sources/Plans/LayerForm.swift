@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 
 /// The form that a layer takes: its own dense kernel, or the factors of a structure.
 package enum LayerForm: Sendable, Equatable {
@@ -7,7 +8,7 @@ package enum LayerForm: Sendable, Equatable {
   case factored(structure: String, ranks: [Int], shapes: [[Int]])
 
   /// The name of the dense form in plans, reports and JSON.
-  package static let denseName = "dense"
+  package static let denseName = Replacement.dense
 
   package init(structure: String, ranks: [Int], shapes: [[Int]]) {
     self =

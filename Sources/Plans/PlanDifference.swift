@@ -36,7 +36,7 @@ package struct PlanDifference: Sendable {
     }
     self.before = before
     self.after = after
-    layers = zip(before.layers, after.layers).filter { $0.form != $1.form }.map { ($0, $1) }
+    layers = zip(before.layers, after.layers).filter { $0.form != $1.form || $0.storage != $1.storage }.map { ($0, $1) }
   }
 
   package var json: JSON {
@@ -54,7 +54,8 @@ extension PlanDocument.LayerPlan {
     .object(
       JSONObject([
         ("structure", .string(form.structure)), ("shapes", .array(form.shapes.map(JSON.integers))),
-        ("ranks", .integers(form.ranks)), ("parameters", .integer(parameters)), ("bytes", .integer(bytes)),
+        ("ranks", .integers(form.ranks)), ("bits", .optional(storage.width) { .integer($0.rawValue) }),
+        ("parameters", .integer(parameters)), ("bytes", .integer(bytes)),
         ("macs", .optional(macs, JSON.integer)), ("loss", .real(loss)),
       ]))
   }

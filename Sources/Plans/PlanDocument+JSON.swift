@@ -58,6 +58,7 @@ extension PlanDocument.Options {
       "structures": .strings(structures), "keep": .strings(keep), "seed": .seed(seed),
       "graph": .optional(graph, JSON.string), "architecture": .optional(architecture, JSON.string),
       "dtype": .optional(dtype) { .string($0.optionName) },
+      "bits": .optional(bits) { .integers($0.map(\.rawValue)) },
       "calibration": .optional(calibration, \.json), "device": .optional(device, JSON.string),
       "round_to": .integer(rankMultiple), "rules": .array(rules.map(\.json)),
     ]
@@ -69,6 +70,7 @@ extension PlanDocument.LayerPlan {
     .object(
       JSONObject(
         [("name", .string(name)), ("operation", .string(operation)), ("shape", .integers(shape))] + form.pairs + [
+          ("bits", .optional(storage.width) { .integer($0.rawValue) }),
           ("parameters", .integer(parameters)), ("bytes", .integer(bytes)), ("macs", .optional(macs, JSON.integer)),
           ("loss", .real(loss)), ("discrepancy", .real(discrepancy)), ("reason", .optional(reason, JSON.string)),
         ]))

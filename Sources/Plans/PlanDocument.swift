@@ -77,6 +77,8 @@ package struct PlanDocument: Sendable, Equatable {
     /// The kernel's (out, in / groups, spatial...).
     package var shape: [Int]
     package var form: LayerForm
+    /// How the layer's weights are stored.
+    package var storage: WeightStorage
     package var parameters: Int
     /// What the layer's tensors occupy in the file, without headers.
     package var bytes: Int
@@ -88,13 +90,14 @@ package struct PlanDocument: Sendable, Equatable {
     package var reason: String?
 
     package init(
-      name: String, operation: String, shape: [Int], form: LayerForm, parameters: Int, bytes: Int, macs: Int?,
-      loss: Double, discrepancy: Double, reason: String?
+      name: String, operation: String, shape: [Int], form: LayerForm, storage: WeightStorage = .float, parameters: Int,
+      bytes: Int, macs: Int?, loss: Double, discrepancy: Double, reason: String?
     ) {
       self.name = name
       self.operation = operation
       self.shape = shape
       self.form = form
+      self.storage = storage
       self.parameters = parameters
       self.bytes = bytes
       self.macs = macs
@@ -118,6 +121,8 @@ package struct PlanDocument: Sendable, Equatable {
     package var architecture: String?
     /// The type in which the file stores numbers; nil where each tensor keeps its own.
     package var dtype: DType?
+    /// The widths in bits that weights may be stored in, beside their own type; nil where none was asked for.
+    package var bits: [BitWidth]?
     /// The samples that the plan was made with.
     package var calibration: CalibrationSource?
     /// The device's name.
@@ -129,7 +134,7 @@ package struct PlanDocument: Sendable, Equatable {
 
     package init(
       structures: [String], keep: [String], seed: UInt64, graph: String?, architecture: String?, dtype: DType?,
-      calibration: CalibrationSource?, device: String?, rankMultiple: Int, rules: [Recipe.Rule]
+      bits: [BitWidth]? = nil, calibration: CalibrationSource?, device: String?, rankMultiple: Int, rules: [Recipe.Rule]
     ) {
       self.structures = structures
       self.keep = keep
@@ -137,6 +142,7 @@ package struct PlanDocument: Sendable, Equatable {
       self.graph = graph
       self.architecture = architecture
       self.dtype = dtype
+      self.bits = bits
       self.calibration = calibration
       self.device = device
       self.rankMultiple = rankMultiple
@@ -188,6 +194,11 @@ package struct PlanDocument: Sendable, Equatable {
     self.options = options
     self.frontier = frontier
   }
+}
+
+extension PlanDocument.LayerPlan {
+  /// Whether the layer stays as it is in the checkpoint.
+  package var isUnchanged: Bool { form.isDense && storage == .float }
 }
 
 extension Amounts {

@@ -22,7 +22,8 @@ extension Record {
       LayerRecord(
         name: replacement.layer,
         convolution: dense[replacement.layer].required("what is replaced is a layer of the checkpoint"),
-        structure: replacement.structure, stages: replacement.stages, parts: parts,
+        structure: replacement.structure, stages: replacement.stages,
+        storage: replacement.storage, parts: parts,
         promised: planned.map { $0[replacement.layer].required("a plan states every layer") } ?? 0)
     }
     let seed = plan?.options.seed ?? 0

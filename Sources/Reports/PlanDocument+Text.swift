@@ -13,16 +13,17 @@ extension PlanDocument {
     ])
     for layer in layers {
       table.add([
-        layer.name, Format.shape(layer.shape), layer.form.structure,
+        layer.name, Format.shape(layer.shape),
+        layer.form.structure + (layer.storage.width.map { " \($0.rawValue) bit" } ?? ""),
         layer.form.ranks.map(String.init).joined(separator: ", "), "\(layer.parameters)", "\(layer.bytes)",
-        layer.form.isDense ? "" : Format.number(layer.discrepancy), layer.reason ?? "",
+        layer.isUnchanged ? "" : Format.number(layer.discrepancy), layer.reason ?? "",
       ])
     }
     return ([table.text, ""] + totals + ["plan: \(path)"]).joined(separator: "\n")
   }
 
   private var totals: [String] {
-    let isCompressed = layers.contains { !$0.form.isDense }
+    let isCompressed = layers.contains { !$0.isUnchanged }
     var lines = [
       "file: \(predicted.bytes) bytes" + (budget[count: .bytes].map { " of \($0) allowed" } ?? "")
         + " (now \(original.bytes)); "

@@ -7,7 +7,6 @@ extension SafetensorsSet: CheckpointContent {
   var format: any CheckpointFormat.Type { SafetensorsFormat.self }
   var formatName: String { "safetensors" }
   var formatVersion: String? { nil }
-  var tensors: [StoredTensor] { shards.flatMap(\.tensors) }
   var graph: ModelGraph? { nil }
   var graphAbsence: String? { "a safetensors file holds tensors only, and no graph" }
   var metadata: [String: String]? { isSharded ? nil : shards[0].metadata }
@@ -20,7 +19,6 @@ extension SafetensorsSet: CheckpointContent {
   var missesArchitecture: Bool { false }
   var takesGraph: Bool { true }
   var lendsGraph: Bool { false }
-  var computedFrom: [String: [StoredTensor]] { [:] }
 
   func layerName(ofKernel tensor: String) -> String? { SafetensorsLayers.layerName(ofKernel: tensor) }
 
@@ -31,9 +29,14 @@ extension SafetensorsSet: CheckpointContent {
       ? "the loader of the written file has no transposed convolutions" : nil
   }
 
+  var scaleType: DType { RoundedEntry.scaleType }
+
+  func refusal(of storage: WeightStorage, for layer: Layer) -> String? { nil }
+
   func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
     replacements.map { replacement in
-      replacement.stages.sequentialTensors.compactMap { tensor in
+      guard !replacement.isDense else { return [replacement.layer] }
+      return replacement.stages.sequentialTensors.compactMap { tensor in
         switch tensor.role {
         case .weight: "\(replacement.layer).\(tensor.position)"
         case .bias: nil

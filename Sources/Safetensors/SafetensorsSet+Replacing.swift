@@ -16,15 +16,19 @@ extension SafetensorsSet {
     for (layer, replacement) in try sizes.matched(replacements) {
       let prefix = SafetensorsLayers.prefix(of: layer)
       newTensors[layer.kernel.name] = []
-      for tensor in replacement.stages.sequentialTensors {
+      for tensor in replacement.namedTensors {
         let name = prefix + tensor.suffix
         switch tensor.role {
         case .weight(let index, let shape):
           precondition(
             replacement.weights[index].shape == shape,
             "weight \(index) of '\(layer.name)' has the shape \(replacement.weights[index].shape)")
-          newTensors[layer.kernel.name, default: []].append(
-            try StoredTensor(name: name, replacement.weights[index], as: layer.dtype, of: layer))
+          let stored =
+            switch replacement.storage {
+            case .float: [try StoredTensor(name: name, replacement.weights[index], as: layer.dtype, of: layer)]
+            case .integers: RoundedEntry.stored(replacement.rounded[index], name: name)
+            }
+          newTensors[layer.kernel.name, default: []] += stored
         case .bias:
           if let bias = layer.bias, let original = stored[bias.name] {
             newTensors[bias.name] = [original.renamed(name)]

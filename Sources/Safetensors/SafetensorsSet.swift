@@ -15,6 +15,10 @@ struct SafetensorsSet: Sendable {
   let shards: [Shard]
   /// Whether there is an index; a set without one has a single shard.
   let isSharded: Bool
+  /// The tensors in the order of the files; those that are stored as integers with scales, as the numbers that these stand for.
+  let tensors: [StoredTensor]
+  /// The stored tensors that each of these numbers comes from.
+  let computedFrom: [String: [StoredTensor]]
   /// What can be told about layers from names and shapes alone.
   let layers: [Layer]
   /// Sizes of compressed forms, prepared once because a plan asks for very many.
@@ -30,9 +34,10 @@ struct SafetensorsSet: Sendable {
     precondition(isSharded || shards.count == 1, "a set without an index has one file")
     self.shards = shards
     self.isSharded = isSharded
-    layers = SafetensorsLayers.layers(of: shards.flatMap(\.tensors))
-    sizes = SafetensorsSizes(shards: shards, isSharded: isSharded, layers: layers)
     record = try Self.record(in: shards)
+    (tensors, computedFrom) = try Self.numbers(of: shards.flatMap(\.tensors), record)
+    layers = SafetensorsLayers.layers(of: tensors)
+    sizes = SafetensorsSizes(shards: shards, isSharded: isSharded, layers: layers)
   }
 
   /// The metadata key of what apply recorded. It stands in the first shard.

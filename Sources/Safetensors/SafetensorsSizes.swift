@@ -11,6 +11,8 @@ import TensorCore
 struct SafetensorsSizes: Sendable {
   /// A tensor of a file, in the file's order.
   private struct Slot {
+    let name: String
+    let rank: Int
     let startLength: Int
     let byteCount: Int
     let quotedNameLength: Int
@@ -21,8 +23,11 @@ struct SafetensorsSizes: Sendable {
 
   private struct LayerSlots {
     let layer: Layer
+    let prefix: String
     let quotedPrefixLength: Int
     let bias: StoredTensor?
+    /// The file that holds the kernel.
+    let file: Int
     /// Whether kernel and bias are neighbours in one file, as where their dtypes agree.
     let isBiasBesideKernel: Bool
   }
@@ -46,8 +51,8 @@ struct SafetensorsSizes: Sendable {
       let bias = layer.bias.flatMap { places[$0.name] }
       let prefix = SafetensorsLayers.prefix(of: layer)
       return LayerSlots(
-        layer: layer, quotedPrefixLength: SafetensorsLayout.quotedLength(prefix),
-        bias: bias?.tensor,
+        layer: layer, prefix: prefix, quotedPrefixLength: SafetensorsLayout.quotedLength(prefix),
+        bias: bias?.tensor, file: places[layer.kernel.name]?.shard ?? 0,
         isBiasBesideKernel: bias?.shard == places[layer.kernel.name]?.shard
           && bias?.tensor.dtype == layer.dtype)
     }
@@ -58,6 +63,7 @@ struct SafetensorsSizes: Sendable {
         let quotedLength = SafetensorsLayout.quotedLength(tensor.name)
         let layer = owners[tensor.name]
         return Slot(
+          name: tensor.name, rank: SafetensorsLayout.rank(tensor.dtype),
           startLength: SafetensorsLayout.entryStartLength(
             quotedNameLength: quotedLength, dtype: tensor.dtype, shape: tensor.shape),
           byteCount: tensor.bytes.count, quotedNameLength: quotedLength, layer: layer,
@@ -109,8 +115,14 @@ struct SafetensorsSizes: Sendable {
     _ replacements: [Replacement], record: JSON, shardNameLength: Int
   ) throws -> Int {
     var tensors: [[SequentialTensor]?] = Array(repeating: nil, count: layers.count)
+    var rounded: [Int: BitWidth] = [:]
+    // Integers and scales stand elsewhere in the file than the kernel that they take the place of.
+    var added: [[Slot]] = Array(repeating: [], count: files.count)
     for (index, replacement) in try indices(replacements) {
-      tensors[index] = replacement.stages.sequentialTensors
+      if !replacement.isDense { tensors[index] = replacement.stages.sequentialTensors }
+      guard case .integers(let width) = replacement.storage else { continue }
+      rounded[index] = width
+      added[layers[index].file] += slots(of: replacement, width, layers[index])
     }
     let recordLength = SafetensorsLayout.quotedLength(record.text())
     var total = 0
@@ -119,9 +131,11 @@ struct SafetensorsSizes: Sendable {
       var header = HeaderSize(
         metadataLength: file == 0
           ? Self.withRecord(metadataLengths[0], recordLength) : metadataLengths[file])
-      for slot in slots {
-        if let layer = slot.layer, let tensors = tensors[layer] {
-          add(tensors, of: layers[layer], at: slot, to: &header, &index)
+      for slot in Self.merged(slots, added[file]) {
+        if let layer = slot.layer, rounded[layer] != nil, !slot.isBias, tensors[layer] == nil {
+          continue
+        } else if let layer = slot.layer, let tensors = tensors[layer] {
+          add(tensors, of: layers[layer], isRounded: rounded[layer] != nil, at: slot, to: &header, &index)
         } else {
           header.add(startLength: slot.startLength, byteCount: slot.byteCount)
           index.add(quotedNameLength: slot.quotedNameLength)
@@ -135,7 +149,7 @@ struct SafetensorsSizes: Sendable {
 
   /// The tensors of a factored layer that stand where its kernel or its bias stood.
   private func add(
-    _ tensors: [SequentialTensor], of slots: LayerSlots, at slot: Slot,
+    _ tensors: [SequentialTensor], of slots: LayerSlots, isRounded: Bool, at slot: Slot,
     to header: inout HeaderSize, _ index: inout IndexSize
   ) {
     for tensor in Self.inNameOrder(tensors) {
@@ -143,7 +157,7 @@ struct SafetensorsSizes: Sendable {
       let (dtype, shape, byteCount, wordLength): (DType, [Int], Int, Int)
       switch tensor.role {
       case .weight(_, let kernelShape):
-        guard !slot.isBias else { continue }
+        guard !slot.isBias, !isRounded else { continue }
         (dtype, shape, wordLength) = (slots.layer.dtype, kernelShape, ".weight".utf8.count)
         byteCount = shape.reduce(dtype.bits / 8, *)
       case .bias:
@@ -157,6 +171,49 @@ struct SafetensorsSizes: Sendable {
           quotedNameLength: quotedNameLength, dtype: dtype, shape: shape), byteCount: byteCount)
       index.add(quotedNameLength: quotedNameLength)
     }
+  }
+
+  /// The integers and scales of a layer, in the order of a file.
+  private func slots(of replacement: Replacement, _ width: BitWidth, _ layer: LayerSlots) -> [Slot] {
+    func slot(_ name: String, _ dtype: DType, _ shape: [Int], _ byteCount: Int) -> Slot {
+      let quotedLength = SafetensorsLayout.quotedLength(name)
+      return Slot(
+        name: name, rank: SafetensorsLayout.rank(dtype),
+        startLength: SafetensorsLayout.entryStartLength(quotedNameLength: quotedLength, dtype: dtype, shape: shape),
+        byteCount: byteCount, quotedNameLength: quotedLength, layer: nil, isBias: false)
+    }
+    return replacement.namedTensors.flatMap { tensor -> [Slot] in
+      guard case .weight(_, let shape) = tensor.role else { return [] }
+      let name = layer.prefix + tensor.suffix
+      let integers = RoundedEntry.entry(shape, width)
+      return [
+        slot(name, integers.dtype, integers.shape, integers.byteCount),
+        slot(
+          name + RoundedEntry.scaleSuffix, RoundedEntry.scaleType, [shape[0]],
+          shape[0] * RoundedEntry.scaleType.bits / 8),
+      ]
+    }
+  }
+
+  /// Slots of a file with others among them.
+  private static func merged(_ slots: [Slot], _ added: [Slot]) -> [Slot] {
+    guard !added.isEmpty else { return slots }
+    func precedes(_ a: Slot, _ b: Slot) -> Bool { a.rank == b.rank ? a.name < b.name : a.rank > b.rank }
+    var result: [Slot] = []
+    result.reserveCapacity(slots.count + added.count)
+    var taken = 0
+    for slot in added.sorted(by: precedes) {
+      // The first of the file's own that comes later.
+      var (low, high) = (taken, slots.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if precedes(slots[middle], slot) { low = middle + 1 } else { high = middle }
+      }
+      result += slots[taken..<low]
+      result.append(slot)
+      taken = low
+    }
+    return result + slots[taken...]
   }
 
   /// `10.weight` comes before `2.weight`, and `2.bias` before `2.weight`.

@@ -22,3 +22,8 @@ enum BFloat16 {
     return Float(bitPattern: truncated | 1)
   }
 }
+
+extension Float {
+  /// The nearest number that BF16 holds.
+  package init(roundedToBF16 value: Double) { self = BFloat16.value(BFloat16.bitPattern(value)) }
+}

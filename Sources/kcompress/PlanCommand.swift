@@ -46,6 +46,12 @@ struct PlanCommand: ParsableCommand {
       valueName: "type"))
   var dtype: StoredType?
 
+  @Option(
+    help: ArgumentHelp(
+      "Widths in bits that weights may be stored in, with a scale for each output channel: auto for all from 2 to 8, or a list such as 4,6,8.",
+      valueName: "auto|list"))
+  var bits: BitWidths?
+
   @Option(help: "The seed of everything random.")
   var seed: UInt64 = 0
 
@@ -96,6 +102,7 @@ struct PlanCommand: ParsableCommand {
       dtype: dtype?.type, calibration: calibration.source, rankMultiple: roundTo, cache: cache.folder,
       output: limits.areSome ? output ?? CheckpointPath(checkpoint).plan : nil)
     request.isStrict = strict
+    request.bits = bits?.widths
     request.goal = limits.goal
     request.device = try limits.device.map { try DeviceProfile.named($0) }
     return request
@@ -112,6 +119,22 @@ struct StoredType: ExpressibleByArgument {
   init?(argument: String) {
     guard let type = DType.choosable.first(where: { $0.optionName == argument }) else { return nil }
     self.type = type
+  }
+}
+
+/// Widths in bits as an option states them: `auto` or `4,6,8`.
+struct BitWidths: ExpressibleByArgument {
+  let widths: [BitWidth]
+
+  init?(argument: String) {
+    if argument == "auto" {
+      widths = BitWidth.allCases
+      return
+    }
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let widths = parts.compactMap { Int($0).flatMap(BitWidth.init) }
+    guard !widths.isEmpty, widths.count == parts.count else { return nil }
+    self.widths = Set(widths).sorted()
   }
 }
 

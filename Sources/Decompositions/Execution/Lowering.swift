@@ -22,7 +22,18 @@ public struct Lowering: Sendable, Equatable {
     /// See `Convolution.batch`.
     public let batch: Int
     /// The factor's axes (digits, ranks) in the order in which the kernel has them.
-    let order: [Int]
+    package let order: [Int]
+    /// The output channel of every element of the factor, counted among those of one of the layer's groups.
+    ///
+    /// - Parameter shape: of the factor.
+    package func channels(ofShape shape: [Int]) -> [Int] {
+      let turned = order.map { shape[$0] }
+      let perChannel = max(1, kernelShape.dropFirst().reduce(1, *))
+      let count = shape.reduce(1, *)
+      let channels = Tensor<Double>(shape: turned, elements: (0..<count).map { Double($0 / perChannel) })
+      return channels.permuted(order.inversePermutation).elements.map { Int($0) }
+    }
+
     /// For each spatial axis, how far apart the digit's values stand.
     let significance: [Int]
   }

@@ -8,7 +8,7 @@ public struct Factorization: Sendable, Equatable {
   /// The shapes and ranks of the factors.
   public let pattern: FactorPattern
   /// Factor k has the shape `pattern.factorShape(k)`.
-  public internal(set) var factors: [Tensor<Double>]
+  public package(set) var factors: [Tensor<Double>]
 
   /// Puts the factors of a pattern together.
   ///
@@ -41,7 +41,7 @@ public struct Factorization: Sendable, Equatable {
 
   /// The same product with slices of equal norm: for every value of every rank, the slices of all factors that
   /// have this rank get the geometric mean of their norms. Of all scalings this one has the smallest factors.
-  func balanced() -> Factorization {
+  package func balanced() -> Factorization {
     var result = self
     for rank in pattern.ranks.indices {
       let members = factors.indices.filter { pattern.rankAxes[$0].contains(rank) }
@@ -123,7 +123,7 @@ public struct Factorization: Sendable, Equatable {
   }
 
   /// All factors times one number, which multiplies the product by `scale`.
-  func scaled(by scale: Double) -> Factorization {
+  package func scaled(by scale: Double) -> Factorization {
     let share = pow(scale, 1 / Double(factors.count))
     return Factorization(pattern, factors: factors.map { $0.map { $0 * share } })
   }
@@ -161,7 +161,7 @@ public struct Factorization: Sendable, Equatable {
     return (0..<extent).map { value in sums[value * inner..<(value + 1) * inner].reduce(0, +).squareRoot() }
   }
 
-  private mutating func scaleSlices(factor k: Int, rank: Int, by scales: [Double]) {
+  package mutating func scaleSlices(factor k: Int, rank: Int, by scales: [Double]) {
     let (outer, extent, inner) = layout(k, rank)
     let plane = extent * inner
     let repeated = scales.flatMap { Array(repeating: $0, count: inner) }

@@ -58,25 +58,30 @@ struct FactorProblem {
   /// - Parameters:
   ///   - target: W E^T, or W S E^T, as (digits, ranks...).
   ///   - factors: all factors as (digits, ranks...).
+  ///   - twins: what stands for the factors where they meet themselves; nil for the factors.
   ///   - squares: for a factor with one rank its Gram matrix.
   func normalEquations(
-    target: Tensor<Double>, _ factors: [Tensor<Double>], squares: (Int) -> Tensor<Double>, pattern: FactorPattern
+    target: Tensor<Double>, _ factors: [Tensor<Double>], twins: [Tensor<Double>]? = nil,
+    squares: (Int) -> Tensor<Double>, pattern: FactorPattern
   ) -> NormalEquations {
+    let twins = twins ?? factors
     let isSplit = shape.count > target.order
     return NormalEquations(
       target: target.reshaped(shape),
       components: grams.map { gram in
-        let operands = gram.members.map { member in
+        func split(_ factor: Tensor<Double>, _ member: Int) -> Tensor<Double> {
           isSplit
-            ? factors[member].reshaped(
+            ? factor.reshaped(
               [pattern.shapes[member][0], pattern.modeCount(member) / max(1, pattern.shapes[member][0])]
                 + pattern.rankExtents(member))
-            : factors[member]
+            : factor
         }
+        let operands =
+          gram.members.map { split(factors[$0], $0) } + gram.members.map { split(twins[$0], $0) }
         let extent = gram.axes.reduce(1) { $0 * shape[$1] }
         return .init(
           axes: gram.axes,
-          gram: gram.einsum(operands + operands + gram.squared.map(squares)).reshaped([extent, extent]))
+          gram: gram.einsum(operands + gram.squared.map(squares)).reshaped([extent, extent]))
       })
   }
 

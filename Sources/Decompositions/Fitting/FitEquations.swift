@@ -5,7 +5,7 @@ import TensorCore
 ///
 /// The contractions with the kernel are nearly all of a fit's work. As long as the loss is far above the rounding of single
 /// precision, those of a large kernel run in it, at twice the speed; the equations themselves are solved in double precision.
-final class FitEquations {
+package final class FitEquations {
   private let pattern: FactorPattern
   private let problems: [Problem]
   private let kernel: Tensor<Double>
@@ -37,7 +37,7 @@ final class FitEquations {
   /// Those with the metric serve steps that the next sweep corrects.
   private static let leastSingleMetricLoss = 1e-3
 
-  init(_ objective: FitObjective, _ pattern: FactorPattern) {
+  package init(_ objective: FitObjective, _ pattern: FactorPattern) {
     self.pattern = pattern
     let labels = EinsumLabels(pattern)
     let factors = Array(pattern.shapes.indices)
@@ -70,7 +70,7 @@ final class FitEquations {
   }
 
   /// Puts the factors in place that differ from those there.
-  func set(_ factorization: Factorization, only changed: Int? = nil) {
+  package func set(_ factorization: Factorization, only changed: Int? = nil) {
     let all = factorization.matricized
     for k in all.indices where changed.map({ $0 == k }) ?? (factors.isEmpty || factors[k] != all[k]) {
       put(all[k], k)
@@ -89,7 +89,7 @@ final class FitEquations {
   /// The least-squares solution for factor k, or a step towards it, with its loss.
   ///
   /// - Throws: `Failure` where the equations with the ridge are not positive definite.
-  func solution(_ k: Int, ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
+  package func solution(_ k: Int, ridge: Double) throws -> (factor: Tensor<Double>, loss: Double) {
     switch problems[k] {
     case .formed(let problem): try system(k, problem).solution(ridge: ridge)
     case .stepped(let problem):
@@ -98,12 +98,43 @@ final class FitEquations {
   }
 
   /// The loss of the factors in place.
-  func loss() -> Double {
+  package func loss() -> Double {
     switch problems[0] {
     case .formed(let problem):
       let system = system(0, problem)
       return system.loss(of: factors[0].reshaped(system.target.shape))
     case .stepped(let problem): return problem.loss(target: target(0), factors)
+    }
+  }
+
+  /// What errors of factor k count, the other factors held: matrices over some axes of the factor as its normal equations see it, whose
+  /// Kronecker product is that of the equations. Where that would be large, one of the norm's parts on each factor's own digits stands for it.
+  package func curvature(_ k: Int) -> (components: [NormalEquations.Component], shape: [Int]) {
+    switch problems[k] {
+    case .formed(let problem):
+      let system = system(k, problem)
+      return (system.components, system.target.shape)
+    case .stepped(let problem): return problem.curvature(target: target(k), factors, squares: square)
+    }
+  }
+
+  /// The mean of what errors of factor k count, for every value of one of its ranks.
+  package func sizes(of k: Int, alongRank rank: Int) -> [Double] {
+    let (components, shape) = curvature(k)
+    let place = pattern.rankAxes[k].firstIndex(of: rank).required("factor \(k) has the rank \(rank)")
+    let axis = shape.count - pattern.rankAxes[k].count + place
+    guard let component = components.first(where: { $0.axes.contains(axis) }) else {
+      return Array(repeating: 1, count: pattern.ranks[rank])
+    }
+    let count = component.gram.shape[0]
+    let diagonal = Tensor<Double>(
+      shape: component.axes.map { shape[$0] }, elements: (0..<count).map { component.gram.elements[$0 * count + $0] })
+    let own = component.axes.firstIndex(of: axis).required("the component has the axis")
+    let others = component.axes.indices.filter { $0 != own }
+    let rows = diagonal.permuted([own] + others)
+    let width = rows.count / pattern.ranks[rank]
+    return (0..<pattern.ranks[rank]).map { value in
+      rows.elements[value * width..<(value + 1) * width].reduce(0, +) / Double(max(1, width))
     }
   }
 

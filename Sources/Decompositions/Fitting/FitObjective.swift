@@ -102,6 +102,18 @@ public struct FitObjective: Sendable {
     norm = Self.norm(of: kernel, inputs, outputNorm)
   }
 
+  /// The norm's matrix over the input patch, as a Kronecker product of one over the channels and one over the rest; nil where all inputs
+  /// count alike.
+  package var patchNorm: (outer: Tensor<Double>, inner: Tensor<Double>)? {
+    switch inputs {
+    case .alike: return nil
+    case .patches(let metric): return (Tensor(shape: [1, 1], elements: [1]), metric)
+    case .channels(let norm):
+      let taps = kernel.shape.dropFirst(2).reduce(1, *)
+      return (norm.moment, Tensor(zeros: [taps, taps]).addingToDiagonal(1))
+    }
+  }
+
   /// Whether it is the norm of the weights.
   var isPlain: Bool {
     switch inputs {
@@ -113,7 +125,7 @@ public struct FitObjective: Sendable {
   /// The roots of the norms of channels that belong to the factors of a pattern; none where such norms do not count.
   ///
   /// - Throws: `Failure` where an eigendecomposition does not converge.
-  func roots(of pattern: FactorPattern) throws -> [ModeNorm.Roots] {
+  package func roots(of pattern: FactorPattern) throws -> [ModeNorm.Roots] {
     try [(0, outputNorm), (1, inputNorm)].compactMap { mode, norm in
       try norm.map { try $0.roots(of: pattern.shapes, mode: mode) }
     }
@@ -121,7 +133,7 @@ public struct FitObjective: Sendable {
 
   /// The same fit without norms of channels, for factors of one pattern: G^(1/2) W in place of W, and each factor's channels scaled by
   /// its own part of the root.
-  func scaled(by roots: [ModeNorm.Roots]) -> FitObjective {
+  package func scaled(by roots: [ModeNorm.Roots]) -> FitObjective {
     let scaled = roots.reduce(kernel) { $1.applied(to: $0) }
     return switch inputs {
     case .patches: FitObjective(scaled, inputs: inputs, outputNorm: nil)

@@ -15,6 +15,8 @@ struct MetricProblem {
   private let singleMetric: Tensor<Float>
   /// The metric of the factor's own digits in the input, with the trace over all others taken.
   private let marginal: Tensor<Double>
+  /// The same of all factors' digits.
+  private let marginals: [Tensor<Double>]
   /// The same problem in the norm of the weights.
   private let plain: FactorProblem
   private let expand: Einsum
@@ -39,7 +41,8 @@ struct MetricProblem {
     let patch = patches.reduce(1, *)
     self.metric = metric.reshaped([patch, patch])
     singleMetric = single.reshaped([patch, patch])
-    marginal = Self.marginal(of: metric, axis: k)
+    marginals = all.map { Self.marginal(of: metric, axis: $0) }
+    marginal = marginals[k]
     plain = FactorProblem(pattern, factor: k)
     let labels = EinsumLabels(pattern)
     expand = Einsum(all.map(labels.factor), to: all, extents: labels.extents())
@@ -96,6 +99,29 @@ struct MetricProblem {
     var loss = 1.0
     for i in x.indices { loss -= x[i] * (target.elements[i] + residual[i] + ridge * x[i]) }
     return (Tensor(shape: target.shape, elements: x), max(0, loss))
+  }
+
+  /// The norm's matrix as a Kronecker product: as if the metric were that of its parts on each factor's own digits.
+  ///
+  /// - Parameters:
+  ///   - target: W S E^T, as (digits, ranks...).
+  ///   - factors: all factors as (digits, ranks...).
+  ///   - squares: for a factor with one rank its Gram matrix, which the metric's part replaces.
+  /// - Returns: the components over the axes of (out, patch, ranks...), and that shape.
+  func curvature(
+    target: Tensor<Double>, _ factors: [Tensor<Double>], squares: (Int) -> Tensor<Double>
+  ) -> (components: [NormalEquations.Component], shape: [Int]) {
+    let twins = factors.indices.map { m in
+      let ranks = pattern.rankExtents(m).reduce(1, *)
+      return marginals[m].applied(to: factors[m].reshaped([outputs[m], patches[m], ranks]), mode: 1)
+        .reshaped(factors[m].shape)
+    }
+    let system = plain.normalEquations(
+      target: target, factors, twins: twins, squares: { factors[$0].permuted([1, 0]).times(twins[$0]) }, pattern: pattern)
+    return (
+      system.components.map { .init(axes: $0.axes.map { $0 + 1 }, gram: $0.gram) } + [.init(axes: [1], gram: marginal)],
+      [outputs[factor], patches[factor]] + pattern.rankExtents(factor)
+    )
   }
 
   /// ||W - F E||^2 for the factor in place.

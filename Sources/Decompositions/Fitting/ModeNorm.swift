@@ -13,7 +13,8 @@ public struct ModeNorm: Sendable {
   /// G^(1/2), symmetric, at a mean diagonal of G of 1.
   let root: Tensor<Double>
   private let inverse: Tensor<Double>
-  private let moment: Tensor<Double>
+  /// G, at a mean diagonal of 1.
+  package let moment: Tensor<Double>
 
   /// What is added to the diagonal, as a part of its mean: channels that no sample shows still count a little.
   private static let ridge = 0.01
@@ -53,7 +54,7 @@ public struct ModeNorm: Sendable {
     return Roots(mode: mode, digits: digits, factors: factors)
   }
 
-  struct Roots {
+  package struct Roots {
     struct Factor {
       let root: Tensor<Double>
       let inverse: Tensor<Double>
@@ -73,8 +74,8 @@ public struct ModeNorm: Sendable {
     }
 
     /// The factors of the kernel that the product is applied to, and back.
-    func applied(to factorization: Factorization) -> Factorization { scaled(factorization, \.root) }
-    func undone(_ factorization: Factorization) -> Factorization { scaled(factorization, \.inverse) }
+    package func applied(to factorization: Factorization) -> Factorization { scaled(factorization, \.root) }
+    package func undone(_ factorization: Factorization) -> Factorization { scaled(factorization, \.inverse) }
 
     private func scaled(_ factorization: Factorization, _ side: KeyPath<Factor, Tensor<Double>>) -> Factorization {
       Factorization(
@@ -88,7 +89,7 @@ public struct ModeNorm: Sendable {
 
 extension Tensor where Scalar == Double {
   /// The matrix times one mode of a tensor.
-  fileprivate func applied(to tensor: Tensor, mode: Int) -> Tensor {
+  func applied(to tensor: Tensor, mode: Int) -> Tensor {
     let extent = tensor.shape[mode]
     let (before, after) = (tensor.shape[..<mode].reduce(1, *), tensor.shape[(mode + 1)...].reduce(1, *))
     // (before, own, after) to (own, all others) and back.

@@ -8,11 +8,11 @@ import TensorCore
 /// product of small Gram matrices and is solved one after the other. E itself is never formed where that is dearer.
 /// A norm over the input patch changes how `gram` and `target` are contracted (`FactorProblem`) and makes the factor's part of
 /// the patch one more axis of the system; sweeps, ridge and stopping stay as they are.
-struct NormalEquations {
+package struct NormalEquations {
   /// Some axes of `target` and E E^T over them, as a square matrix.
-  struct Component {
-    let axes: [Int]
-    let gram: Tensor<Double>
+  package struct Component {
+    package let axes: [Int]
+    package let gram: Tensor<Double>
   }
 
   /// W E^T: (digits, ranks...), or (out, patch, ranks...).

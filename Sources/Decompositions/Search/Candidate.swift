@@ -13,12 +13,12 @@ public struct Candidate: Sendable, Equatable {
   /// The same in the norm that the fit was made in: of the layer's output on its inputs, where these were given.
   public let outputDiscrepancy: Double
   /// The factors of a fit in the norm of the layer's inputs, one for each group; nil where the fit is made again when it is wanted.
-  private let factorizations: [Factorization]?
+  package let factorizations: [Factorization]?
   /// What a reader of the plan should know of the fit; empty where there is nothing to say.
   public let note: String
   /// What runs in place of the layer, its bias included.
   public let stages: [Stage]
-  private let lowering: Lowering
+  package let lowering: Lowering
 
   /// The digits: for each factor its extent in every kernel mode (out, in, spatial...).
   public var shapes: [[Int]] { pattern.shapes }
@@ -146,7 +146,7 @@ public struct FittedLayer: Sendable {
   /// Passes over all factors.
   public let sweeps: Int
   /// One for each of the layer's groups.
-  let factorizations: [Factorization]
+  package let factorizations: [Factorization]
 
   /// The kernel (out, in / groups, spatial...) that the factors stand for.
   public func reconstruct() -> Tensor<Double> {

@@ -6,7 +6,7 @@ extension Tensor where Scalar == Double {
   ///
   /// - Parameter shape: of each.
   /// - Throws: `Failure` when the kernel has another shape or holds NaN or infinity.
-  func groupBlocks(_ groups: Int, shape: [Int]) throws -> [Tensor] {
+  package func groupBlocks(_ groups: Int, shape: [Int]) throws -> [Tensor] {
     let whole = [shape[0] * groups] + shape.dropFirst()
     guard self.shape == whole else {
       throw Failure(
@@ -22,7 +22,7 @@ extension Tensor where Scalar == Double {
   }
 
   /// The kernel of a layer from those of its groups, one behind the other along the output channels.
-  init(groupBlocks blocks: [Tensor]) {
+  package init(groupBlocks blocks: [Tensor]) {
     guard blocks.count > 1 else {
       self = blocks[0]
       return

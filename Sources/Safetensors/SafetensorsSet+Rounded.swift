@@ -1,0 +1,101 @@
+import Basics
+import Checkpoints
+import ModelGraph
+import TensorCore
+
+/// Weights as integers with scales, in a safetensors file: `conv1.0.weight` and `conv1.0.weight.scale`.
+///
+/// Integers of 8 bits are an I8 tensor of the weight's shape. Narrower ones are packed without gaps into a U8 tensor of one axis
+/// (`RoundedTensor.packed`). Scales are BF16, one for each output channel. The record says how many bits and of which shape.
+enum RoundedEntry {
+  static let scaleSuffix = ".scale"
+  static let scaleType = DType.bf16
+
+  /// The type, the shape and the bytes that the integers of a weight have.
+  static func entry(_ shape: [Int], _ width: BitWidth) -> (dtype: DType, shape: [Int], byteCount: Int) {
+    let count = shape.reduce(1, *)
+    switch width {
+    case .eight: return (.i8, shape, count)
+    case .two, .three, .four, .five, .six, .seven:
+      let bytes = RoundedTensor.packedCount(count, width)
+      return (.u8, [bytes], bytes)
+    }
+  }
+
+  /// The two tensors of a weight.
+  static func stored(_ weight: RoundedTensor, name: String) -> [StoredTensor] {
+    let (dtype, shape, _) = entry(weight.shape, weight.width)
+    let bytes = dtype == .i8 ? weight.integers.map { UInt8(bitPattern: $0) } : weight.packed
+    let scales = Tensor<Float>(shape: [weight.scales.count], elements: weight.scales)
+    return [
+      StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes),
+      StoredTensor(name: name + scaleSuffix, scales, as: scaleType),
+    ]
+  }
+
+  /// Reads a weight.
+  ///
+  /// - Throws: `Failure` about the tensor where the two do not fit each other, the shape or the width.
+  static func weight(_ integers: StoredTensor, _ scale: StoredTensor, shape: [Int], _ width: BitWidth) throws -> RoundedTensor {
+    let expected = entry(shape, width)
+    let scales = scale.dtype == scaleType ? try scale.decoded(as: Float.self) : nil
+    guard integers.dtype == expected.dtype, integers.shape == expected.shape, let scales, scales.order == 1,
+      let weight = expected.dtype == .i8
+        ? RoundedTensor(bytes: integers.bytes, shape: shape, scales: scales.elements)
+        : RoundedTensor(packed: integers.bytes, shape: shape, width: width, scales: scales.elements)
+    else {
+      throw Failure(
+        "tensor '\(integers.name)'", "is damaged",
+        "it does not hold integers of \(width.rawValue) bits for a weight of \(shape) with a scale for each output channel",
+        remedy: "apply the plan again")
+    }
+    return weight
+  }
+}
+
+extension RoundedTensor {
+  /// Integers of 8 bits, byte by byte; nil where they are none of `shape`, or a scale is not positive and finite.
+  fileprivate init?(bytes: [UInt8], shape: [Int], scales: [Float]) {
+    guard bytes.count == shape.reduce(1, *), scales.count == shape.first, scales.allSatisfy({ $0 > 0 && $0.isFinite }),
+      !bytes.contains(UInt8(bitPattern: Int8.min))
+    else { return nil }
+    self.init(shape: shape, width: .eight, integers: bytes.map { Int8(bitPattern: $0) }, scales: scales)
+  }
+}
+
+extension SafetensorsSet {
+  /// The tensors of a file with numbers in the place of integers and scales that the record speaks of, and what each of these is
+  /// computed from.
+  ///
+  /// - Throws: `Failure` where such a tensor is missing or damaged.
+  static func numbers(
+    of stored: [StoredTensor], _ record: JSON?
+  ) throws -> (tensors: [StoredTensor], computedFrom: [String: [StoredTensor]]) {
+    guard let record, let layers = (try? Record(record))?.layers.filter({ $0.storage != .float }), !layers.isEmpty else {
+      return (stored, [:])
+    }
+    var kernels: [String: StoredTensor] = [:]
+    for tensor in stored {
+      if let layer = SafetensorsLayers.layerName(ofKernel: tensor.name) { kernels[layer] = tensor }
+    }
+    let byName = Dictionary(stored.map { ($0.name, $0) }) { first, _ in first }
+    var numbers: [String: StoredTensor] = [:]
+    var computedFrom: [String: [StoredTensor]] = [:]
+    var scales: Set<String> = []
+    for layer in layers {
+      guard let width = layer.storage.width else { continue }
+      for (part, convolution) in zip(layer.parts, layer.stages.convolutions) {
+        guard let integers = kernels[part], let scale = byName[integers.name + RoundedEntry.scaleSuffix] else {
+          throw Failure(
+            "layer '\(layer.name)'", "cannot be read", "the record names '\(part)', which the file does not hold with a scale",
+            remedy: "apply the plan again")
+        }
+        let weight = try RoundedEntry.weight(integers, scale, shape: convolution.kernelShape, width)
+        numbers[integers.name] = StoredTensor(name: integers.name, weight.values, as: .f32)
+        computedFrom[integers.name] = [integers, scale]
+        scales.insert(scale.name)
+      }
+    }
+    return (stored.filter { !scales.contains($0.name) }.map { numbers[$0.name] ?? $0 }, computedFrom)
+  }
+}

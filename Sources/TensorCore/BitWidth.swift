@@ -1,0 +1,37 @@
+/// The bits that a stored integer takes. Integers are symmetric: a width of b bits holds -q to q with q = 2^(b-1) - 1.
+public enum BitWidth: Int, Sendable, CaseIterable, Comparable, Hashable {
+  case two = 2
+  case three, four, five, six, seven, eight
+
+  /// The largest integer, q.
+  public var largest: Int { (1 << (rawValue - 1)) - 1 }
+
+  /// Orders widths by their bits.
+  public static func < (a: BitWidth, b: BitWidth) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// How a file stores the numbers of a weight.
+public enum WeightStorage: Sendable, Hashable {
+  /// As floating-point numbers of the layer's own type.
+  case float
+  /// As integers of so many bits, with one scale for each output channel.
+  case integers(BitWidth)
+
+  /// The bits of one number, beside scales.
+  ///
+  /// - Parameter dtype: the layer's own type.
+  public func bits(_ dtype: DType) -> Int {
+    switch self {
+    case .float: dtype.bits
+    case .integers(let width): width.rawValue
+    }
+  }
+
+  /// The width of the integers; nil for floating-point numbers.
+  public var width: BitWidth? {
+    switch self {
+    case .float: nil
+    case .integers(let width): width
+    }
+  }
+}
