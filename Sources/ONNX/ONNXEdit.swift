@@ -23,15 +23,18 @@ struct ONNXEdit {
 
   private struct Addition {
     var header: Onnx_TensorProto
+    /// The type in memory.
     let dtype: DType
     let byteCount: Int
+    /// As the file has them.
     let bytes: [UInt8]?
-    /// What makes the value that the graph reads where the tensor is stored in a narrower type.
-    let cast: Onnx_NodeProto?
+    /// What makes the value that the graph reads where the tensor is stored in another type.
+    let reading: Onnx_NodeProto?
 
     /// The initialiser as a tensor.
     var tensor: StoredTensor {
       guard let bytes else { preconditionFailure("'\(header.name)' has a size and no content") }
+      precondition(FourBits.heldType(header) == nil, "such tensors are written only")
       return StoredTensor(name: header.name, dtype: dtype, shape: header.dims.map { Int($0) }, bytes: bytes)
     }
 
@@ -98,7 +101,35 @@ struct ONNXEdit {
     guard let byteCount = dtype.byteCount(of: shape) else {
       preconditionFailure("'\(name)' of \(shape) is larger than any memory")
     }
-    added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, cast: cast))
+    added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, reading: cast))
+  }
+
+  /// Adds a weight as integers behind a DequantizeLinear.
+  ///
+  /// - Parameters:
+  ///   - name: of the value that the graph reads.
+  ///   - shape: as the file has it.
+  ///   - axis: that of the output channels, of which each has a scale.
+  ///   - weight: the integers in the order of the file, and the scales; nil where only the size matters.
+  mutating func addRounded(
+    _ name: String, shape: [Int], axis: Int, width: BitWidth, _ weight: (integers: [Int8], scales: [Float])?
+  ) {
+    let isFourBits = width <= .four
+    let count = shape.reduce(1, *)
+    var integers = Onnx_TensorProto()
+    integers.name = uniqueName(name + "/q")
+    integers.dims = shape.map(Int64.init)
+    integers.dataType = Int32((isFourBits ? Onnx_TensorProto.DataType.int4 : .int8).rawValue)
+    let scaleName = uniqueName(name + "/s")
+    var node = Onnx_NodeProto()
+    (node.opType, node.input, node.output) = ("DequantizeLinear", [integers.name, scaleName], [name])
+    node.attribute = axis == 1 ? [] : [.int("axis", axis)]
+    let bytes = weight?.integers.map { UInt8(bitPattern: $0) }
+    added.append(
+      Addition(
+        header: integers, dtype: .i8, byteCount: isFourBits ? FourBits.byteCount(count) : count,
+        bytes: isFourBits ? bytes.map(FourBits.packed) : bytes, reading: node))
+    add(scaleName, shape: [shape[axis]], dtype: .f32, weight?.scales.rawBytes)
   }
 
   /// The name of an initialiser with these integers, one for all who want the same.
@@ -134,7 +165,7 @@ struct ONNXEdit {
 
   /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
-    added.compactMap(\.cast)
+    added.compactMap(\.reading)
       + original.proto.graph.node.enumerated().flatMap { index, node in
         replaced[index] ?? (removal.nodes.contains(index) ? [] : [removal.rewritten[index] ?? node])
       }
@@ -184,7 +215,7 @@ struct ONNXEdit {
       keptInitializers.map { header in
         guard let tensor = original.stored(named: header.name) else { return header }
         var result = header.bare
-        result.rawData = Data(tensor.bytes)
+        result.rawData = Data(FourBits.stored(tensor, as: header))
         return result
       }
       + added.map { addition in
@@ -240,8 +271,8 @@ struct ONNXEdit {
   }
 
   private static func byteCount(of addition: Addition) throws -> Int {
-    let cast = try addition.cast.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
-    return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + cast
+    let reading = try addition.reading.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
+    return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + reading
   }
 }
 

@@ -26,6 +26,21 @@ struct ONNXEditor {
     return isShared && rank(of: layer) == nil ? "the count of its input's axes is not known" : nil
   }
 
+  /// Why the model cannot store a layer's weights so; nil where it can.
+  func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
+    guard case .integers(let width) = storage else { return nil }
+    let opset = graph.model.opset
+    if layer.dtype != .f32 { return "integers stand for numbers in single precision, and the layer's are \(layer.dtype.rawValue)" }
+    if opset < 13 { return "version \(opset) of the ONNX operators has no scale for each output channel, which version 13 has" }
+    switch width {
+    case .eight: return nil
+    case .four:
+      return opset < 21 ? "version \(opset) of the ONNX operators has no integers of 4 bits, which version 21 has" : nil
+    case .two, .three, .five, .six, .seven:
+      return "ONNX has integers of 8 bits and, from version 21 of its operators on, of 4, none of \(width.rawValue)"
+    }
+  }
+
   /// For each replacement the names of the layers that will hold its factors.
   func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
     try replacements.map { replacement in
@@ -110,6 +125,12 @@ struct ONNXEditor {
       let uses = graph.uses[layer.name] ?? []
       let computed = uses.first.flatMap { graph.model.constant(named: graph.model.proto.graph.node[$0].input[1])?.type }
       for (name, shape, weight) in writer.weights {
+        if case .integers(let width) = replacement.storage {
+          edit.addRounded(
+            name, shape: shape, axis: writer.channelAxis(ofWeight: weight), width: width,
+            replacement.rounded.isEmpty ? nil : writer.stored(replacement.rounded[weight], weight))
+          continue
+        }
         guard !replacement.weights.isEmpty else {
           edit.add(name, shape: shape, dtype: layer.dtype, nil, computed: computed)
           continue

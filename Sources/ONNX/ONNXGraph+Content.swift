@@ -24,7 +24,7 @@ extension ONNXGraph: CheckpointContent {
   var scaleType: DType { .f32 }
 
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
-    storage == .float ? nil : "the writer of this format has no integers yet"
+    ONNXEditor(self).refusal(of: storage, for: layer)
   }
 
   func refusal(of stages: [Stage], for layer: Layer) -> String? {

@@ -41,7 +41,7 @@ struct ONNXParts {
     valueInfos = try Self.sizes(of: graph.valueInfo, Self.valueInfoField)
     nodes = try graph.node.map { Self.field(1, try $0.encodedCount) }
     initializers = try graph.initializer.map { header in
-      let data = tensor(header.name).map { Self.field(9, $0.bytes.count) } ?? 0
+      let data = tensor(header.name).map { Self.field(9, FourBits.storedCount($0, as: header)) } ?? 0
       return Self.field(5, try header.bare.encodedCount + data)
     }
     byteCount = nodes.reduce(0, +) + initializers.reduce(0, +)

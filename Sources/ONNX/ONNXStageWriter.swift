@@ -35,6 +35,15 @@ struct ONNXStageWriter {
   /// A weight as the file has it.
   func stored(_ weight: Tensor<Double>, _ index: Int) -> Tensor<Double> { weight.permuted(order(ofWeight: index)) }
 
+  /// The same of integers, with their scales.
+  func stored(_ weight: RoundedTensor, _ index: Int) -> (integers: [Int8], scales: [Float]) {
+    let values = Tensor<Float>(shape: weight.shape, elements: weight.integers.map { Float($0) })
+    return (values.permuted(order(ofWeight: index)).elements.map { Int8($0) }, weight.scales)
+  }
+
+  /// The axis of a weight in the file that counts the output channels.
+  func channelAxis(ofWeight index: Int) -> Int { order(ofWeight: index).firstIndex(of: 0) ?? 0 }
+
   /// The order of a weight's modes in the file: (in, out) for MatMul, and (in, out, spatial...) for a ConvTranspose that has no groups.
   private func order(ofWeight index: Int) -> [Int] {
     let convolution = stages.convolutions[index]

@@ -27,15 +27,17 @@ extension Onnx_TensorProto {
   /// - Parameter external: reads a range of a file beside the model.
   /// - Throws: `Failure` that names the tensor where its shape and its data differ.
   func stored(external: (ExternalData) throws -> [UInt8]) throws -> StoredTensor? {
-    guard let dtype = storedType else { return nil }
+    let isFourBits = FourBits.heldType(self) != nil
+    guard let dtype = storedType ?? FourBits.heldType(self) else { return nil }
     let subject = "tensor '\(name)'"
     guard dims.allSatisfy({ $0 >= 0 }) else {
       throw Failure(subject, "cannot be read", "its shape \(dims) has a negative extent")
     }
     let shape = dims.map { Int($0) }
-    guard let count = dtype.byteCount(of: shape) else {
+    guard let memory = dtype.byteCount(of: shape) else {
       throw Failure(subject, "cannot be read", "its shape \(shape) is larger than any memory")
     }
+    let count = isFourBits ? FourBits.byteCount(memory) : memory
     let bytes =
       dataLocation == .external
       ? try external(try ExternalData(self, byteCount: count)) : hasRawData ? Array(rawData) : typedBytes(dtype)
@@ -43,6 +45,10 @@ extension Onnx_TensorProto {
       throw Failure(
         subject, "cannot be read", "its shape \(shape) takes \(count) bytes and it has \(bytes.count)",
         remedy: "fetch or export the file again")
+    }
+    guard !isFourBits else {
+      let integers = FourBits.unpacked(bytes, count: memory, isSigned: dtype == .i8)
+      return StoredTensor(name: name, dtype: dtype, shape: shape, bytes: integers)
     }
     return StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes)
   }

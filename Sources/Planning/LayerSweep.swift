@@ -72,23 +72,9 @@ struct LayerSweep {
     let layer = choices.layer
     let widths = widths(of: layer)
     guard choices.refusal == nil, !widths.isEmpty else { return [] }
-    let kernel = try checkpoint.kernel(of: layer)
-    let objectives = try layer.objectives(kernel, norm: norm)
-    return try widths.flatMap { width in
-      func form(_ candidate: Candidate?, _ rounded: RoundedLayer) -> LayerChoices.Form {
-        LayerChoices.Form(
-          candidate: candidate, storage: .integers(width), discrepancy: rounded.discrepancy(from: kernel),
-          outputDiscrepancy: rounded.outputDiscrepancy)
-      }
-      let dense = form(nil, try RoundedLayer(dense: objectives, of: layer.convolution, width: width))
-      let factored = try choices.candidates.map { candidate in
-        let factors =
-          try candidate.factorizations
-          ?? candidate.fit(kernel, norm: norm, seed: request.seed, effort: .sweep).factorizations
-        return form(candidate, try RoundedLayer(factors, of: candidate, towards: objectives, width: width))
-      }
-      return [dense] + factored
-    }
+    return try RoundedForms(
+      layer, checkpoint.kernel(of: layer), norm: norm, widths: widths, seed: request.seed
+    ).forms(of: choices.candidates)
   }
 
   /// What the layer may become, to be measured: its candidates, or its dense kernel in fewer bits where it has none.

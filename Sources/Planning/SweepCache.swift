@@ -5,6 +5,7 @@ import Decompositions
 import Foundation
 import Hashing
 import ModelGraph
+import TensorCore
 
 /// What sweeps found, one file for each layer, so that a plan for another budget need not search again. A file's name is a hash of all
 /// that its contents follow from, and so nothing in it is ever out of date; the folder may be deleted at any time.
@@ -14,7 +15,7 @@ struct SweepCache: Sendable {
   private let origin: String
 
   /// Changes with everything that makes a sweep come out otherwise.
-  private static let version = 4
+  private static let version = 5
 
   /// - Throws: `Failure` where the samples or a companion cannot be read.
   init(folder: String, _ checkpoint: Checkpoint, _ request: PlanRequest) throws {
@@ -22,6 +23,7 @@ struct SweepCache: Sendable {
     var parts = [
       "sweep \(Self.version)", checkpoint.sha256, request.recipe.structures.joined(separator: ","), "\(request.seed)",
       request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
+      (request.bits ?? []).map { "\($0.rawValue)" }.joined(separator: ","),
     ]
     for path in [request.companions.graph, request.companions.architecture].compactMap(\.self) {
       parts.append(SHA256.hexadecimal(of: try InputFile.read(path)))
@@ -46,9 +48,12 @@ struct SweepCache: Sendable {
     else { return nil }
     let candidates = entries.compactMap { try? Candidate($0, of: layer) }
     guard candidates.count == entries.count else { return nil }
+    guard let roundedEntries = json["rounded"]?.array else { return nil }
+    let rounded = roundedEntries.compactMap { LayerChoices.Form($0, among: candidates) }
+    guard rounded.count == roundedEntries.count else { return nil }
     return LayerChoices(
       layer: layer, candidates: candidates, refusal: json["refusal"]?.string, leftOut: json["left_out"]?.string,
-      sensitivity: json["sensitivity"].flatMap(Sensitivity.init))
+      sensitivity: json["sensitivity"].flatMap(Sensitivity.init), rounded: rounded)
   }
 
   /// A cache that cannot be written is none.
@@ -58,9 +63,31 @@ struct SweepCache: Sendable {
       "left_out": .optional(choices.leftOut, JSON.string),
       "sensitivity": .optional(choices.sensitivity, \.json),
       "candidates": .array(choices.candidates.map(\.json)),
+      "rounded": .array(choices.rounded.map { $0.json(among: choices.candidates) }),
     ]
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try? OutputFile.write(json.text().utf8, to: path(of: choices.layer), overwrite: true)
+  }
+}
+
+extension LayerChoices.Form {
+  /// A rounded form, its candidate by its place; null for the dense kernel.
+  fileprivate func json(among candidates: [Candidate]) -> JSON {
+    [
+      "candidate": .optional(candidate.flatMap { candidates.firstIndex(of: $0) }, JSON.integer),
+      "bits": .optional(storage.width) { .integer($0.rawValue) },
+      "discrepancy": .real(discrepancy), "output_discrepancy": .real(outputDiscrepancy),
+    ]
+  }
+
+  fileprivate init?(_ json: JSON, among candidates: [Candidate]) {
+    guard let width = json["bits"]?.integer.flatMap(BitWidth.init), let discrepancy = json["discrepancy"]?.real,
+      let outputDiscrepancy = json["output_discrepancy"]?.real, let place = json["candidate"],
+      place.isNull || place.integer.map(candidates.indices.contains) == true
+    else { return nil }
+    self.init(
+      candidate: place.integer.map { candidates[$0] }, storage: .integers(width), discrepancy: discrepancy,
+      outputDiscrepancy: outputDiscrepancy)
   }
 }
 

@@ -6,8 +6,9 @@ struct DenseRounding {
   let result: (integers: [Int8], scales: [Float])
 
   private static let damping = 0.01
-  /// Of the steps to try, every so many-th is tried with error feedback.
-  private static let stride = 3
+  /// The steps that are tried with error feedback, as parts of the one that plain rounding in the norm's diagonal would take: errors that are
+  /// fed back leave the range more often.
+  private static let parts = [0.85, 0.92, 1, 1.06, 1.12, 1.2]
 
   /// - Throws: `Failure` where the norm's matrix has no Cholesky factor.
   init(_ objective: FitObjective, width: BitWidth) throws {
@@ -21,18 +22,24 @@ struct DenseRounding {
     let feedback = try objective.patchNorm.map {
       try ErrorFeedback(outer: $0.outer, inner: $0.inner, damping: Self.damping)
     }
+    let weights = objective.patchNorm.map { norm in
+      let (a, b) = (norm.outer.shape[0], norm.inner.shape[0])
+      return (0..<patch).map { norm.outer.elements[$0 / b * (a + 1)] * norm.inner.elements[$0 % b * (b + 1)] }
+    }
     var integers: [Int8] = []
     var scales: [Float] = []
     for channel in 0..<channels {
       let row = Array(kernel.elements[channel * patch..<(channel + 1) * patch])
-      var best: (integers: [Int8], step: Double, error: Double) = ([], 1, .infinity)
-      for (number, step) in Grid.candidates(row, width, 1).enumerated() {
-        let steps = Array(repeating: step, count: patch)
-        let plain = row.map { Grid.integer($0, step, width) }
-        let error = feedback?.error(of: plain, row, steps) ?? Self.error(of: plain, row, step)
-        if error < best.error { best = (plain, step, error) }
-        if let feedback, number % Self.stride == 0 {
-          let rounded = feedback.rounded(row, steps: steps, largest: width.largest)
+      let candidates = Grid.candidates(row, width, 1)
+      // What plain rounding takes: the step of least error in the weights.
+      let plainStep = Grid.best(of: candidates, row, Array(repeating: 1, count: patch), width)
+      var best = (integers: row.map { Grid.integer($0, plainStep, width) }, step: plainStep, error: Double.infinity)
+      if let feedback, let weights {
+        best.error = feedback.error(of: best.integers, row, Array(repeating: plainStep, count: patch))
+        let center = Grid.best(of: candidates, row, weights, width)
+        for part in Self.parts {
+          let step = Grid.stored(center * part, 1)
+          let rounded = feedback.rounded(row, steps: Array(repeating: step, count: patch), largest: width.largest)
           if rounded.errors[0] < best.error { best = (rounded.integers, step, rounded.errors[0]) }
         }
       }
@@ -40,9 +47,5 @@ struct DenseRounding {
       scales.append(Float(best.step))
     }
     result = (integers, scales)
-  }
-
-  private static func error(of integers: [Int8], _ row: [Double], _ step: Double) -> Double {
-    zip(integers, row).reduce(0) { $0 + ($1.1 - Double($1.0) * step) * ($1.1 - Double($1.0) * step) }
   }
 }

@@ -44,8 +44,9 @@ struct FactorRounding {
   ) throws -> Result {
     guard objective.norm > 0 else { return zero(lowering, width) }
     var rounding = try FactorRounding(start, lowering, objective, width)
+    let plain = rounding.roundedPlainly()
     try rounding.run()
-    return rounding.result
+    return (plain.loss < rounding.loss ? plain : rounding).result
   }
 
   private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ width: BitWidth) throws {
@@ -54,7 +55,7 @@ struct FactorRounding {
     norm = objective.norm
     roots = try objective.roots(of: start.pattern)
     equations = FitEquations(roots.isEmpty ? objective : objective.scaled(by: roots), start.pattern)
-    factorization = start.scaled(by: 1 / norm).balanced()
+    factorization = start.scaled(by: 1 / norm)
     let convolutions = lowering.convolutions
     places = start.pattern.shapes.indices.map { k in convolutions.firstIndex { $0.factor == k } ?? 0 }
     channels = start.pattern.shapes.indices.map { k in
@@ -75,7 +76,27 @@ struct FactorRounding {
     loss = equations.loss()
   }
 
+  /// Every factor rounded by itself.
+  private func roundedPlainly() -> FactorRounding {
+    var result = self
+    for k in factorization.factors.indices {
+      let values = factorization.factors[k].elements
+      let steps = Grid.steps(
+        of: values, weights: Array(repeating: 1, count: values.count), channels: channels[k],
+        count: (channels[k].max() ?? 0) + 1, width: width, unit: unit)
+      result.steps[k] = steps
+      result.integers[k] = values.indices.map { Grid.integer(values[$0], steps[channels[k][$0]], width) }
+      result.factorization.factors[k] = Tensor(
+        shape: factorization.factors[k].shape,
+        elements: values.indices.map { Double(result.integers[k][$0]) * steps[channels[k][$0]] })
+    }
+    result.place(nil)
+    return result
+  }
+
   private mutating func run() throws {
+    factorization = factorization.balanced()
+    place(nil)
     let order = lowering.convolutions.map(\.factor)
     for (position, k) in order.enumerated() {
       try equalize(k)

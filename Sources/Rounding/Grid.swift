@@ -18,7 +18,8 @@ struct Grid {
     var members = [[Int]](repeating: [], count: count)
     for (place, channel) in channels.enumerated() { members[channel].append(place) }
     return members.map { places in
-      step(places.map { values[$0] }, places.map { weights[$0] }, width, unit)
+      let own = places.map { values[$0] }
+      return best(of: candidates(own, width, unit), own, places.map { weights[$0] }, width)
     }
   }
 
@@ -28,10 +29,11 @@ struct Grid {
     return Int8(max(-limit, min(limit, (value / step).rounded(.toNearestOrEven))))
   }
 
-  private static func step(_ values: [Double], _ weights: [Double], _ width: BitWidth, _ unit: Double) -> Double {
-    var best = stored(0, unit)
+  /// The step among some, at least one, with the least weighted squared error of plain rounding.
+  static func best(of steps: [Double], _ values: [Double], _ weights: [Double], _ width: BitWidth) -> Double {
+    var best = steps[0]
     var least = Double.infinity
-    for step in candidates(values, width, unit) {
+    for step in steps {
       let limit = Double(width.largest)
       var error = 0.0
       for i in values.indices {

@@ -20,7 +20,7 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions
 
-  @Option(help: ArgumentHelp("The structures to try, separated by commas: \(StructureList.known).", valueName: "list"))
+  @Option(help: ArgumentHelp("The structures to try, separated by commas: \(StructureList.known); or none, for --bits alone.", valueName: "list"))
   var structures: StructureList?
 
   @Option(help: ArgumentHelp("Leave layers dense whose names match; may be repeated.", valueName: "glob"))
@@ -68,6 +68,9 @@ struct PlanCommand: ParsableCommand {
       throw ValidationError(
         "nothing limits the network: give --budget, --at, --max-loss, --max-macs, --max-ram, --max-latency or --device, or ask for the --frontier"
       )
+    }
+    if let structures, structures.names.isEmpty, bits == nil {
+      throw ValidationError("--structures none leaves nothing to choose: give --bits too")
     }
     let multiples = PlanDocument.Options.rankMultiples
     guard multiples.contains(roundTo) else {
@@ -145,6 +148,10 @@ struct StructureList: ExpressibleByArgument {
   static var known: String { Structures.names.joined(separator: ", ") }
 
   init?(argument: String) {
+    guard argument != "none" else {
+      names = []
+      return
+    }
     names = argument.split(separator: ",").map(String.init)
     guard !names.isEmpty, names.allSatisfy(Structures.names.contains) else { return nil }
   }
