@@ -56,9 +56,9 @@ package struct GraphCalibration: Calibrator {
         "its outputs have no part for each sample, or '\(samples.source)' does not hold as many for every input",
         remedy: "leave --calibration out")
     }
-    guard axes.batch ?? 1 == 1 else {
+    if let batch = axes.batch, batch != 1 {
       throw Failure(
-        checkpoint.path, "cannot be calibrated", "the model is made for \(axes.batch ?? 0) samples at a time",
+        checkpoint.path, "cannot be calibrated", "the model is made for \(batch) samples at a time",
         remedy: "export it with an open batch")
     }
     self.graph = graph
@@ -68,10 +68,13 @@ package struct GraphCalibration: Calibrator {
     weights = try NetworkWeights(checkpoint, graph)
     source = samples.source
     let shapes = try graph.shapes(inputs: samples.inputs.samples(0..<1, axes).mapValues(\.shape))
+    let sizes = shapes.mapValues { $0.reduce(1, *) }
+    // A value whose shape follows from other values may be as large as any.
+    let largest = sizes.values.max() ?? 1
     let widest =
       graph.placesBetweenSamples(axes).map { place in
-        graph.values(crossing: place).reduce(0) { $0 + (shapes[$1]?.reduce(1, *) ?? 0) }
-      }.max() ?? 1
+        graph.values(crossing: place).reduce(0) { $0 + (sizes[$1] ?? largest) }
+      }.max() ?? largest
     // Two networks stand side by side in a refit.
     let most = max(2, Self.stateBytes / (2 * 4 * max(1, widest)))
     let count = min(samples.count, most)
@@ -98,7 +101,7 @@ package struct GraphCalibration: Calibrator {
         checkpoint.path, "cannot be calibrated", "its outputs on '\(samples.source)' hold NaN or infinite values",
         remedy: "check --input-scale, --input-mean and --input-std")
     }
-    loss = OutputLoss(outputs, axes: graph.outputs.map { axes.axis(of: $0.value) ?? 0 })
+    loss = OutputLoss(outputs, axes: graph.outputs.map { axes.axis(of: $0.value) })
   }
 
   /// How many of so many samples judge, the last ones.

@@ -89,8 +89,7 @@ extension GraphCalibration {
       case .added:
         let others = reader.inputs.filter { $0 != name }
         guard others.count == reader.inputs.count - 1 else { return nil }
-        let least = Self.leastScale * (scale.map(abs).max() ?? 0)
-        guard least > 0 else { return nil }
+        guard let least = scale.map({ Self.leastScale * abs($0) }).max(), least > 0 else { return nil }
         return Junction(others: others, scale: scale.map { abs($0) < least ? ($0 < 0 ? -least : least) : $0 })
       case .other: return nil
       }

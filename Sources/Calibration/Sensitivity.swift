@@ -19,7 +19,7 @@ package struct Sensitivity: Sendable {
     var points: [Point] = []
     for (discrepancy, loss) in measured.sorted(by: { $0.discrepancy < $1.discrepancy }) where discrepancy > 0 {
       // A loss that falls with the discrepancy is noise.
-      let loss = max(loss, points.last?.loss ?? 0, Self.leastLoss)
+      let loss = max(loss, points.last?.loss ?? Self.leastLoss)
       points.append(Point(square: discrepancy * discrepancy, loss: min(loss, 1e6)))
     }
     self.points = points

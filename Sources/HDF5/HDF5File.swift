@@ -2,7 +2,7 @@ import Basics
 import CHDF5
 
 /// Whole HDF5 files as values.
-public enum HDF5File {
+package enum HDF5File {
   /// Reads a file.
   ///
   /// The file is not trusted: links that leave it, external and virtual storage and plug-ins are refused, nothing is allocated
@@ -10,7 +10,7 @@ public enum HDF5File {
   ///
   /// - Parameter skipping: names of groups at the root whose content is left out.
   /// - Throws: `Failure` when the file is damaged or does something that is refused.
-  public static func read(_ path: String, skipping: Set<String> = []) throws -> HDF5Group {
+  package static func read(_ path: String, skipping: Set<String> = []) throws -> HDF5Group {
     try withHDF5Library {
       try Rehearsal(path: path, skipping: skipping).perform()
       return try readTrusted(path, skipping: skipping)
@@ -30,7 +30,7 @@ public enum HDF5File {
   ///
   /// - Throws: `Failure` when the file cannot be written.
   /// - Precondition: no unsupported attribute or element type in the tree.
-  public static func write(_ root: HDF5Group, to path: String) throws {
+  package static func write(_ root: HDF5Group, to path: String) throws {
     try withHDF5Library {
       let access = try HDF5Writer.accessProperties(path)
       _ = try HDF5Writer.write(root, path: path, access: access)
@@ -42,7 +42,7 @@ public enum HDF5File {
   /// - Precondition: no unsupported attribute or element type in the tree.
   /// - Throws: `Failure` where a group has more in it than `write` writes.
   /// - Complexity: O(objects).
-  public static func byteCount(_ root: HDF5Group) throws -> Int {
+  package static func byteCount(_ root: HDF5Group) throws -> Int {
     var tree = HDF5SizeTree(root)
     return try tree.fileByteCount()
   }
@@ -51,7 +51,7 @@ public enum HDF5File {
   ///
   /// - Precondition: no unsupported attribute or element type in the tree.
   /// - Throws: `Failure` where a group has more in it than `write` writes.
-  public static func writtenByteCount(_ root: HDF5Group) throws -> Int {
+  package static func writtenByteCount(_ root: HDF5Group) throws -> Int {
     try withHDF5Library {
       let access = try HDF5Writer.accessProperties("size")
       // The file in memory grows by single bytes, so that its end is the end of what is in it.

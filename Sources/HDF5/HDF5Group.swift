@@ -1,10 +1,10 @@
 /// A group of an HDF5 file with everything below it, as plain values.
-public struct HDF5Group: Sendable, Equatable {
-  public var attributes: [String: HDF5Attribute]
-  public var groups: [String: HDF5Group]
-  public var datasets: [String: HDF5Dataset]
+package struct HDF5Group: Sendable, Equatable {
+  package var attributes: [String: HDF5Attribute]
+  package var groups: [String: HDF5Group]
+  package var datasets: [String: HDF5Dataset]
 
-  public init(
+  package init(
     attributes: [String: HDF5Attribute] = [:], groups: [String: HDF5Group] = [:],
     datasets: [String: HDF5Dataset] = [:]
   ) {
@@ -14,21 +14,21 @@ public struct HDF5Group: Sendable, Equatable {
   }
 
   /// The group at a path below this group; nil where there is none.
-  public func group(at path: String) -> HDF5Group? {
+  package func group(at path: String) -> HDF5Group? {
     path.split(separator: "/").reduce(self as HDF5Group?) { group, name in
       group?.groups[String(name)]
     }
   }
 
   /// The dataset at a path below this group, `conv2d/kernel:0` say; nil where there is none.
-  public func dataset(at path: String) -> HDF5Dataset? {
+  package func dataset(at path: String) -> HDF5Dataset? {
     let parts = path.split(separator: "/")
     guard let name = parts.last else { return nil }
     return group(at: parts.dropLast().joined(separator: "/"))?.datasets[String(name)]
   }
 
   /// Every dataset below this group with its path, in the order of the names.
-  public var allDatasets: [(path: String, dataset: HDF5Dataset)] {
+  package var allDatasets: [(path: String, dataset: HDF5Dataset)] {
     datasets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
       + groups.sorted { $0.key < $1.key }.flatMap { name, group in
         group.allDatasets.map { ("\(name)/\($0.path)", $0.dataset) }
@@ -36,7 +36,7 @@ public struct HDF5Group: Sendable, Equatable {
   }
 
   /// Puts a dataset at a path below this group and makes the groups on the way.
-  public mutating func insert(_ dataset: HDF5Dataset, at path: String) {
+  package mutating func insert(_ dataset: HDF5Dataset, at path: String) {
     let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: true)
     guard let first = parts.first.map(String.init) else { return }
     if parts.count == 1 {
@@ -47,7 +47,7 @@ public struct HDF5Group: Sendable, Equatable {
   }
 
   /// Puts a group at a path below this group and makes the groups on the way; what is there is merged with it.
-  public mutating func insert(_ group: HDF5Group, at path: String) {
+  package mutating func insert(_ group: HDF5Group, at path: String) {
     let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: true)
     guard let first = parts.first.map(String.init) else {
       attributes.merge(group.attributes) { _, new in new }
@@ -60,13 +60,13 @@ public struct HDF5Group: Sendable, Equatable {
 }
 
 /// An array of an HDF5 file.
-public struct HDF5Dataset: Sendable, Equatable {
-  public let shape: [Int]
-  public let type: HDF5ElementType
+package struct HDF5Dataset: Sendable, Equatable {
+  package let shape: [Int]
+  package let type: HDF5ElementType
   /// Row-major and little-endian whatever the file has; empty where the type is unsupported.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
 
-  public init(shape: [Int], type: HDF5ElementType, bytes: [UInt8]) {
+  package init(shape: [Int], type: HDF5ElementType, bytes: [UInt8]) {
     self.shape = shape
     self.type = type
     self.bytes = bytes
@@ -74,7 +74,7 @@ public struct HDF5Dataset: Sendable, Equatable {
 }
 
 /// The types that arrays of networks have.
-public enum HDF5ElementType: Sendable, Equatable {
+package enum HDF5ElementType: Sendable, Equatable {
   /// IEEE binary16, binary32 or binary64.
   case float(bits: Int)
   /// The upper half of a binary32: read from a float type and from two opaque bytes, written as the latter, which is what
@@ -88,7 +88,7 @@ public enum HDF5ElementType: Sendable, Equatable {
   case unsupported(String)
 
   /// The size of an element in bytes, nil where the type is unsupported.
-  public var byteCount: Int? {
+  package var byteCount: Int? {
     switch self {
     case .float(let bits), .signed(let bits), .unsigned(let bits): bits / 8
     case .brainFloat: 2
@@ -99,7 +99,7 @@ public enum HDF5ElementType: Sendable, Equatable {
 }
 
 /// A small value attached to a group.
-public enum HDF5Attribute: Sendable, Equatable {
+package enum HDF5Attribute: Sendable, Equatable {
   /// A scalar string, of fixed or, as it must be beyond 64 kB, of variable length.
   case string(String)
   /// A one-dimensional array of strings; written with one fixed length.

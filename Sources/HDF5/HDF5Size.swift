@@ -1,7 +1,7 @@
 import Basics
 
 /// What an object of an HDF5 file, with everything below it, takes in the file that `HDF5File.write` makes.
-public struct HDF5Size: Sendable, Equatable {
+package struct HDF5Size: Sendable, Equatable {
   /// The bytes of headers and arrays.
   var byteCount = 0
   /// The bytes of heaps that hold one long string each.
@@ -36,7 +36,7 @@ public struct HDF5Size: Sendable, Equatable {
 }
 
 /// An attribute without its text: what decides about its size.
-public enum HDF5AttributeSize: Sendable, Equatable {
+package enum HDF5AttributeSize: Sendable, Equatable {
   /// A scalar string of so many bytes.
   case string(byteCount: Int)
   /// A list of strings, of which the longest has so many bytes.
@@ -45,7 +45,7 @@ public enum HDF5AttributeSize: Sendable, Equatable {
   case empty
 
   /// - Precondition: the attribute can be written.
-  public init(_ attribute: HDF5Attribute) {
+  package init(_ attribute: HDF5Attribute) {
     switch attribute {
     case .string(let text): self = .string(byteCount: text.utf8.count)
     case .strings(let texts) where !texts.isEmpty:

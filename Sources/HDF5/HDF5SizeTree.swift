@@ -2,7 +2,7 @@ import Basics
 
 /// A group or dataset with everything below it as sizes: what `HDF5File.write` makes of the same tree takes exactly
 /// `fileByteCount`, and after a change only the groups on the way to it are counted again.
-public struct HDF5SizeTree: Sendable {
+package struct HDF5SizeTree: Sendable {
   /// A member of a group, in the order of the names.
   private struct Member: Sendable {
     let name: String
@@ -21,10 +21,10 @@ public struct HDF5SizeTree: Sendable {
   private var known: (last: HDF5Size?, followed: HDF5Size?) = (nil, nil)
 
   /// A group without members.
-  public init() { content = .group([]) }
+  package init() { content = .group([]) }
 
   /// - Precondition: no unsupported attribute or element type in the tree.
-  public init(_ group: HDF5Group) {
+  package init(_ group: HDF5Group) {
     let members =
       group.groups.filter { group.datasets[$0.key] == nil }.map { Member(name: $0.key, tree: HDF5SizeTree($0.value)) }
       + group.datasets.map { Member(name: $0.key, tree: HDF5SizeTree($0.value)) }
@@ -33,7 +33,7 @@ public struct HDF5SizeTree: Sendable {
   }
 
   /// - Precondition: the element type is supported.
-  public init(_ dataset: HDF5Dataset) {
+  package init(_ dataset: HDF5Dataset) {
     guard let width = dataset.type.byteCount else { preconditionFailure("an element of \(dataset.type) has no size") }
     content = .dataset(
       rank: dataset.shape.count, type: dataset.type, byteCount: dataset.shape.reduce(width, *))
@@ -43,14 +43,14 @@ public struct HDF5SizeTree: Sendable {
   /// The bytes of a file with this group as its root. Counts what has changed since the last time.
   ///
   /// - Throws: `Failure` where a group has more in it than `HDF5File.write` writes.
-  public mutating func fileByteCount() throws -> Int { try size(isFollowed: false).fileByteCount }
+  package mutating func fileByteCount() throws -> Int { try size(isFollowed: false).fileByteCount }
 }
 
 // MARK: Changing
 
 extension HDF5SizeTree {
   /// Sets an attribute of this group; nil removes it.
-  public mutating func set(_ name: String, _ size: HDF5AttributeSize?) {
+  package mutating func set(_ name: String, _ size: HDF5AttributeSize?) {
     known = (nil, nil)
     attributes.removeAll { $0.name == name }
     guard let size else { return }
@@ -58,7 +58,7 @@ extension HDF5SizeTree {
   }
 
   /// The member of this group with a name; setting one puts it in its place among the others, setting nil removes it.
-  public subscript(_ name: String) -> HDF5SizeTree? {
+  package subscript(_ name: String) -> HDF5SizeTree? {
     get {
       guard case .group(let members) = content else { return nil }
       let place = Self.place(of: name, in: members)
@@ -85,7 +85,7 @@ extension HDF5SizeTree {
 
   /// Changes the group at a path below this one, which is made where there is none. One that is left without members and
   /// attributes is removed.
-  public mutating func edit(_ path: some Collection<Substring>, _ body: (inout HDF5SizeTree) -> Void) {
+  package mutating func edit(_ path: some Collection<Substring>, _ body: (inout HDF5SizeTree) -> Void) {
     guard let first = path.first else { return body(&self) }
     guard case .group(var members) = content else { preconditionFailure("an array has no member '\(first)'") }
     // Without a second owner, a change copies nothing.

@@ -8,7 +8,7 @@ import CHDF5
 /// - Parameter expectedCount: what the stream must inflate to, in bytes.
 /// - Throws: `Failure` when the stream is damaged or has another size; also, before anything is allocated, when no
 ///   stream of this length can inflate to so much.
-public func inflateRaw(_ bytes: ArraySlice<UInt8>, expectedCount: Int) throws -> [UInt8] {
+package func inflateRaw(_ bytes: ArraySlice<UInt8>, expectedCount: Int) throws -> [UInt8] {
   // Deflate never shrinks data to less than 1 : 1032.
   guard expectedCount >= 0, expectedCount / 1032 <= bytes.count else {
     throw Failure(
@@ -28,6 +28,6 @@ public func inflateRaw(_ bytes: ArraySlice<UInt8>, expectedCount: Int) throws ->
 }
 
 /// The CRC-32 of ZIP archives.
-public func crc32(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+package func crc32(_ bytes: ArraySlice<UInt8>) -> UInt32 {
   unsafe bytes.withUnsafeBufferPointer { unsafe chdf5_crc32($0.baseAddress, $0.count) }
 }

@@ -58,7 +58,7 @@ func softplusValue(_ x: Float) -> Float { max(x, 0) + log1pf(expf(-abs(x))) }
 /// exp to within 2 units in the last place, without a branch so that loops over it vectorise. Arguments beyond the range of
 /// normal numbers give the nearest end of that range.
 @inlinable @inline(__always)
-public func fastExponential(_ argument: Float) -> Float {
+package func fastExponential(_ argument: Float) -> Float {
   let x = max(min(argument, 88), -87)
   // Adding 1.5 * 2^23 leaves the rounded integer in the low bits.
   let magic: Float = 12_582_912

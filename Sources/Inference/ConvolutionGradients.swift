@@ -6,14 +6,14 @@ import TensorCore
 ///
 /// Both are convolutions again. The input's is one with the kernel turned round where the window moves by one, else a transposed one; the
 /// kernel's is a product of the output's gradient with the patches that made the output, image by image.
-public struct ConvolutionGradients: Sendable {
+package struct ConvolutionGradients: Sendable {
   private let convolution: Convolution
   private let layout: ChannelLayout
 
   /// The gradients of one convolution.
   ///
   /// - Parameter layout: of inputs and outputs; without meaning where there are no spatial axes.
-  public init(_ convolution: Convolution, _ layout: ChannelLayout) {
+  package init(_ convolution: Convolution, _ layout: ChannelLayout) {
     self.convolution = convolution
     self.layout = layout
   }
@@ -24,7 +24,7 @@ public struct ConvolutionGradients: Sendable {
   ///   - gradient: of the output, (batch, out, spatial...) or (batch, spatial..., out).
   ///   - kernel: of the convolution's `kernelShape`.
   /// - Throws: `Failure` where the kernel has more spatial axes than can be run.
-  public func ofInput(_ gradient: Tensor<Float>, kernel: Tensor<Float>, inputShape: [Int]) throws -> Tensor<Float> {
+  package func ofInput(_ gradient: Tensor<Float>, kernel: Tensor<Float>, inputShape: [Int]) throws -> Tensor<Float> {
     let borders = borders(inputShape)
     let reach = zip(convolution.spatialExtents, convolution.window.dilation).map { ($0 - 1) * $1 }
     let isPlain =
@@ -62,7 +62,7 @@ public struct ConvolutionGradients: Sendable {
   /// - Parameters:
   ///   - gradient: of the output.
   ///   - input: that the output was made of.
-  public func ofKernel(_ gradient: Tensor<Float>, input: Tensor<Float>) -> Tensor<Float> {
+  package func ofKernel(_ gradient: Tensor<Float>, input: Tensor<Float>) -> Tensor<Float> {
     var result = [Float](repeating: 0, count: convolution.parameterCount)
     if convolution.spatialOrder == 0 {
       addRows(gradient, input, to: &result)

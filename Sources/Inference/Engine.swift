@@ -6,16 +6,16 @@ import TensorCore
 /// one thread itself.
 ///
 /// The engine expects OpenBLAS to use one thread: whoever wants more splits the batch.
-public struct Engine: Sendable {
+package struct Engine: Sendable {
   /// The network that runs.
-  public let graph: ModelGraph
+  package let graph: ModelGraph
   private let program: Program
 
   /// Loads the weights of every layer.
   ///
   /// - Parameter parameter: Gives a tensor of the checkpoint in the program's order (`TensorReference.read`).
   /// - Throws: `Failure` that names the layer when it cannot be run or its weights do not fit; what `parameter` throws.
-  public init(_ graph: ModelGraph, parameter: (TensorReference) throws -> Tensor<Float>) throws {
+  package init(_ graph: ModelGraph, parameter: (TensorReference) throws -> Tensor<Float>) throws {
     self.graph = graph
     program = try Program(graph, parameter)
   }
@@ -25,7 +25,7 @@ public struct Engine: Sendable {
   /// - Parameter inputs: One tensor for every input of the graph, under its name.
   /// - Returns: The outputs in the order of `graph.outputs`.
   /// - Throws: `Failure` that names the input or the layer where a shape does not fit.
-  public func run(_ inputs: [String: Tensor<Float>]) throws -> [Tensor<Float>] {
+  package func run(_ inputs: [String: Tensor<Float>]) throws -> [Tensor<Float>] {
     var outputs: [String: Tensor<Float>] = [:]
     try run(inputs, observing: Set(graph.outputs.map(\.value))) { outputs[$0] = $1 }
     return graph.outputs.map { outputs[$0.value].required("every output is computed") }
@@ -41,7 +41,7 @@ public struct Engine: Sendable {
   ///   - observe: Called once for each of them, in the order in which they are computed.
   /// - Throws: `Failure` that names the input or the layer where a shape does not fit; what `observe` throws.
   /// - Precondition: Every value exists by itself (`computes`).
-  public func run(
+  package func run(
     _ inputs: [String: Tensor<Float>], observing values: Set<String>,
     _ observe: (String, Tensor<Float>) throws -> Void
   ) throws {
@@ -56,5 +56,5 @@ public struct Engine: Sendable {
   }
 
   /// Whether a value exists by itself while the network runs.
-  public func computes(_ value: String) -> Bool { program.slots[value] != nil }
+  package func computes(_ value: String) -> Bool { program.slots[value] != nil }
 }

@@ -3,14 +3,14 @@ import ModelGraph
 import TensorCore
 
 /// One operation of a graph, to be run by itself.
-public struct NodeRunner: Sendable {
+package struct NodeRunner: Sendable {
   private let layer: String
   private let computation: any Computation
 
   /// Loads the operation's weights.
   ///
   /// - Throws: `Failure` that names the layer when it cannot be run or its weights do not fit.
-  public init(_ node: Node, parameter: (TensorReference) throws -> Tensor<Float>) throws {
+  package init(_ node: Node, parameter: (TensorReference) throws -> Tensor<Float>) throws {
     layer = node.layer
     do {
       computation = try node.operation.computation(parameter)
@@ -25,7 +25,7 @@ public struct NodeRunner: Sendable {
   ///   - inputs: of the node, in order; elements that nobody else holds may be overwritten.
   ///   - outputShape: as `ModelGraph.shapes(inputs:)` gives it.
   /// - Throws: `Failure` that names the layer where a shape does not fit.
-  public func run(_ inputs: consuming [Tensor<Float>], outputShape: [Int]) throws -> Tensor<Float> {
+  package func run(_ inputs: consuming [Tensor<Float>], outputShape: [Int]) throws -> Tensor<Float> {
     var values = inputs.map { Value($0) }
     inputs = []
     do {

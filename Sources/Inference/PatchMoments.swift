@@ -7,7 +7,7 @@ import TensorCore
 ///
 /// With outputs that the layer should give, t, also E[t x^T]: all that a least-squares refit asks for. Batches are multiplied in single
 /// precision and added up in double.
-public struct PatchMoments: Sendable {
+package struct PatchMoments: Sendable {
   private let convolution: Convolution
   private let layout: ChannelLayout
   /// One tile of positions in `stride` counts: where there are more than enough, the others are passed over.
@@ -17,7 +17,7 @@ public struct PatchMoments: Sendable {
   /// The sums of the outputs with the patches.
   private var cross: MomentSums
   /// Output positions so far.
-  public var count: Int { own.count }
+  package var count: Int { own.count }
 
   private var patch: Int { convolution.kernelShape.dropFirst().reduce(1, *) }
   private var outputs: Int { convolution.kernelShape[0] }
@@ -26,7 +26,7 @@ public struct PatchMoments: Sendable {
   ///
   /// - Parameter stride: one tile of positions in this many counts.
   /// - Precondition: the convolution has one group and one copy of its weights.
-  public init(_ convolution: Convolution, layout: ChannelLayout, stride: Int = 1) {
+  package init(_ convolution: Convolution, layout: ChannelLayout, stride: Int = 1) {
     precondition(convolution.groups == 1 && convolution.batch == 1, "moments are taken of whole patches")
     self.convolution = convolution
     self.layout = layout
@@ -40,7 +40,7 @@ public struct PatchMoments: Sendable {
   ///
   /// - Parameter outputs: what the layer should give for these, in the shape of its output.
   /// - Throws: `Failure` where the shape does not fit the layer.
-  public mutating func add(_ input: Tensor<Float>, outputs wanted: Tensor<Float>? = nil) throws {
+  package mutating func add(_ input: Tensor<Float>, outputs wanted: Tensor<Float>? = nil) throws {
     var ownSum = [Float](repeating: 0, count: patch * patch)
     var crossSum = [Float](repeating: 0, count: wanted == nil ? 0 : outputs * patch)
     let rows = try PatchRows(convolution, layout, inputShape: input.shape)
@@ -59,29 +59,29 @@ public struct PatchMoments: Sendable {
   }
 
   /// Adds what was added to another one of the same layer.
-  public mutating func add(_ other: PatchMoments) {
+  package mutating func add(_ other: PatchMoments) {
     own.add(other.own)
     cross.add(other.cross)
   }
 
   /// The moments of the patches alone.
-  public var moments: Moments { Moments(mean: inputMean, second: second, count: count) }
+  package var moments: Moments { Moments(mean: inputMean, second: second, count: count) }
 
   /// E[x x^T]: (patch x patch).
-  public var second: Tensor<Double> {
+  package var second: Tensor<Double> {
     let matrix = own.meanProducts
     guard let (taps, channels) = order else { return matrix }
     return matrix.reshaped([taps, channels, taps, channels]).permuted([1, 0, 3, 2]).reshaped([patch, patch])
   }
 
   /// E[t x^T]: (out x patch).
-  public var crossing: Tensor<Double> { ordered(cross.meanProducts) }
+  package var crossing: Tensor<Double> { ordered(cross.meanProducts) }
 
   /// The mean of the input patches, E[x]: (patch).
-  public var inputMean: [Double] { ordered(Tensor(shape: [1, patch], elements: own.mean)).elements }
+  package var inputMean: [Double] { ordered(Tensor(shape: [1, patch], elements: own.mean)).elements }
 
   /// The mean of the targets, E[t]: (out).
-  public var outputMean: [Double] { cross.mean }
+  package var outputMean: [Double] { cross.mean }
 
   /// Where patches are filled tap by tap.
   private var order: (taps: Int, channels: Int)? {

@@ -3,7 +3,7 @@ import TensorCore
 /// Sums over all axes but one: single precision within a line of one channel, double between lines.
 extension Tensor where Scalar == Float {
   /// The sums of the elements, one for each entry of the axis.
-  public func channelSums(_ axis: Int) -> [Double] {
+  package func channelSums(_ axis: Int) -> [Double] {
     let source = elements.span
     return channelSums(axis) { i, _ in
       source.sixteen(at: i)
@@ -15,7 +15,7 @@ extension Tensor where Scalar == Float {
   /// The sums of the products with another tensor, one for each entry of the axis.
   ///
   /// - Precondition: The other tensor has the same shape.
-  public func channelSums(_ axis: Int, with other: Tensor) -> [Double] {
+  package func channelSums(_ axis: Int, with other: Tensor) -> [Double] {
     precondition(shape == other.shape, "\(shape) and \(other.shape) differ")
     let (a, b) = (elements.span, other.elements.span)
     return channelSums(axis) { i, _ in
@@ -26,7 +26,7 @@ extension Tensor where Scalar == Float {
   }
 
   /// The sums of the squared distances from a centre, one of each for every entry of the axis.
-  public func channelSquares(_ axis: Int, around centers: [Float]) -> [Double] {
+  package func channelSquares(_ axis: Int, around centers: [Float]) -> [Double] {
     let source = elements.span
     return channelSums(axis) { i, channel in
       let distance = source.sixteen(at: i) - centers[channel]
@@ -77,7 +77,7 @@ extension Tensor where Scalar == Float {
   /// Summed over stretched axes, so that it has the shape of the operand that was stretched.
   ///
   /// - Parameter operand: with as many axes as this, each of the same extent or 1.
-  public func summed(to operand: [Int]) -> Tensor {
+  package func summed(to operand: [Int]) -> Tensor {
     guard shape != operand else { return self }
     let kept = shape.indices.filter { operand[$0] == shape[$0] }
     let lost = shape.indices.filter { operand[$0] != shape[$0] }
@@ -96,5 +96,5 @@ extension Tensor where Scalar == Float {
 
 extension Tensor where Scalar == Float {
   /// A vector of sums, rounded.
-  public init(sums: [Double]) { self.init(shape: [sums.count], elements: sums.map { Float($0) }) }
+  package init(sums: [Double]) { self.init(shape: [sums.count], elements: sums.map { Float($0) }) }
 }

@@ -4,5 +4,5 @@ extension Tensor where Scalar == Float {
   /// Axes of extent 1 stretched so that the tensor has `target`'s shape.
   ///
   /// - Precondition: as many axes, each of the same extent or 1.
-  public func stretched(to target: [Int]) -> Tensor { Value(self).stretched(to: target).tensor }
+  package func stretched(to target: [Int]) -> Tensor { Value(self).stretched(to: target).tensor }
 }

@@ -7,8 +7,8 @@ import TensorCore
 package struct OutputLoss: Sendable {
   private let reference: [Reference]
   private let outputs: [Tensor<Float>]
-  /// Where each output has its samples.
-  private let axes: [Int]
+  /// Where each output has its samples; nil for one that stays as it lies.
+  private let axes: [Int?]
 
   private enum Reference: Sendable {
     /// Logarithms of softened probabilities, samples x classes.
@@ -18,10 +18,11 @@ package struct OutputLoss: Sendable {
 
   /// - Parameters:
   ///   - outputs: those of the original network.
-  ///   - axes: where each of them has its samples, on its first axis unless it is stated.
-  package init(_ outputs: [Tensor<Float>], axes: [Int]? = nil) {
-    self.axes = axes ?? outputs.map { _ in 0 }
-    let outputs = zip(outputs, self.axes).map { $0.moved($1) }
+  ///   - axes: where each of them has its samples. An output stays as it lies, its samples on the first axis, where nothing is stated, and
+  ///     where it holds no part for each sample.
+  package init(_ outputs: [Tensor<Float>], axes: [Int?]? = nil) {
+    self.axes = axes ?? outputs.map { _ in nil }
+    let outputs = zip(outputs, self.axes).map { output, axis in axis.map(output.moved) ?? output }
     self.outputs = outputs
     reference = outputs.map { output in
       if let softening = Softening(of: output) {
@@ -59,11 +60,14 @@ package struct OutputLoss: Sendable {
   package func gradients(of outputs: [Tensor<Float>], using generator: inout SplitMix64) -> [Tensor<Float>] {
     zip(zip(reference, axes), samplesFirst(outputs)).map { known, output in
       let (reference, axis) = known
-      return gradient(reference, of: output, using: &generator).movedBack(axis)
+      let gradient = gradient(reference, of: output, using: &generator)
+      return axis.map(gradient.movedBack) ?? gradient
     }
   }
 
-  private func samplesFirst(_ outputs: [Tensor<Float>]) -> [Tensor<Float>] { zip(outputs, axes).map { $0.moved($1) } }
+  private func samplesFirst(_ outputs: [Tensor<Float>]) -> [Tensor<Float>] {
+    zip(outputs, axes).map { output, axis in axis.map(output.moved) ?? output }
+  }
 
   private func gradient(
     _ reference: Reference, of output: Tensor<Float>, using generator: inout SplitMix64

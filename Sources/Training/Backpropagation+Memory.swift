@@ -7,7 +7,7 @@ extension Backpropagation {
   ///
   /// - Parameter shapes: of the inputs, by name.
   /// - Throws: `Failure` where they do not fit.
-  public func peakCount(_ shapes: [String: [Int]]) throws -> Int {
+  package func peakCount(_ shapes: [String: [Int]]) throws -> Int {
     let all = try graph.shapes(inputs: shapes)
     var counts = [Int](repeating: 0, count: plan.valueCount)
     // A run ends at the first value whose shape is not known; such values count nothing.

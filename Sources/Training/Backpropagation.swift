@@ -9,9 +9,9 @@ import TensorCore
 /// Where it meets an operation that has no adjoint, what lies before has no gradient, rather than a part of one.
 ///
 /// One run uses one thread. Values are kept as far as an adjoint looks at them, and dropped as it goes back.
-public struct Backpropagation: Sendable {
+package struct Backpropagation: Sendable {
   /// Where batch normalisations take their statistics from.
-  public enum Statistics: String, Sendable {
+  package enum Statistics: String, Sendable {
     /// What the checkpoint holds: they are constants.
     case stored
     /// The statistics are those of the batch that runs.
@@ -19,7 +19,7 @@ public struct Backpropagation: Sendable {
   }
 
   /// The network whose gradients are made.
-  public let graph: ModelGraph
+  package let graph: ModelGraph
   let plan: GradientPlan
   private let trained: Set<String>
   private let wanted: Set<String>
@@ -29,7 +29,7 @@ public struct Backpropagation: Sendable {
   /// - Parameters:
   ///   - trained: the names of the checkpoint's tensors whose gradients are made.
   ///   - wanted: the values whose gradients are observed.
-  public init(
+  package init(
     _ graph: ModelGraph, trained: Set<String> = [], wanted: Set<String> = [], statistics: Statistics = .stored
   ) {
     self.graph = graph
@@ -39,7 +39,7 @@ public struct Backpropagation: Sendable {
   }
 
   /// Trained weights that no gradient reaches.
-  public var unreached: [String] { plan.unreached }
+  package var unreached: [String] { plan.unreached }
 
   /// Runs a batch forwards and back.
   ///
@@ -51,7 +51,7 @@ public struct Backpropagation: Sendable {
   /// - Returns: what batch normalisations found, by their nodes' names; empty with stored statistics.
   /// - Throws: `Failure` that names the layer which cannot be run, and what the closures throw.
   @discardableResult
-  public func run(
+  package func run(
     _ inputs: [String: Tensor<Float>], weight: @escaping (TensorReference) throws -> Tensor<Float>,
     outputGradients: ([Tensor<Float>]) throws -> [Tensor<Float>],
     observe: (String, Tensor<Float>) throws -> Void = { _, _ in },
@@ -101,9 +101,8 @@ public struct Backpropagation: Sendable {
     let operands = step.operands.compactMap { values[$0] }
     // What nobody reads later may be overwritten.
     for number in step.released { values[number] = nil }
-    if step.usesBatchStatistics {
-      let (output, found) = try step.adjoint.required("what has statistics of batches has an adjoint")
-        .runOnBatch(operands, weight: weight)
+    if let adjoint = step.batchAdjoint {
+      let (output, found) = try adjoint.runOnBatch(operands, weight: weight)
       statistics[step.node.name] = found
       values[step.output] = output
       return

@@ -2,12 +2,12 @@ import TensorCore
 
 extension [String: Tensor<Float>] {
   /// The Euclidean norm of all arrays together; the same whatever the order of the dictionary.
-  public var jointNorm: Double {
+  package var jointNorm: Double {
     sorted { $0.key < $1.key }.reduce(0.0) { $0 + $1.value.squaredNorm }.squareRoot()
   }
 
   /// The same direction with a joint norm of at most `limit`.
-  public func clipped(to limit: Double) -> [String: Tensor<Float>] {
+  package func clipped(to limit: Double) -> [String: Tensor<Float>] {
     let norm = jointNorm
     guard norm > limit else { return self }
     let part = Float(limit / norm)
@@ -15,7 +15,7 @@ extension [String: Tensor<Float>] {
   }
 
   /// Adds arrays that have the same names and shapes.
-  public mutating func add(_ others: [String: Tensor<Float>]) {
+  package mutating func add(_ others: [String: Tensor<Float>]) {
     for (name, other) in others { self[name] = removeValue(forKey: name)?.adding(other) ?? other }
   }
 }

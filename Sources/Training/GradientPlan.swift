@@ -12,8 +12,8 @@ struct GradientPlan: Sendable {
     let output: Int
     /// Whether the way back goes through it.
     var isActive = false
-    /// Whether the batch's statistics take the place of the stored ones.
-    var usesBatchStatistics = false
+    /// Runs the node where the batch's statistics take the place of the stored ones; nil where they do not.
+    var batchAdjoint: (any BatchStatisticsAdjoint)?
     /// Whether the gradient of each operand is made.
     var isWanted: [Bool]
     /// Operands that nobody reads after it, on the way there or back.
@@ -91,12 +91,15 @@ struct GradientPlan: Sendable {
       for (position, operand) in steps[index].operands.enumerated() where isBlocked[operand] {
         steps[index].isWanted[position] = false
       }
-      steps[index].usesBatchStatistics = usesBatchStatistics && steps[index].node.operation.hasBatchStatistics
+      if usesBatchStatistics, steps[index].node.operation.hasBatchStatistics {
+        steps[index].batchAdjoint = (steps[index].adjoint as? any BatchStatisticsAdjoint)
+          .required("what has statistics of batches has an adjoint that runs on them")
+      }
       // Nobody asks for what it would give.
       if weights[index].isEmpty, !steps[index].isWanted.contains(true) { steps[index].isActive = false }
       guard steps[index].isActive else { continue }
       steps[index].reads = steps[index].adjoint?.reads(isTrained: isTrained) ?? []
-      if steps[index].usesBatchStatistics { steps[index].reads.insert(.operands) }
+      if steps[index].batchAdjoint != nil { steps[index].reads.insert(.operands) }
     }
     unreached = trained.subtracting(reached.subtracting(lost)).sorted()
 

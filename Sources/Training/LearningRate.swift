@@ -1,7 +1,7 @@
 import Foundation
 
 /// How the length of the steps changes over a run whose length is known.
-public enum LearningRate: Sendable, Equatable {
+package enum LearningRate: Sendable, Equatable {
   case constant
   /// The learning rate goes up along a line over the first part, then down to 0 along half a cosine (Loshchilov and
   /// Hutter, 2017).
@@ -15,7 +15,7 @@ public enum LearningRate: Sendable, Equatable {
   /// - Parameters:
   ///   - step: from 0.
   ///   - total: of all steps, 1 or more.
-  public func factor(_ step: Int, of total: Int) -> Double {
+  package func factor(_ step: Int, of total: Int) -> Double {
     switch self {
     case .constant: return 1
     case .cosine(let part):
@@ -34,26 +34,26 @@ public enum LearningRate: Sendable, Equatable {
 }
 
 /// Halves the length of the steps whenever a loss has not become less for a while.
-public struct PlateauHalving: Sendable, Equatable {
+package struct PlateauHalving: Sendable, Equatable {
   /// Observations without progress that are borne.
-  public let patience: Int
+  package let patience: Int
   /// What the rate is multiplied by.
-  public private(set) var factor = 1.0
+  package private(set) var factor = 1.0
   /// The least loss so far.
-  public private(set) var best = Double.infinity
+  package private(set) var best = Double.infinity
   /// The observations since the last progress.
-  public private(set) var waited = 0
+  package private(set) var waited = 0
 
   /// Begins with the full rate.
-  public init(patience: Int) { self.patience = patience }
+  package init(patience: Int) { self.patience = patience }
 
   /// Goes on where another one was.
-  public init(patience: Int, factor: Double, best: Double, waited: Int) {
+  package init(patience: Int, factor: Double, best: Double, waited: Int) {
     (self.patience, self.factor, self.best, self.waited) = (patience, factor, best, waited)
   }
 
   /// Takes note of a loss; the factor halves where too many in a row made no progress.
-  public mutating func observe(_ loss: Double) {
+  package mutating func observe(_ loss: Double) {
     if loss < best {
       (best, waited) = (loss, 0)
       return

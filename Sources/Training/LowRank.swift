@@ -3,7 +3,7 @@ import LinearAlgebra
 import TensorCore
 
 /// Which singular directions of a weight are trained next.
-public enum Draw: String, Sendable, CaseIterable {
+package enum Draw: String, Sendable, CaseIterable {
   /// Neighbours, from a random one on; as in ROSA's published code never the last one, unless all are drawn.
   case window
   /// Any, as ROSA's text says.
@@ -27,39 +27,39 @@ public enum Draw: String, Sendable, CaseIterable {
 }
 
 /// A (out x R) and B (R x in * taps), whose product is added to a weight's unfolding (ROSA: Hameed et al., 2024).
-public struct LowRankFactors: Sendable, Equatable {
+package struct LowRankFactors: Sendable, Equatable {
   /// The left factor: (out x R).
-  public var a: Tensor<Float>
+  package var a: Tensor<Float>
   /// The right factor: (R x in * taps).
-  public var b: Tensor<Float>
+  package var b: Tensor<Float>
 
   /// Two factors whose product is defined.
   ///
   /// - Precondition: the inner extents agree.
-  public init(a: Tensor<Float>, b: Tensor<Float>) {
+  package init(a: Tensor<Float>, b: Tensor<Float>) {
     precondition(a.order == 2 && b.order == 2 && a.shape[1] == b.shape[0], "\(a.shape) and \(b.shape) have no product")
     self.a = a
     self.b = b
   }
 
   /// LoRA's beginning: A = 0 and B ~ N(0, 1), so that the product is nothing.
-  public init(zeroFor shape: [Int], rank: Int, using generator: inout SplitMix64) {
+  package init(zeroFor shape: [Int], rank: Int, using generator: inout SplitMix64) {
     let (rows, columns) = Self.unfolding(shape)
     self.init(a: Tensor(zeros: [rows, rank]), b: Tensor(gaussian: [rank, columns], using: &generator))
   }
 
   /// The inner extent R.
-  public var rank: Int { a.shape[1] }
+  package var rank: Int { a.shape[1] }
   /// The elements of both factors.
-  public var parameterCount: Int { a.count + b.count }
+  package var parameterCount: Int { a.count + b.count }
 
   /// The first axis against all others; a weight with one axis is a column.
-  public static func unfolding(_ shape: [Int]) -> (rows: Int, columns: Int) {
+  package static func unfolding(_ shape: [Int]) -> (rows: Int, columns: Int) {
     (shape.first ?? 1, shape.dropFirst().reduce(1, *))
   }
 
   /// The weight that these factors and its frozen part make, of the frozen part's shape.
-  public func merged(into frozen: Tensor<Float>) -> Tensor<Float> {
+  package func merged(into frozen: Tensor<Float>) -> Tensor<Float> {
     let (rows, columns) = Self.unfolding(frozen.shape)
     var elements = frozen.elements
     BLAS.gemm(
@@ -69,7 +69,7 @@ public struct LowRankFactors: Sendable, Equatable {
   }
 
   /// The factors' gradients, from that of the weight they make.
-  public func gradients(_ gradient: Tensor<Float>) -> (a: Tensor<Float>, b: Tensor<Float>) {
+  package func gradients(_ gradient: Tensor<Float>) -> (a: Tensor<Float>, b: Tensor<Float>) {
     let (rows, columns) = Self.unfolding(gradient.shape)
     let flat = gradient.reshaped([rows, columns])
     return (flat.times(b, otherTransposed: true), a.times(flat, transposed: true))
@@ -84,7 +84,7 @@ extension LowRankFactors {
   ///   - weight: any shape; its unfolding is (first axis x others).
   ///   - rank: at most that of the unfolding's shorter side, which it is cut to.
   /// - Throws: `Failure` where the weight holds no numbers.
-  public static func split(
+  package static func split(
     _ weight: Tensor<Float>, rank: Int, _ draw: Draw, using generator: inout SplitMix64
   ) throws -> (frozen: Tensor<Float>, factors: LowRankFactors) {
     let (rows, columns) = unfolding(weight.shape)

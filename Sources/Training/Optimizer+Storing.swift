@@ -3,7 +3,7 @@ import TensorCore
 
 extension Optimizer {
   /// All that is remembered, for a file: of parameter `w`, `w/steps` (one number) and `w/moment 0`, `w/moment 1`; ordered by name.
-  public var stored: [StoredTensor] {
+  package var stored: [StoredTensor] {
     memories.sorted { $0.key < $1.key }.flatMap { name, memory in
       [StoredTensor(name: "\(name)/steps", Tensor<Double>(shape: [], elements: [Double(memory.steps)]), as: .f64)]
         + memory.moments.enumerated().map { index, moment in
@@ -16,7 +16,7 @@ extension Optimizer {
   ///
   /// - Parameter parameters: whose memories are looked for; what has none is left without.
   /// - Throws: `Failure` where a memory is incomplete or does not fit its parameter.
-  public mutating func restore(_ stored: [StoredTensor], for parameters: [String: Tensor<Float>]) throws {
+  package mutating func restore(_ stored: [StoredTensor], for parameters: [String: Tensor<Float>]) throws {
     let named = Dictionary(stored.map { ($0.name, $0) }) { first, _ in first }
     memories = [:]
     for (name, parameter) in parameters {

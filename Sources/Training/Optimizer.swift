@@ -5,9 +5,9 @@ import TensorCore
 ///
 /// What it remembers of a parameter begins at that parameter's first gradient. Equal calls give equal parameters, whatever the order of
 /// the dictionaries.
-public struct Optimizer: Sendable, Equatable {
+package struct Optimizer: Sendable, Equatable {
   /// How a gradient becomes a step.
-  public enum Rule: Sendable, Equatable {
+  package enum Rule: Sendable, Equatable {
     /// Gradient descent with momentum: v <- momentum v + g; p <- p - rate (g + momentum v) with Nesterov's look ahead,
     /// else p - rate v (Sutskever et al., 2013).
     case descent(momentum: Float, nesterov: Bool)
@@ -15,12 +15,12 @@ public struct Optimizer: Sendable, Equatable {
     case adaptive(first: Float, second: Float, epsilon: Float)
 
     /// Nesterov momentum as it is used most.
-    public static let nesterov = Rule.descent(momentum: 0.9, nesterov: true)
+    package static let nesterov = Rule.descent(momentum: 0.9, nesterov: true)
     /// AdamW with the numbers of its paper.
-    public static let adamW = Rule.adaptive(first: 0.9, second: 0.999, epsilon: 1e-8)
+    package static let adamW = Rule.adaptive(first: 0.9, second: 0.999, epsilon: 1e-8)
 
     /// Numbers that are remembered for each number of a parameter.
-    public var momentCount: Int {
+    package var momentCount: Int {
       switch self {
       case .descent(let momentum, _): momentum == 0 ? 0 : 1
       case .adaptive: 2
@@ -36,15 +36,15 @@ public struct Optimizer: Sendable, Equatable {
   }
 
   /// How a gradient becomes a step.
-  public let rule: Rule
+  package let rule: Rule
   /// Added to the gradient as a part of the parameter; with AdamW the parameter shrinks by it times the rate instead.
-  public let decay: Float
+  package let decay: Float
   /// Parameters that do not decay: biases and normalisations, say.
-  public let undecayed: Set<String>
+  package let undecayed: Set<String>
   var memories: [String: Memory] = [:]
 
   /// An optimiser that remembers nothing yet.
-  public init(_ rule: Rule, decay: Float = 0, undecayed: Set<String> = []) {
+  package init(_ rule: Rule, decay: Float = 0, undecayed: Set<String> = []) {
     self.rule = rule
     self.decay = decay
     self.undecayed = undecayed
@@ -57,7 +57,7 @@ public struct Optimizer: Sendable, Equatable {
   ///   - gradients: each of its parameter's shape.
   ///   - rate: the length of the step.
   /// - Precondition: every gradient has its parameter.
-  public mutating func step(
+  package mutating func step(
     _ parameters: inout [String: Tensor<Float>], _ gradients: [String: Tensor<Float>], rate: Float
   ) {
     for (name, gradient) in gradients {
@@ -83,7 +83,7 @@ public struct Optimizer: Sendable, Equatable {
   }
 
   /// Forgets what is remembered of some parameters, which have become others.
-  public mutating func forget(_ names: some Sequence<String>) {
+  package mutating func forget(_ names: some Sequence<String>) {
     for name in names { memories[name] = nil }
   }
 

@@ -23,6 +23,8 @@ SHARED = pathlib.Path(os.environ.get("KCOMPRESS_DATA", ROOT.parent / "shared" / 
 # In ResNet-20 the later blocks of a stage have layers of the same shapes as the first one. Tests of one structure or type leave them
 # dense: most of the time of a test is the search for candidates.
 LATER_BLOCKS = ["--keep", "layer?.1.*", "--keep", "layer?.2.*"]
+# Where a test is about files or samples rather than structures, those that are searched soonest do.
+QUICK = ["--structures", "svd,tucker"]
 PROGRAM = os.environ.get("KCOMPRESS", str(ROOT / ".build/release/kcompress"))
 
 
@@ -32,6 +34,15 @@ def shared(name):
     if not path.exists():
         pytest.skip(f"{name} is not beside the project")
     return path
+
+
+def inference_session(path):
+    """onnxruntime on one thread: the others would keep their processors busy while they wait."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def kcompress(*arguments, status=0):

@@ -5,9 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import compress, kcompress, shared
+from conftest import QUICK, compress, inference_session, kcompress, shared
 
-ort = pytest.importorskip("onnxruntime")
 random = np.random.default_rng(5)
 
 
@@ -33,7 +32,7 @@ def model(path, nodes, inputs, outputs, constants, dtype=TensorProto.FLOAT):
 
 def reference(path, folder, **inputs):
     """The network's outputs by onnxruntime, as a file for verify."""
-    outputs = ort.InferenceSession(str(path)).run(None, inputs)
+    outputs = inference_session(path).run(None, inputs)
     file = folder / "reference.npz"
     np.savez(file, **inputs, **{f"outputs_{k}": value for k, value in enumerate(outputs)})
     return file, outputs
@@ -88,10 +87,10 @@ def test_samples_on_other_axes(tmp_path, make, inputs):
     data, outputs = reference(path, tmp_path, **inputs())
     found = kcompress("verify", path, "--reference", data)
     assert found["verdict"] == "passed" and found["samples"] == 40
-    compressed, _ = compress(path, tmp_path, int(path.stat().st_size * 0.93), "--calibration", data)
+    compressed, _ = compress(path, tmp_path, int(path.stat().st_size * 0.93), "--calibration", data, *QUICK)
     found = kcompress("verify", compressed, "--reference", data)
     assert found["verdict"] == "passed" and found["samples"] == 40
-    session = ort.InferenceSession(str(compressed))
+    session = inference_session(compressed)
     ours = session.run(None, {name: value for name, value in np.load(data).items() if not name.startswith("outputs")})
     for comparison, value, expected in zip(found["outputs"], ours, outputs):
         measured = np.linalg.norm(value - expected) / np.linalg.norm(expected)
@@ -166,7 +165,7 @@ def test_calibration_of_an_open_shape_promises(tmp_path):
         [("x", ["N", 3, "H", "W"])], [("y", ["N", 32, "H", "W"])],
         {"w": draw(32, 3, 3, 3) / 5, "v": draw(32, 32, 3, 3) / 17})
     data, _ = reference(path, tmp_path, x=draw(40, 3, 8, 8))
-    plan = kcompress("plan", path, "--budget", "25kB", "--calibration", data, "-o", tmp_path / "plan.json")
+    plan = kcompress("plan", path, "--budget", "25kB", "--calibration", data, *QUICK, "-o", tmp_path / "plan.json")
     result = kcompress("apply", tmp_path / "plan.json", "-o", tmp_path / "small.onnx")
     assert result["bytes"] == plan["predicted"]["bytes"]
     assert result["network"]["relative_discrepancy"] > 0.1 and "reference.npz" in result["network"]["measured_on"]

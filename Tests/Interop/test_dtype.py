@@ -7,9 +7,8 @@ import onnx
 import pytest
 from safetensors import safe_open
 
-from conftest import FIXTURES, LATER_BLOCKS, compress, kcompress, shared
+from conftest import FIXTURES, LATER_BLOCKS, QUICK, compress, inference_session, kcompress, shared
 from test_keras import check_same_outputs, digits
-from test_onnx import inference_session
 
 
 @pytest.mark.parametrize("structure", ["sekron", "cp", "tt"])
@@ -29,7 +28,7 @@ def test_keras(tmp_path, structure):
 def test_keras_archive(tmp_path, dtype):
     checkpoint = shared("keras3_mnist/model.keras")
     x = np.load(shared("keras3_mnist/model.reference.npz"))["inputs"]
-    path, _ = compress(checkpoint, tmp_path, 300_000, "--dtype", dtype)
+    path, _ = compress(checkpoint, tmp_path, 300_000, "--dtype", dtype, *QUICK)
     check_same_outputs(path, x, tmp_path, ["keras3"])
 
 
@@ -69,7 +68,8 @@ def test_onnx_is_halved(tmp_path):
 def test_safetensors(tmp_path, dtype, name):
     checkpoint = shared("cifar_resnet/resnet20.safetensors")
     graph = shared("cifar_resnet/resnet20.onnx")
-    path, plan = compress(checkpoint, tmp_path, 480_000, "--dtype", dtype, "--graph", graph, *LATER_BLOCKS)
+    options = ["--dtype", dtype, "--graph", graph, "--structures", "cp,tt"]
+    path, plan = compress(checkpoint, tmp_path, 480_000, *options, *LATER_BLOCKS)
     assert sum(layer["structure"] != "dense" for layer in plan["layers"]) >= 4
     with safe_open(path, "np") as file:
         kinds = {file.get_slice(key).get_dtype() for key in file.keys()}

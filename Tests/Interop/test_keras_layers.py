@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from conftest import kcompress
+from conftest import QUICK, kcompress
 from test_layers import LIBRARIES, check_engine, randomise, save
 
 RANDOM = np.random.default_rng(11)
@@ -198,8 +198,8 @@ def test_engine(tmp_path, family, library):
 def check_compressed(k, path, values, folder, saving=8000):
     """What apply writes loads in Keras and is the engine's network; returns the layers of the plan by name."""
     plan_path = folder / "plan.json"
-    whole = kcompress("plan", path, "--budget", "10MB")["predicted"]["bytes"]
-    plan = kcompress("plan", path, "--budget", whole - saving, "-o", plan_path)
+    whole = kcompress("plan", path, "--budget", "10MB", *QUICK)["predicted"]["bytes"]
+    plan = kcompress("plan", path, "--budget", whole - saving, *QUICK, "-o", plan_path)
     written = folder / f"written{path.suffix}"
     kcompress("apply", plan_path, "-o", written, "--report", folder / "report.html")
     assert written.stat().st_size == plan["predicted"]["bytes"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from conftest import PROGRAM, kcompress
+from conftest import PROGRAM, QUICK, kcompress
 from test_keras import check_same_outputs
 
 LIBRARIES = {"keras3": keras, "tf.keras": tf_keras}
@@ -198,8 +198,8 @@ def test_code_is_never_run(tmp_path):
     found = kcompress("inspect", path)
     assert [layer["name"] for layer in found["layers"]] == ["conv"]
     assert "'code'" in found["cannot_run"]
-    dense = kcompress("plan", path, "--budget", "1MB", "-o", tmp_path / "dense.json")["predicted"]["bytes"]
-    plan = kcompress("plan", path, "--budget", dense - 1000, "-o", tmp_path / "plan.json")
+    dense = kcompress("plan", path, "--budget", "1MB", *QUICK, "-o", tmp_path / "dense.json")["predicted"]["bytes"]
+    plan = kcompress("plan", path, "--budget", dense - 1000, *QUICK, "-o", tmp_path / "plan.json")
     assert plan["layers"][0]["structure"] != "dense"
     kcompress("apply", tmp_path / "plan.json", "-o", tmp_path / "out.h5", "--report", tmp_path / "report.html")
     done = subprocess.run([PROGRAM, "verify", path], capture_output=True, text=True)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
-from conftest import LATER_BLOCKS, compress, kcompress, shared
+from conftest import LATER_BLOCKS, compress, inference_session, kcompress, shared
 
 STRUCTURES = ["svd", "sekron", "gkpd", "tt", "tr", "cp", "tucker"]
 # VDSR has 18 layers of one shape: the others than these stay dense.
@@ -17,13 +16,6 @@ MODELS = {
     "ultraface/version-slim-320_without_postprocessing": (0.85, [], 1),
     "vdsr/vdsr": (0.93, VDSR_KEPT, len(VDSR_OPEN)),
 }
-
-
-def inference_session(path):
-    """On one thread: the others would keep their processors busy while they wait."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def run(path, inputs):

@@ -90,9 +90,11 @@ def test_resnet20(tmp_path, load_compressed, structure, with_graph):
 
 
 def test_resnet32(tmp_path, load_compressed):
-    """The way of the README, with all structures, for an export whose names are PyTorch's."""
+    """The way of the README, with all structures, for an export whose names are PyTorch's; later blocks of a stage are like its first."""
     checkpoint, graph = shared("cifar_resnet/resnet32.safetensors"), shared("cifar_resnet/resnet32.onnx")
-    path, _ = compress(checkpoint, tmp_path, 900_000, "--graph", graph)
+    kept = [option for block in (1, 2, 3, 4) for option in ("--keep", f"layer?.{block}.*")]
+    path, plan = compress(checkpoint, tmp_path, 1_750_000, "--graph", graph, *kept)
+    assert sum(layer["structure"] != "dense" for layer in plan["layers"]) >= 3
     assert kcompress("verify", path, "--graph", graph)["passed"]
     model = load_compressed(ResNet(5).eval(), path)
     x = torch.randn(4, 3, 32, 32)

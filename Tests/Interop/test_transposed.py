@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import kcompress
+from conftest import inference_session, kcompress
 from test_layers import RANDOM, randomise
 
 
@@ -68,7 +67,7 @@ def test_onnx(structure, tmp_path):
     inputs = RANDOM.normal(0, 1, (3, 32, 5, 6)).astype(np.float32)
 
     def run(file):
-        return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": inputs})[0]
+        return inference_session(file).run(None, {"x": inputs})[0]
 
     check(path, inputs, run(path), tmp_path)
     output, structures = reduced(path, structure, tmp_path)

@@ -64,7 +64,8 @@ struct Workshop {
     }
   }
 
-  func run(_ arguments: String...) throws -> Program.Outcome { try Program.run(arguments, in: folder) }
+  func run(_ arguments: String...) throws -> Program.Outcome { try run(arguments) }
+  func run(_ arguments: [String]) throws -> Program.Outcome { try Program.run(arguments, in: folder) }
 
   func path(_ name: String) -> String { folder + "/" + name }
   func bytes(_ name: String) throws -> [UInt8] { try InputFile.read(path(name)) }

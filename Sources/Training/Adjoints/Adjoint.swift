@@ -9,22 +9,16 @@ protocol Adjoint: Sendable {
   func reads(isTrained: (TensorReference) -> Bool) -> AdjointReads
 
   func gradients(_ pass: AdjointPass) throws -> AdjointResult
+}
 
+/// The adjoint of an operation whose statistics follow the batches (`Operation.hasBatchStatistics`).
+protocol BatchStatisticsAdjoint: Adjoint {
   /// Runs the operation forwards with the statistics of the batch in place of the stored ones.
   ///
-  /// - Precondition: the operation has such statistics (`Operation.hasBatchStatistics`).
   /// - Throws: what `weight` throws.
   func runOnBatch(
     _ operands: [Tensor<Float>], weight: (TensorReference) throws -> Tensor<Float>
   ) throws -> (output: Tensor<Float>, statistics: BatchStatistics)
-}
-
-extension Adjoint {
-  func runOnBatch(
-    _ operands: [Tensor<Float>], weight: (TensorReference) throws -> Tensor<Float>
-  ) throws -> (output: Tensor<Float>, statistics: BatchStatistics) {
-    preconditionFailure("an operation whose weights follow the batches runs on their statistics")
-  }
 }
 
 /// The values that an adjoint looks at.

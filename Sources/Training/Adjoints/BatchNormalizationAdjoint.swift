@@ -4,7 +4,7 @@ import TensorCore
 
 /// Batch normalisation with its stored statistics, which are constants, or with those of the batch, which move with the input
 /// (Ioffe and Szegedy, 2015).
-struct BatchNormalizationAdjoint: Adjoint {
+struct BatchNormalizationAdjoint: BatchStatisticsAdjoint {
   let axis: Int
   let epsilon: Double
   let gamma: TensorReference?

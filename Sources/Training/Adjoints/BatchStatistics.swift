@@ -2,13 +2,13 @@ import Inference
 import TensorCore
 
 /// What a batch normalisation found in a batch.
-public struct BatchStatistics: Sendable {
+package struct BatchStatistics: Sendable {
   /// The mean of each channel.
-  public let mean: [Double]
+  package let mean: [Double]
   /// The variance of each channel: the mean squared distance from its mean.
-  public let variance: [Double]
+  package let variance: [Double]
   /// The count of numbers of each channel.
-  public let count: Int
+  package let count: Int
 
   init(_ input: Tensor<Float>, axis: Int) {
     let channels = input.shape[axis]
@@ -23,7 +23,7 @@ public struct BatchStatistics: Sendable {
   }
 
   /// The statistics of both batches together.
-  public func joined(with other: BatchStatistics) -> BatchStatistics {
+  package func joined(with other: BatchStatistics) -> BatchStatistics {
     let total = Double(max(1, count + other.count))
     let (a, b) = (Double(count) / total, Double(other.count) / total)
     return BatchStatistics(

@@ -10,6 +10,7 @@ loaded, strictly. What the layers are made of stands in the file's metadata, as 
 """
 
 import json
+import math
 import os
 from collections import OrderedDict
 
@@ -39,9 +40,35 @@ def load_compressed(model, path):
     if record.get("schema") != "kcompress.record/1":
         raise ValueError(f"{path}: its record has the unknown schema {record.get('schema')!r}")
     for layer in record["layers"]:
-        replace(model, layer, path)
+        unpack(tensors, layer, path)
+        if layer["structure"] != "dense":
+            replace(model, layer, path)
     model.load_state_dict(tensors, strict=True)
     return model
+
+
+def unpack(tensors, layer, path):
+    """Puts numbers in the place of the integers and scales that a layer's weights are stored as."""
+    bits = layer.get("bits")
+    if bits is None:
+        return
+    kernels = [stage["kernel"] for stage in layer["stages"] if stage["stage"] == "convolution"]
+    for part, kernel in zip(layer["parts"], kernels, strict=True):
+        name = f"{part}.weight" if f"{part}.weight" in tensors else "weight"
+        scale = tensors.pop(f"{name}.scale", None)
+        if scale is None or name not in tensors:
+            raise ValueError(f"{path}: it holds no weight of {part!r} with its scale, which its record names")
+        stored = tensors[name]
+        if bits == 8:
+            integers = stored.to(torch.float32)
+        else:
+            # Codes lie one behind the other, each integer + 2^(bits - 1) - 1, the lowest bits of a byte first.
+            ones = (stored.to(torch.int32).unsqueeze(1) >> torch.arange(8, dtype=torch.int32)) & 1
+            count = math.prod(kernel)
+            codes = ones.reshape(-1)[: count * bits].reshape(count, bits) << torch.arange(bits, dtype=torch.int32)
+            integers = (codes.sum(1) - (2 ** (bits - 1) - 1)).to(torch.float32)
+        integers = integers.reshape(kernel)
+        tensors[name] = integers * scale.to(torch.float32).reshape(-1, *[1] * (len(kernel) - 1))
 
 
 def read(path):
