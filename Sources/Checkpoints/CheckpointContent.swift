@@ -18,6 +18,8 @@ package protocol CheckpointContent: Sendable {
   var tensors: [StoredTensor] { get }
   /// The tensors that the file does not hold as they are, with those of the file that each is computed from.
   var computedFrom: [String: [StoredTensor]] { get }
+  /// The grids of tensors that stand for weights which the file stores as integers, by the tensors' names.
+  var grids: [String: IntegerGrid] { get }
   /// The layers with a kernel that a structure could replace, in the order of the file.
   var layers: [Layer] { get }
   /// The network; nil where the file holds none.
@@ -119,7 +121,7 @@ package protocol CheckpointContent: Sendable {
   /// The type in which a tensor is stored when `dtype` is asked for; nil where the tensor stays as it is.
   func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType?
 
-  /// The content with other tensors in place of some, by their names.
+  /// The content with other tensors in place of some, by their names. What the file stores as integers stays so, on its grid.
   ///
   /// - Throws: `Failure` where the tensors do not fit the file.
   func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent

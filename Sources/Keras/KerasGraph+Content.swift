@@ -43,6 +43,8 @@ extension KerasGraph: CheckpointContent {
 
   var scaleType: DType { .f32 }
 
+  var grids: [String: IntegerGrid] { [:] }
+
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
     storage == .float ? nil : "the writer of this format has no integers yet"
   }

@@ -26,7 +26,7 @@ struct ONNXEdit {
     /// The type in memory.
     let dtype: DType
     let byteCount: Int
-    /// As the file has them.
+    /// As they are in memory.
     let bytes: [UInt8]?
     /// What makes the value that the graph reads where the tensor is stored in another type.
     let reading: Onnx_NodeProto?
@@ -34,7 +34,6 @@ struct ONNXEdit {
     /// The initialiser as a tensor.
     var tensor: StoredTensor {
       guard let bytes else { preconditionFailure("'\(header.name)' has a size and no content") }
-      precondition(FourBits.heldType(header) == nil, "such tensors are written only")
       return StoredTensor(name: header.name, dtype: dtype, shape: header.dims.map { Int($0) }, bytes: bytes)
     }
 
@@ -79,6 +78,20 @@ struct ONNXEdit {
   mutating func substitute(_ tensor: StoredTensor, computed: DType) {
     removal.removeMaker(of: tensor.name)
     add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, computed: computed)
+  }
+
+  /// Puts other integers in the place of those of an initialiser.
+  ///
+  /// - Parameter integers: as many as it has.
+  mutating func substitute(_ name: String, integers: [Int8]) {
+    guard let index = original.wiring.initializers[name] else { preconditionFailure("'\(name)' is no initialiser") }
+    let header = original.proto.graph.initializer[index].bare
+    removal.removeMaker(of: name)
+    added.append(
+      Addition(
+        header: header, dtype: .i8,
+        byteCount: FourBits.heldType(header) == nil ? integers.count : FourBits.byteCount(integers.count),
+        bytes: integers.map { UInt8(bitPattern: $0) }, reading: nil))
   }
 
   /// - Parameters:
@@ -128,7 +141,7 @@ struct ONNXEdit {
     added.append(
       Addition(
         header: integers, dtype: .i8, byteCount: isFourBits ? FourBits.byteCount(count) : count,
-        bytes: isFourBits ? bytes.map(FourBits.packed) : bytes, reading: node))
+        bytes: bytes, reading: node))
     add(scaleName, shape: [shape[axis]], dtype: .f32, weight?.scales.rawBytes)
   }
 
@@ -220,7 +233,9 @@ struct ONNXEdit {
       }
       + added.map { addition in
         var result = addition.header
-        result.rawData = Data(addition.bytes ?? Array(repeating: 0, count: addition.byteCount))
+        result.rawData = Data(
+          addition.bytes.map { _ in FourBits.stored(addition.tensor, as: addition.header) }
+            ?? Array(repeating: 0, count: addition.byteCount))
         return result
       }
     return proto

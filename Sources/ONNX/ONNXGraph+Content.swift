@@ -71,6 +71,10 @@ extension ONNXGraph: CheckpointContent {
     var edit = ONNXEdit(model)
     edit.record = record
     for (name, tensor) in changed.sorted(by: { $0.key < $1.key }) {
+      if let grid = grids[name], let integers = model.integers(of: name) {
+        edit.substitute(integers, integers: grid.integers(try tensor.decoded(), axis: grid.axis))
+        continue
+      }
       edit.substitute(tensor, computed: model.constant(named: name)?.type ?? tensor.dtype)
     }
     return try ONNXGraph(try edit.model())

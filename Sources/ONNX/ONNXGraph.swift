@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import ModelGraph
 import ONNXProto
 import TensorCore
@@ -12,6 +13,8 @@ struct ONNXGraph: Sendable {
   let tensors: [StoredTensor]
   /// For every tensor that is computed, those of the file that it is computed from.
   let computedFrom: [String: [StoredTensor]]
+  /// The grids of weights that apply has stored as integers, by the names of the values that the graph reads.
+  let grids: [String: IntegerGrid]
   /// The layers by their names.
   let layersByName: [String: Layer]
   /// What the names of a layer's factors begin with, for every layer.
@@ -51,10 +54,40 @@ struct ONNXGraph: Sendable {
     tensors = seen.tensors + model.bodyTensors()
     computedFrom = seen.computedFrom
     record = try model.record()
+    grids = model.grids(record)
   }
 }
 
 extension ONNXModel {
+  /// The name of the initialiser whose integers a value stands for; nil for a value of which that is not true.
+  func integers(of name: String) -> String? {
+    guard let maker = wiring.makers[name], proto.graph.node[maker].opType == "DequantizeLinear",
+      let integers = proto.graph.node[maker].input.first, wiring.initializers[integers] != nil
+    else { return nil }
+    return integers
+  }
+
+  /// - Parameter record: of what apply did; other integers than its are none of a width that is known.
+  fileprivate func grids(_ record: JSON?) -> [String: IntegerGrid] {
+    guard let record, let layers = (try? Record(record))?.layers else { return [:] }
+    var result: [String: IntegerGrid] = [:]
+    for layer in layers {
+      guard let width = layer.storage.width else { continue }
+      for part in layer.parts {
+        let name = part + ".weight"
+        guard integers(of: name) != nil, let maker = wiring.makers[name], let shape = constant(named: name)?.shape,
+          let scales = try? proto.graph.node[maker].input.dropFirst().first.flatMap(stored(named:))?.decoded(as: Float.self)
+        else { continue }
+        let axis = proto.graph.node[maker].attribute.first { $0.name == "axis" }.map { Int($0.i) } ?? 1
+        guard shape.indices.contains(axis), shape[axis] == scales.count, scales.elements.allSatisfy({ $0 > 0 }) else {
+          continue
+        }
+        result[name] = IntegerGrid(width: width, scales: scales.elements, axis: axis)
+      }
+    }
+    return result
+  }
+
   /// The tensors as the network sees them, and those of the file that each computed one of them is made of.
   fileprivate func tensors(
     reading names: Set<String>

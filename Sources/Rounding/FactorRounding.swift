@@ -46,7 +46,10 @@ struct FactorRounding {
     var rounding = try FactorRounding(start, lowering, objective, width)
     let plain = rounding.roundedPlainly()
     try rounding.run()
-    return (plain.loss < rounding.loss ? plain : rounding).result
+    // The equations stand for the norm of channels that are split into digits, so the norm itself decides.
+    let results = [rounding.result, plain.result]
+    let distances = results.map { objective.discrepancy(of: $0.factorization.reconstruct()) }
+    return distances[1] < distances[0] ? results[1] : results[0]
   }
 
   private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ width: BitWidth) throws {

@@ -78,9 +78,10 @@ extension SafetensorsSet: CheckpointContent {
 
   func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
     try SafetensorsSet(
-      shards: shards.map { shard in
+      shards: try shards.map { shard in
         Shard(
-          fileName: shard.fileName, metadata: shard.metadata, tensors: shard.tensors.map { changed[$0.name] ?? $0 })
+          fileName: shard.fileName, metadata: shard.metadata,
+          tensors: try shard.tensors.map { try changed[$0.name].map(stored) ?? $0 })
       }, isSharded: isSharded)
   }
 }

@@ -64,15 +64,26 @@ extension RoundedTensor {
 }
 
 extension SafetensorsSet {
+  /// A tensor with other numbers as the file stores it: on its grid, where it has one.
+  ///
+  /// - Throws: `Failure` where they are no numbers.
+  func stored(_ changed: StoredTensor) throws -> StoredTensor {
+    guard let grid = grids[changed.name] else { return changed }
+    let values: Tensor<Float> = try changed.decoded()
+    let weight = RoundedTensor(
+      shape: values.shape, width: grid.width, integers: grid.integers(values, axis: grid.axis), scales: grid.scales)
+    return RoundedEntry.stored(weight, name: changed.name)[0]
+  }
+
   /// The tensors of a file with numbers in the place of integers and scales that the record speaks of, and what each of these is
   /// computed from.
   ///
   /// - Throws: `Failure` where such a tensor is missing or damaged.
   static func numbers(
     of stored: [StoredTensor], _ record: JSON?
-  ) throws -> (tensors: [StoredTensor], computedFrom: [String: [StoredTensor]]) {
+  ) throws -> (tensors: [StoredTensor], computedFrom: [String: [StoredTensor]], grids: [String: IntegerGrid]) {
     guard let record, let layers = (try? Record(record))?.layers.filter({ $0.storage != .float }), !layers.isEmpty else {
-      return (stored, [:])
+      return (stored, [:], [:])
     }
     var kernels: [String: StoredTensor] = [:]
     for tensor in stored {
@@ -81,6 +92,7 @@ extension SafetensorsSet {
     let byName = Dictionary(stored.map { ($0.name, $0) }) { first, _ in first }
     var numbers: [String: StoredTensor] = [:]
     var computedFrom: [String: [StoredTensor]] = [:]
+    var grids: [String: IntegerGrid] = [:]
     var scales: Set<String> = []
     for layer in layers {
       guard let width = layer.storage.width else { continue }
@@ -93,9 +105,10 @@ extension SafetensorsSet {
         let weight = try RoundedEntry.weight(integers, scale, shape: convolution.kernelShape, width)
         numbers[integers.name] = StoredTensor(name: integers.name, weight.values, as: .f32)
         computedFrom[integers.name] = [integers, scale]
+        grids[integers.name] = IntegerGrid(width: width, scales: weight.scales, axis: 0)
         scales.insert(scale.name)
       }
     }
-    return (stored.filter { !scales.contains($0.name) }.map { numbers[$0.name] ?? $0 }, computedFrom)
+    return (stored.filter { !scales.contains($0.name) }.map { numbers[$0.name] ?? $0 }, computedFrom, grids)
   }
 }

@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import ModelGraph
 import TensorCore
 
@@ -19,6 +20,8 @@ struct SafetensorsSet: Sendable {
   let tensors: [StoredTensor]
   /// The stored tensors that each of these numbers comes from.
   let computedFrom: [String: [StoredTensor]]
+  /// The grids of these.
+  let grids: [String: IntegerGrid]
   /// What can be told about layers from names and shapes alone.
   let layers: [Layer]
   /// Sizes of compressed forms, prepared once because a plan asks for very many.
@@ -35,7 +38,7 @@ struct SafetensorsSet: Sendable {
     self.shards = shards
     self.isSharded = isSharded
     record = try Self.record(in: shards)
-    (tensors, computedFrom) = try Self.numbers(of: shards.flatMap(\.tensors), record)
+    (tensors, computedFrom, grids) = try Self.numbers(of: shards.flatMap(\.tensors), record)
     layers = SafetensorsLayers.layers(of: tensors)
     sizes = SafetensorsSizes(shards: shards, isSharded: isSharded, layers: layers)
   }

@@ -12,6 +12,8 @@ struct TrainedWeights: Sendable {
   private(set) var frozen: [String: Tensor<Float>] = [:]
   /// Means and variances of batch normalisations that follow the batches, by the tensor's name.
   var running: [String: Tensor<Float>] = [:]
+  /// The grids of tensors that the file stores as integers: the network sees the nearest places of them.
+  private let grids: [String: IntegerGrid]
   /// How each trained tensor is read.
   let references: [String: TensorReference]
   private let fixed: [TensorReference: Tensor<Float>]
@@ -25,6 +27,7 @@ struct TrainedWeights: Sendable {
   init(_ checkpoint: Checkpoint, _ graph: ModelGraph, _ record: Record?, _ request: TuneRequest) throws {
     draw = request.draw
     seed = request.seed
+    grids = checkpoint.content.grids
     var roles: [String: (reference: TensorReference, role: WeightRole)] = [:]
     var fixed: [TensorReference: Tensor<Float>] = [:]
     var twofold: Set<String> = []
@@ -91,8 +94,9 @@ struct TrainedWeights: Sendable {
   subscript(reference: TensorReference) -> Tensor<Float> {
     get throws {
       let name = reference.name
-      if let frozen = frozen[name] { return factors(of: name).map { $0.merged(into: frozen) } ?? frozen }
-      if let tensor = parameters[name] ?? running[name] ?? fixed[reference] { return tensor }
+      if let frozen = frozen[name] { return onGrid(factors(of: name).map { $0.merged(into: frozen) } ?? frozen, name) }
+      if let tensor = parameters[name] { return onGrid(tensor, name) }
+      if let tensor = running[name] ?? fixed[reference] { return tensor }
       throw Failure("tensor '\(name)'", "is missing", "the graph refers to it")
     }
   }
@@ -103,9 +107,19 @@ struct TrainedWeights: Sendable {
   /// The optimiser's names of vectors, which do not decay.
   var vectors: Set<String> { Set(parameters.filter { $0.value.order < 2 }.keys) }
 
+  /// The nearest numbers that the file can store.
+  private func onGrid(_ tensor: Tensor<Float>, _ name: String) -> Tensor<Float> {
+    grids[name].map { $0.rounded(tensor, axis: 0) } ?? tensor
+  }
+
   /// The gradients of parameters, from that of a tensor as the network reads it.
   func gradients(_ reference: TensorReference, _ gradient: Tensor<Float>) -> [String: Tensor<Float>] {
-    guard let factors = factors(of: reference.name) else { return [reference.name: gradient] }
+    guard let factors = factors(of: reference.name) else {
+      guard let grid = grids[reference.name], let values = parameters[reference.name] else {
+        return [reference.name: gradient]
+      }
+      return [reference.name: grid.passed(gradient, at: values, axis: 0)]
+    }
     let (a, b) = factors.gradients(gradient)
     return [reference.name + "/a": a, reference.name + "/b": b]
   }
