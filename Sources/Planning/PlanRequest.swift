@@ -78,16 +78,18 @@ package struct PlanRequest: Job {
       try PlanDocument.checkReplaceable(output, by: checkpoint)
     }
     let planner = try Planner.prepared(for: self, workers: workers, progress: progress)
-    func result(_ outcome: PlanResult.Outcome) -> PlanResult {
-      PlanResult(checkpoint: checkpoint, outcome: outcome, frontier: planner.frontier, notices: planner.notices)
+    func result(_ outcome: PlanResult.Outcome, hints: [String] = []) -> PlanResult {
+      PlanResult(checkpoint: checkpoint, outcome: outcome, frontier: planner.frontier, notices: planner.notices + hints)
     }
     if isStrict, !planner.skipped.isEmpty { return result(.refused(planner.skipped)) }
     guard let output else { return result(.frontierOnly) }
     switch try planner.plan() {
     case .plan(let plan):
       try OutputFile.write((plan.json.text(.indented) + "\n").utf8, to: output, overwrite: true)
-      return result(.plan(plan, path: output))
-    case .infeasible(let infeasibility): return result(.infeasible(infeasibility))
+      return result(
+        .plan(plan, path: output), hints: try planner.bitsHints(within: plan.budget, loss: plan.solver.loss))
+    case .infeasible(let infeasibility):
+      return result(.infeasible(infeasibility), hints: try planner.bitsHints(within: limits, loss: nil))
     }
   }
 }

@@ -23,7 +23,7 @@ extension ApplyReport {
       shapes += bar(
         row, label: layer.name, note: "\(Format.bytes(layer.bytes)) \(layer.form.structure)",
         before: before[row], after: Double(layer.bytes), largest: largest,
-        color: layer.form.isDense ? "#8a9bab" : "#1f7a8c")
+        color: layer.isUnchanged ? "#8a9bab" : "#1f7a8c")
     }
     shapes += bar(
       layers.count, label: "everything else", note: Format.bytes(Int(rest)), before: 0, after: min(rest, largest),

@@ -25,7 +25,7 @@ package struct ApplyReport {
     var rows = [
       ("file", "\(result.bytes) bytes, \(Format.percent(Double(result.bytes) / Double(original))) of \(original)"),
       ("budget", plan.budget.text),
-      ("compressed layers", "\(plan.layers.count { !$0.form.isDense }) of \(plan.layers.count)"),
+      ("compressed layers", "\(plan.layers.count { !$0.isUnchanged }) of \(plan.layers.count)"),
       (
         "loss",
         "\(Format.number(plan.solver.loss)), at least \(Format.number(plan.solver.lowerBound)) for any plan that fits (gap \(Format.percent(plan.solver.gap)))"
