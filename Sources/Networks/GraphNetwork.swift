@@ -84,7 +84,9 @@ package struct GraphNetwork: NetworkKind {
         result.failures.append(
           "\(checkpoint.path): nothing can be verified: the file has neither a graph nor compressed layers")
       }
-      result.notices.append("there is no graph, so every layer was checked by itself")
+      if let record = request.record, !record.layers.isEmpty {
+        result.notices.append("there is no graph, so every layer was checked by itself")
+      }
       return result
     }
     if request.record != nil, !checkpoint.isRunnable, request.networkOptions.isEmpty {
