@@ -164,5 +164,5 @@ def test_a_model_of_its_own_class(tmp_path):
     written, _ = compress(path, tmp_path, 10_000_000)
     assert np.array_equal(np.asarray(keras.models.load_model(written)(inputs)), expected)
     assert kcompress("verify", written)["passed"]
-    half, _ = compress(path, tmp_path, 10_000_000, "--dtype", "f16", "--overwrite")
+    half, _ = compress(path, tmp_path, 10_000_000, "--dtype", "f16")
     assert np.allclose(np.asarray(keras.models.load_model(half)(inputs)), expected, atol=1e-2)
