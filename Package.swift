@@ -65,7 +65,8 @@ let package = Package(
     // What all formats of checkpoints share, then each format, then what knows them all.
     module("Checkpoints", ["Basics", "ModelGraph", "TensorCore"]),
     module("Safetensors", ["Basics", "Checkpoints", "Hashing", "ModelGraph", "TensorCore"]),
-    module("Keras", ["Basics", "Checkpoints", "HDF5", "Hashing", "ModelGraph", "TensorCore", "ZIP"]),
+    module("KerasLayers", ["Basics", "ModelGraph", "TensorCore"]),
+    module("Keras", ["Basics", "Checkpoints", "HDF5", "Hashing", "KerasLayers", "ModelGraph", "TensorCore", "ZIP"]),
     module(
       "ONNX",
       [
@@ -159,8 +160,9 @@ let package = Package(
     tests(
       of: "Checkpoints",
       [
-        "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "ModelGraph", "NumPy", "ONNX",
-        "ONNXProto", "Safetensors", "TensorCore", "ZIP", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "KerasLayers", "ModelGraph",
+        "NumPy", "ONNX", "ONNXProto", "Safetensors", "TensorCore", "ZIP",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     tests(of: "Solver", ["Basics", "Planning"]),
     tests(of: "Devices", ["Basics", "Checkpoints", "ModelGraph"]),

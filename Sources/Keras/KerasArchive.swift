@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import HDF5
+import KerasLayers
 import TensorCore
 import ZIP
 

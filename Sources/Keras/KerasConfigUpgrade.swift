@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 
 /// Rewrites a Keras 1 configuration as Keras 2 says the same thing, so that nothing else knows Keras 1. What is Keras 2
 /// already stays as it is.

@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import KerasLayers
 import ModelGraph
 import TensorCore
 

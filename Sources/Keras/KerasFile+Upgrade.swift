@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import TensorCore
 
 extension KerasFile {
@@ -41,11 +42,6 @@ extension KerasFile {
     }
     return result
   }
-}
-
-extension KerasModel {
-  /// The layers of the model and of those inside it.
-  var allEntries: [KerasEntry] { layers.flatMap { ($0.model ?? $0.stepModel)?.allEntries ?? [$0] } }
 }
 
 extension StoredTensor {

@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import HDF5
 import Hashing
+import KerasLayers
 import TensorCore
 import ZIP
 

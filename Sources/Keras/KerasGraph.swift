@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import ModelGraph
 import TensorCore
 
@@ -83,7 +84,7 @@ struct KerasGraph: Sendable {
     let weights = try KerasWeights(file, of: model)
     let kernels = try Self.kernels(of: model, weights)
     do {
-      let graph = try KerasGraphBuilder(weights).graph(of: model)
+      let graph = try KerasGraphBuilder(layer: weights.layer).graph(of: model)
       let shapes = try graph.shapes()
       let nodes = graph.kernelNodes
       layers = kernels.map { $0.with(inputExtents: $0.inputExtents(at: nodes[$0.name] ?? [], shapes)) }

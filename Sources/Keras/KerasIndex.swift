@@ -1,3 +1,4 @@
+import KerasLayers
 import ModelGraph
 
 /// What is asked of a Keras model again and again, by name.

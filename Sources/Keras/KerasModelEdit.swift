@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 
 /// Writes changed layers into a configuration; everything else stays as it is.
 struct KerasModelEdit {

@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import TensorCore
 
 /// A stock layer that stands, with others, in place of a replaced one.

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import HDF5
+import KerasLayers
 import Synchronization
 import TensorCore
 

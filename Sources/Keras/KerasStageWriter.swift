@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import ModelGraph
 import TensorCore
 

@@ -1,4 +1,5 @@
 import HDF5
+import KerasLayers
 
 /// Where the variables of a changed layer stand in a file of Keras 3, and what else moves there: layers are named by their class
 /// and a number.
@@ -20,10 +21,10 @@ struct KerasVariableSizes: Sendable {
   init(_ model: KerasModel, _ variables: KerasVariables) { add(model, prefix: "", [], variables) }
 
   private mutating func add(_ model: KerasModel, prefix: String, _ path: [Substring], _ variables: KerasVariables) {
-    let names = KerasVariables.orderedNames(of: model)
-    let keys = KerasVariables.containerNames(of: model)
+    let names = KerasGroupNames.layers(of: model)
+    let keys = KerasGroupNames.groups(of: model)
     let classes = Dictionary(model.layers.map { ($0.name, $0.className) }) { first, _ in first }
-    let bases = names.compactMap { classes[$0].map(KerasVariables.snakeCase) }
+    let bases = names.compactMap { classes[$0].map(KerasGroupNames.snakeCase) }
     let level = Level(
       path: path + [Substring(KerasVariables.container)],
       keys: Dictionary(zip(names, keys)) { first, _ in first },
@@ -42,9 +43,9 @@ struct KerasVariableSizes: Sendable {
       preconditionFailure("'\(change.entry.path)' has no group of variables")
     }
     let parts = zip(change.parts, change.names).map { part, name in
-      (base: KerasVariables.snakeCase(part.className), tree: Self.variables(of: part, name, in: change))
+      (base: KerasGroupNames.snakeCase(part.className), tree: Self.variables(of: part, name, in: change))
     }
-    let old = KerasVariables.snakeCase(change.entry.className)
+    let old = KerasGroupNames.snakeCase(change.entry.className)
     tree.edit(level.path) { group in
       var rest = parts
       if let successor = rest.firstIndex(where: { $0.base == old }) {
@@ -55,7 +56,7 @@ struct KerasVariableSizes: Sendable {
       for (base, tree) in rest {
         let number = level.counts[base, default: 0]
         level.counts[base] = number + 1
-        group[KerasVariables.key(base, number)] = tree
+        group[KerasGroupNames.group(base, number)] = tree
       }
     }
     levels[change.entry.prefix] = level
@@ -78,7 +79,7 @@ extension KerasVariableSizes.Level {
   fileprivate mutating func removeLast(_ base: String, from group: inout HDF5SizeTree, replacing key: String) {
     let number = counts[base, default: 1] - 1
     counts[base] = number
-    let last = KerasVariables.key(base, number)
+    let last = KerasGroupNames.group(base, number)
     let moved = group[last]
     group[last] = nil
     guard last != key else { return }

@@ -1,5 +1,6 @@
 import Basics
 import HDF5
+import KerasLayers
 import TensorCore
 
 /// The weights of a model as Keras 3 stores them, in a `.weights.h5` file or inside an archive.
@@ -107,10 +108,10 @@ struct KerasVariables: Sendable {
     let classes = Dictionary(model.layers.map { ($0.name, $0.className) }) { first, _ in first }
     var counts: [String: Int] = [:]
     var groups: [String: HDF5Group] = [:]
-    for name in orderedNames(of: model) {
-      let base = snakeCase(classes[name] ?? "")
+    for name in KerasGroupNames.layers(of: model) {
+      let base = KerasGroupNames.snakeCase(classes[name] ?? "")
       let number = counts[base] ?? 0
-      groups[name] = layers.groups[key(base, number)]
+      groups[name] = layers.groups[KerasGroupNames.group(base, number)]
       counts[base] = number + (twice && groups[name]?.allDatasets.isEmpty == false ? 2 : 1)
     }
     return groups
@@ -141,49 +142,6 @@ struct KerasVariables: Sendable {
     return KerasFile.LayerGroup(name: entry.name, weights: tensors)
   }
 
-  /// The layers of a model in the order in which Keras counts them; a Sequential does not count its input, and operators are no layers.
-  static func orderedNames(of model: KerasModel) -> [String] {
-    guard model.isSequential else {
-      let operators = Set(model.layers.filter { KerasOperators.name(of: $0) != nil }.map(\.name))
-      let names = KerasLayerOrder.names(of: model)
-      return operators.isEmpty ? names : names.filter { !operators.contains($0) }
-    }
-    return model.layers.map(\.name).enumerated()
-      .filter { $0.offset > 0 || model.layers[0].className != "InputLayer" }.map(\.element)
-  }
-
-  /// The name of each of these layers in the weights file: its class in snake case, numbered from the second on.
-  static func containerNames(of model: KerasModel) -> [String] {
-    let classes = Dictionary(model.layers.map { ($0.name, $0.className) }) { first, _ in first }
-    var counts: [String: Int] = [:]
-    return orderedNames(of: model).map { name in
-      let base = snakeCase(classes[name] ?? "")
-      defer { counts[base, default: 0] += 1 }
-      return key(base, counts[base] ?? 0)
-    }
-  }
-
-  /// The name of a layer's group.
-  ///
-  /// - Parameters:
-  ///   - base: its class in snake case.
-  ///   - number: how many layers of the class come before it.
-  static func key(_ base: String, _ number: Int) -> String { number == 0 ? base : "\(base)_\(number)" }
-
-  /// As Keras does it: before a capital that small letters follow, and between a small letter and a capital.
-  static func snakeCase(_ name: String) -> String {
-    let letters = Array(name.filter { $0.isLetter || $0.isNumber || $0 == "_" })
-    var result = ""
-    for (index, letter) in letters.enumerated() {
-      if index > 0, letter.isUppercase {
-        let startsWord = index + 1 < letters.count && letters[index + 1].isLowercase
-        if startsWord || letters[index - 1].isLowercase { result += "_" }
-      }
-      result += letter.lowercased()
-    }
-    return result
-  }
-
   /// Some versions name a part of a layer by its public attribute, others by the private one: `query_dense` or `_query_dense`.
   private static func stored(_ path: String, in group: HDF5Group) -> String {
     let attribute = path.prefix { $0 != "/" }
@@ -206,7 +164,7 @@ struct KerasVariables: Sendable {
   private func tree(of model: KerasModel, _ weights: KerasWeights) -> HDF5Group {
     var layers = HDF5Group()
     let entries = Dictionary(model.layers.map { ($0.name, $0) }) { first, _ in first }
-    for (name, key) in zip(Self.orderedNames(of: model), Self.containerNames(of: model)) {
+    for (name, key) in zip(KerasGroupNames.layers(of: model), KerasGroupNames.groups(of: model)) {
       guard let entry = entries[name] else { continue }
       if let inner = entry.model {
         layers.groups[key] = tree(of: inner, weights)

@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import TensorCore
 
 /// Which weights of a file belong to which layer of its configuration.

@@ -1,4 +1,5 @@
 import Basics
+import KerasLayers
 import TensorCore
 
 /// Puts the weights of changed layers into the groups of a file; every other tensor stays as it is.

@@ -130,6 +130,8 @@ public struct Convolution: Sendable, Equatable {
   public var inputChannels: Int { batch * groups * kernelShape[1] }
   /// The channels that the convolution makes, over all copies of the weight.
   public var outputChannels: Int { batch * kernelShape[0] }
+  /// The kernel's shape in one of the groups: (out / groups, in / groups, spatial...).
+  package var kernelShapePerGroup: [Int] { [kernelShape[0] / max(1, groups)] + kernelShape.dropFirst() }
   /// The elements of the weight, each copy counted once.
   public var parameterCount: Int { kernelShape.reduce(1, *) }
 

@@ -3,6 +3,7 @@ import Checkpoints
 import Formats
 import Foundation
 import HDF5
+import KerasLayers
 import TensorCore
 import TestSupport
 import Testing

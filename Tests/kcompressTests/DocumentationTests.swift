@@ -80,6 +80,19 @@ import Testing
     }
   }
 
+  /// A target is a room that one reader can survey, and docs/architecture.md says what belongs there.
+  @Test func everyTargetIsDescribedAndSmall() throws {
+    let sources = TestPath.root.appendingPathComponent("Sources")
+    let table = try #require(try Document("docs/architecture.md").section("The targets, from the bottom up"))
+    for target in try FileManager.default.contentsOfDirectory(atPath: sources.path) {
+      let files = FileManager.default.enumerator(atPath: sources.appendingPathComponent(target).path)
+      let swift = try #require(files).compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }
+      guard !swift.isEmpty else { continue }
+      #expect(swift.count <= 45, "\(target) has \(swift.count) files")
+      #expect(table.contains("`\(target)`"), "docs/architecture.md says nothing of \(target)")
+    }
+  }
+
   @Test func theReadmeShowsTheMainJob() throws {
     let steps = try Self.transcripts(of: "README.md").flatMap(\.steps)
     for command in ["plan", "apply", "verify"] {

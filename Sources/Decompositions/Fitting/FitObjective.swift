@@ -159,3 +159,9 @@ public struct FitObjective: Sendable {
     }
   }
 }
+
+extension Failure {
+  /// What every fit says of a kernel with NaN or infinity.
+  static let kernelNotFinite = Failure(
+    "kernel", "cannot be decomposed", "it holds NaN or infinity", remedy: "expected finite weights")
+}

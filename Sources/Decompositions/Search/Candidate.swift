@@ -26,6 +26,8 @@ public struct Candidate: Sendable, Equatable {
   public var ranks: [Int] { pattern.ranks }
   /// The elements of all factors, without the bias.
   public var parameterCount: Int { pattern.parameterCount * lowering.groups }
+  /// The multiply-accumulates for one output position, without stride.
+  public var macsPerPosition: Int { stages.convolutions.reduce(0) { $0 + $1.macsPerPosition } }
 
   /// The candidate that a plan names. Ranks beyond full rank are lowered to it, with a note.
   ///

@@ -1,3 +1,4 @@
+import LinearAlgebra
 import TensorCore
 
 /// TT-SVD (Oseledets, SIAM Journal on Scientific Computing 33, 2011) and its ring form (Zhao et al., 2016): one truncation after

@@ -5,7 +5,7 @@ import TensorCore
 /// Layers that Keras itself quantized (`model.quantize`): integers stand in the places of their kernels, with a scale beside them.
 extension KerasLayer {
   /// The way in which a layer was quantized, `int8` say; nil for one that was not.
-  var quantizationMode: String? {
+  package var quantizationMode: String? {
     guard let policy = config["dtype"], let name = policy["class_name"]?.string,
       name.hasSuffix("DTypePolicy"), let mode = policy["config"]?["mode"]?.string
     else { return nil }
@@ -13,7 +13,7 @@ extension KerasLayer {
   }
 
   /// What Keras multiplies the product of LoRA's two matrices with; nil for a layer without these.
-  var adapterScale: Double? {
+  package var adapterScale: Double? {
     guard let rank = value("lora_rank")?.integer, rank > 0 else { return nil }
     return (value("lora_alpha")?.real ?? Double(rank)) / Double(rank)
   }

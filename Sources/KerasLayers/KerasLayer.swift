@@ -3,17 +3,23 @@ import ModelGraph
 import TensorCore
 
 /// A layer of the configuration together with its weights: what the builders of `KerasLayerType` read.
-struct KerasLayer: Sendable {
-  let entry: KerasEntry
+package struct KerasLayer: Sendable {
+  package let entry: KerasEntry
   /// The major version of Keras that wrote the file; some names changed their meaning with it.
   let majorVersion: Int
   /// The weights by the names that `KerasLayerType.weightNames` gives, `kernel` say.
-  var weights: [String: StoredTensor] = [:]
+  package var weights: [String: StoredTensor]
+
+  /// A layer with the weights that are known of it.
+  package init(entry: KerasEntry, majorVersion: Int, weights: [String: StoredTensor] = [:]) {
+    (self.entry, self.majorVersion, self.weights) = (entry, majorVersion, weights)
+  }
 
   var path: String { entry.path }
   var config: JSON { entry.config }
 
-  func failure(_ problem: String, _ reason: String, remedy: String? = nil) -> Failure {
+  /// A failure that names the layer.
+  package func failure(_ problem: String, _ reason: String, remedy: String? = nil) -> Failure {
     Failure("layer '\(path)'", problem, reason, remedy: remedy)
   }
 
@@ -22,7 +28,7 @@ struct KerasLayer: Sendable {
   }
 
   /// A value of the configuration, nil where it is absent or null.
-  func value(_ key: String) -> JSON? {
+  package func value(_ key: String) -> JSON? {
     guard let value = config[key], !value.isNull else { return nil }
     return value
   }
@@ -85,7 +91,10 @@ struct KerasLayer: Sendable {
     return (pairs.map { $0[0] }, pairs.map { $0[1] })
   }
 
-  func layout() throws -> ChannelLayout {
+  /// Where the layer's inputs and outputs have their channels.
+  ///
+  /// - Throws: `Failure` where the configuration names no layout.
+  package func layout() throws -> ChannelLayout {
     let name = try string("data_format", default: ChannelLayout.channelsLast.rawValue)
     guard let layout = ChannelLayout(rawValue: name) else {
       throw misconfigured("data_format", remedy: "expected channels_last or channels_first")
@@ -94,7 +103,9 @@ struct KerasLayer: Sendable {
   }
 
   /// The padding of a convolution or a pooling.
-  func padding() throws -> Padding {
+  ///
+  /// - Throws: `Failure` where the configuration names none that Keras has.
+  package func padding() throws -> Padding {
     switch try string("padding", default: "valid").lowercased() {
     case "valid": return .valid
     case "same": return .same

@@ -1,49 +1,51 @@
 import Basics
 
 /// A Sequential or functional model as its configuration describes it, nested models included.
-struct KerasModel: Sendable {
-  let name: String
-  let isSequential: Bool
-  let isTrainable: Bool
-  let layers: [KerasEntry]
+package struct KerasModel: Sendable {
+  package let name: String
+  package let isSequential: Bool
+  package let isTrainable: Bool
+  package let layers: [KerasEntry]
   /// The tensors of `input_layers` and `output_layers` as the author arranged them; an empty list for a Sequential.
-  let inputs: KerasStructure<KerasTensor>
-  let outputs: KerasStructure<KerasTensor>
+  package let inputs: KerasStructure<KerasTensor>
+  package let outputs: KerasStructure<KerasTensor>
   /// What a Sequential states about its input beside its first layer.
-  let statedInputShape: [Int?]?
+  package let statedInputShape: [Int?]?
 }
 
 /// A tensor of a functional model: output `tensor` of call `call` of a layer.
-struct KerasTensor: Sendable, Equatable {
-  let layer: String
-  let call: Int
-  let tensor: Int
+package struct KerasTensor: Sendable, Equatable {
+  package let layer: String
+  package let call: Int
+  package let tensor: Int
 }
 
 /// One layer of a model's configuration.
-struct KerasEntry: Sendable {
-  let name: String
+package struct KerasEntry: Sendable {
+  package let name: String
   /// The name in front of `name` in this program: `outer/` inside the model `outer`.
-  let prefix: String
-  let className: String
-  let config: JSON
+  package let prefix: String
+  package let className: String
+  package let config: JSON
   /// The whole entry as the file has it.
-  let json: JSON
+  package let json: JSON
   /// Every use in a functional model; empty in a Sequential.
   let calls: [KerasCall]
   /// What the layer holds when it is a model itself.
-  let model: KerasModel?
+  package let model: KerasModel?
   /// The model that a TimeDistributed applies to every step; nil for any other layer.
-  let stepModel: KerasModel?
+  package let stepModel: KerasModel?
 
-  var path: String { prefix + name }
-  var isTrainable: Bool { config["trainable"]?.bool ?? true }
+  package var path: String { prefix + name }
+  package var isTrainable: Bool { config["trainable"]?.bool ?? true }
 }
 
 extension KerasModel {
+  /// Reads a model, nested ones included.
+  ///
   /// - Parameter prefix: Goes in front of the layers' names to make them unique in the checkpoint.
   /// - Throws: `Failure` where the configuration has no form that Keras writes.
-  init(_ json: JSON, name fallback: String? = nil, prefix: String = "") throws {
+  package init(_ json: JSON, name fallback: String? = nil, prefix: String = "") throws {
     guard let className = json["class_name"]?.string, let config = json["config"] else {
       throw Failure("model_config", "cannot be read", "it has no 'class_name' and 'config'")
     }
@@ -69,15 +71,18 @@ extension KerasModel {
     }
   }
 
+  /// The layers of the model and of those inside it.
+  package var allEntries: [KerasEntry] { layers.flatMap { ($0.model ?? $0.stepModel)?.allEntries ?? [$0] } }
+
   private static func entries(of config: JSON) -> [JSON]? { config.array ?? config["layers"]?.array }
 
   /// Whether a class name of the configuration is a model's.
-  static func isModel(_ className: String, _ config: JSON) -> Bool {
+  package static func isModel(_ className: String, _ config: JSON) -> Bool {
     ["Sequential", "Functional", "Model"].contains(className) && entries(of: config) != nil
   }
 
   /// The class of a model that is one of its author's own, whose layers and wiring are in code; nil for any other configuration.
-  static func ownClass(of json: JSON) -> String? {
+  package static func ownClass(of json: JSON) -> String? {
     guard let className = json["class_name"]?.string, let config = json["config"], config.object != nil,
       entries(of: config) == nil
     else { return nil }
@@ -137,12 +142,12 @@ extension KerasEntry {
   }
 
   /// The input shape that the entry itself states, batch first.
-  var statedInputShape: [Int?]? {
+  package var statedInputShape: [Int?]? {
     Self.shape(config["batch_shape"]) ?? Self.shape(config["batch_input_shape"])
       ?? Self.shape(json["build_config"]?["input_shape"])
   }
 
-  static func shape(_ json: JSON?) -> [Int?]? {
+  package static func shape(_ json: JSON?) -> [Int?]? {
     guard let extents = json?.array, !extents.isEmpty else { return nil }
     let shape = extents.map { $0.isNull ? nil : $0.integer }
     let isShape = zip(extents, shape).allSatisfy { stated, extent in

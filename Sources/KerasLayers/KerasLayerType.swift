@@ -3,7 +3,7 @@ import ModelGraph
 
 /// What the program knows about a class of Keras layers. One table, put together from the files that describe a family
 /// each, is all that knows class names.
-struct KerasLayerType: Sendable {
+package struct KerasLayerType: Sendable {
   /// What a layer that is applied to tensors alone does to them: the first operation takes all of them, every other one the result of the
   /// one before. `inputRank` is the count of axes of the first tensor, nil where it is unknown.
   typealias Operations = @Sendable (KerasLayer, _ inputRank: Int?) throws -> [Operation]
@@ -12,9 +12,9 @@ struct KerasLayerType: Sendable {
   typealias Expansion = @Sendable (inout KerasUse) throws -> [String]
 
   /// The names of a layer's weights; nil where the program cannot know them.
-  let weightNames: @Sendable (KerasLayer) -> KerasWeightNames?
+  package let weightNames: @Sendable (KerasLayer) -> KerasWeightNames?
   /// The kernels that the layer holds; checks the weights' shapes.
-  let layers: @Sendable (KerasLayer) throws -> [Layer]
+  package let layers: @Sendable (KerasLayer) throws -> [Layer]
   let expansion: Expansion
 
   init(
@@ -52,7 +52,7 @@ struct KerasLayerType: Sendable {
   }
 
   /// The type of an entry, nil for what is not Keras's own.
-  static func of(_ entry: KerasEntry) -> KerasLayerType? {
+  package static func of(_ entry: KerasEntry) -> KerasLayerType? {
     let module = entry.json["module"]?.string
     let isOwn = module.map { $0.hasPrefix("keras") || $0.hasPrefix("tf_keras") || $0.hasPrefix("tensorflow") } ?? true
     guard isOwn, entry.json["registered_name"]?.string?.contains(">") != true else { return nil }

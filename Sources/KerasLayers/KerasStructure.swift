@@ -2,7 +2,7 @@
 ///
 /// Keras takes such a value apart in one order wherever it needs a list (`keras.tree`, and TensorFlow's `nest` before it): lists in their
 /// own order, dictionaries by their sorted keys, whatever the order in the file.
-indirect enum KerasStructure<Leaf: Sendable>: Sendable {
+package indirect enum KerasStructure<Leaf: Sendable>: Sendable {
   case leaf(Leaf)
   case list([KerasStructure])
   /// Made by `dictionary(_:)`, which sorts.
@@ -15,7 +15,7 @@ indirect enum KerasStructure<Leaf: Sendable>: Sendable {
   }
 
   /// The single things, in Keras's order.
-  var leaves: [Leaf] {
+  package var leaves: [Leaf] {
     switch self {
     case .leaf(let leaf): [leaf]
     case .list(let items): items.flatMap(\.leaves)

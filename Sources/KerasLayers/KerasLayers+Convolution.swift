@@ -154,7 +154,7 @@ extension KerasLayer {
 
 extension [Int] {
   /// The permutation from (spatial..., a, b) to (b, a, spatial...).
-  static func kernelLast(_ spatialOrder: Int) -> [Int] {
+  package static func kernelLast(_ spatialOrder: Int) -> [Int] {
     [spatialOrder + 1, spatialOrder] + Array(0..<spatialOrder)
   }
 }

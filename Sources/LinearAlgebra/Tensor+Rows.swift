@@ -2,7 +2,7 @@ import TensorCore
 
 extension Tensor where Scalar == Double {
   /// The first `count` rows of a matrix, and rows of zeros where it has fewer.
-  func leadingRows(_ count: Int) -> Tensor {
+  package func leadingRows(_ count: Int) -> Tensor {
     let (rows, columns) = (shape[0], shape[1])
     let kept = Array(elements[..<(Swift.min(count, rows) * columns)])
     let padding = [Double](repeating: 0, count: Swift.max(0, count - rows) * columns)

@@ -1,16 +1,21 @@
 /// The names of a layer's weights in the order in which Keras stores them.
 ///
 /// Weights of a layer inside the layer go by that layer's attribute too: `cell/kernel`, `forward_layer/cell/bias`.
-struct KerasWeightNames: Sendable, Equatable {
-  var trainable: [String] = []
-  var fixed: [String] = []
+package struct KerasWeightNames: Sendable, Equatable {
+  package var trainable: [String] = []
+  package var fixed: [String] = []
   /// Where Keras 3's own format has weights that do not lie as `paths` says otherwise, below the layer's group.
   var places: [String: [String]] = [:]
 
-  var all: [String] { trainable + fixed }
+  /// Names in the order of the file, with the weights that do not lie as `paths` says.
+  package init(trainable: [String] = [], fixed: [String] = [], places: [String: [String]] = [:]) {
+    (self.trainable, self.fixed, self.places) = (trainable, fixed, places)
+  }
+
+  package var all: [String] { trainable + fixed }
 
   /// Where Keras 3's own format has a weight, below the layer's group: the variables of every part are numbered in their order.
-  func paths(of name: String) -> [String] {
+  package func paths(of name: String) -> [String] {
     if let stated = places[name] { return stated }
     let scope = Self.scope(of: name)
     guard let number = all.filter({ Self.scope(of: $0) == scope }).firstIndex(of: name) else { return [] }

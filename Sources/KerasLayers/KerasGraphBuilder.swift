@@ -2,18 +2,22 @@ import Basics
 import ModelGraph
 
 /// Turns a model of the configuration into nodes, nested models expanded at every use.
-struct KerasGraphBuilder {
-  private let weights: KerasWeights
+package struct KerasGraphBuilder {
+  /// A layer of the configuration with its weights.
+  private let layer: (KerasEntry) -> KerasLayer
   private var inputs: [ModelGraph.Input] = []
   private var nodes: [Node] = []
   private var names: Set<String> = []
   private var shapes = GrowingShapes()
   private var masks: [String: String] = [:]
 
-  init(_ weights: KerasWeights) { self.weights = weights }
+  /// - Parameter layer: Gives a layer of the configuration its weights.
+  package init(layer: @escaping (KerasEntry) -> KerasLayer) { self.layer = layer }
 
+  /// The graph that computes a model.
+  ///
   /// - Throws: `Failure` where the model does not say what its input is, or its wiring makes no sense.
-  func graph(of model: KerasModel) throws -> ModelGraph {
+  package func graph(of model: KerasModel) throws -> ModelGraph {
     var builder = self
     let values = try builder.addInputs(of: model)
     let results = try builder.expand(model, values)
@@ -160,9 +164,9 @@ struct KerasGraphBuilder {
     var reason = KerasLayerType.absence(of: entry)
     do {
       if let model = entry.stepModel {
-        results = try distribute(model, weights.layer(entry), arguments, keywords, as: name)
+        results = try distribute(model, layer(entry), arguments, keywords, as: name)
       } else if let type = KerasLayerType.of(entry) {
-        results = try expand(type, weights.layer(entry), arguments, keywords, as: name)
+        results = try expand(type, layer(entry), arguments, keywords, as: name)
       }
     } catch let failure as Failure {
       reason = failure.reason

@@ -5,7 +5,7 @@ import Basics
 /// Keras fills a loaded model's layers from the file by their position, not by their names, and it finds the positions anew
 /// from the wiring: the layers furthest from the outputs come first, and of those equally far the one that a walk from the
 /// outputs sees first. A layer that becomes a chain moves others, so an edited file must be put in order again.
-struct KerasLayerOrder {
+package struct KerasLayerOrder {
   /// One call of a layer.
   private struct Call: Hashable {
     let layer: String
@@ -37,7 +37,7 @@ struct KerasLayerOrder {
   }
 
   /// The names of all layers in Keras's order; layers that no output needs stand at the end.
-  static func names(of model: KerasModel) -> [String] {
+  package static func names(of model: KerasModel) -> [String] {
     let order = KerasLayerOrder(model)
     var (callDepths, depths): ([Call: Int], [String: Int]) = ([:], [:])
     for call in order.calls.reversed() {

@@ -4,7 +4,7 @@ import ModelGraph
 /// Functions that stand in a model like layers: the operators of Keras 3 (`keras.ops`), and those of TensorFlow in tf.keras.
 ///
 /// All go by the names of one table. What a function is told stands in the call, or in the configuration where Keras 3 puts it.
-enum KerasOperators {
+package enum KerasOperators {
   struct Function: Sendable {
     let type: KerasLayerType
 
@@ -24,12 +24,12 @@ enum KerasOperators {
   static func function(of entry: KerasEntry) -> Function? { name(of: entry).flatMap { all[$0] } }
 
   /// The name of the operator that an entry stands for; nil for a layer.
-  static func name(of entry: KerasEntry) -> String? {
+  package static func name(of entry: KerasEntry) -> String? {
     switch entry.className {
     case "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceProperty", "InstanceMethod":
       return entry.config["function"]?.string.map(plain)
     case "TensorFlowOpLayer":
-      return entry.config["node_def"]?["op"]?.string.map(KerasVariables.snakeCase)
+      return entry.config["node_def"]?["op"]?.string.map(KerasGroupNames.snakeCase)
     default: break
     }
     let isOperator: Bool
@@ -39,10 +39,10 @@ enum KerasOperators {
       // In a .h5 file nothing says so, but that every layer says whether it is trainable.
       isOperator =
         entry.config.object.map { $0["trainable"] == nil } ?? false
-        && all[KerasVariables.snakeCase(entry.className)] != nil
+        && all[KerasGroupNames.snakeCase(entry.className)] != nil
         && (KerasLayerType.all[entry.className] == nil || entry.calls.contains { !$0.isLayers })
     }
-    return isOperator ? KerasVariables.snakeCase(entry.className) : nil
+    return isOperator ? KerasGroupNames.snakeCase(entry.className) : nil
   }
 
   /// `math.add`, `compat.v1.transpose` and `nn.relu` without the modules whose functions mean what their names say everywhere.

@@ -103,9 +103,9 @@ struct KerasRecurrence {
     var counts: [String: Int] = [:]
     let found = try stacked.compactMap { json -> KerasCell? in
       guard let inner = cell.object(json) else { return nil }
-      let base = KerasVariables.snakeCase(inner.entry.className)
+      let base = KerasGroupNames.snakeCase(inner.entry.className)
       defer { counts[base, default: 0] += 1 }
-      return try KerasCell(inner, scope: "cell/cells/\(KerasVariables.key(base, counts[base] ?? 0))/")
+      return try KerasCell(inner, scope: "cell/cells/\(KerasGroupNames.group(base, counts[base] ?? 0))/")
     }
     guard found.count == stacked.count, !found.isEmpty else { return nil }
     cells = found
