@@ -52,7 +52,7 @@ struct KerasArchive: Sendable {
     var file = KerasFile(
       modelConfig: config, kerasVersion: try json(metadataName)["keras_version"]?.string ?? "3", backend: nil,
       layers: [], topLevelWeights: nil, isWeightsOnly: false,
-      hasOptimizerState: config["compile_config"]?.object != nil,
+      hasOptimizerState: config["compile_config"]?.object.map { $0.count > 0 } ?? false,
       record: try zip.members.first { $0.name == recordName }.map { try json($0.name) })
     var kept: [Member] = []
     if let className = KerasModel.ownClass(of: config) {

@@ -58,14 +58,15 @@ package struct GraphNetwork: NetworkKind {
         source, "cannot be compared by its outputs", "it gives \(outputs.count), and the original \(expected.count)")
     }
     return try graph.outputs.enumerated().map { index, output in
-      guard outputs[index].shape == expected[index].shape else {
+      let isNumber = outputs[index].count == 1 && expected[index].count == 1
+      guard isNumber || outputs[index].shape == expected[index].shape else {
         throw Failure(
           source, "output '\(output.name)' cannot be compared",
           "the reference has the shape \(expected[index].shape), the network gives \(outputs[index].shape)")
       }
       return OutputComparison(
         name: output.name, samples.samplesFirst(outputs[index], of: output.value),
-        reference: samples.samplesFirst(expected[index], of: output.value))
+        reference: samples.samplesFirst(expected[index].reshaped(outputs[index].shape), of: output.value))
     }
   }
 
