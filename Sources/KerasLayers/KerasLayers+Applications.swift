@@ -27,7 +27,9 @@ extension KerasLayerType {
     "CustomScaleLayer": KerasLayerType(expansion: { use in
       let scale = try use.layer.real("scale")
       let values = try use.values()
-      guard values.count == 2 else { throw use.layer.failure("cannot be run", "it is applied to \(values.count) values") }
+      guard values.count == 2 else {
+        throw use.layer.failure("cannot be run", "it is applied to \(values.count) values")
+      }
       return [use.elementwise(.add, values[0], use.elementwise(.multiply, values[1], use.scalar(scale)))]
     }),
   ]
