@@ -36,9 +36,9 @@ extension Checkpoint {
   /// - Throws: `Failure` that names the layer when an operation does not fit its inputs.
   package var macs: Int? { get throws { try graph?.macs() } }
 
-  /// Whether the network can be run on random inputs: a graph without unsupported layers whose input shapes are known.
+  /// Whether the network, or the part of it before the first layers that are not run, can be run on random inputs: their shapes are known.
   package var isRunnable: Bool {
-    guard let graph, graph.unsupportedNode == nil else { return false }
+    guard let graph = graph?.runnablePart?.graph else { return false }
     let axes = graph.sampleAxes
     return graph.inputs.allSatisfy { !$0.rankIsOpen && graph.shape(of: $0, samples: 1, axes).known != nil }
   }

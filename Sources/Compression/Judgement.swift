@@ -85,6 +85,26 @@ struct Judgement {
     }
   }
 
+  /// A file without a network to run, of which no layer was compressed, holds what its original does.
+  mutating func judge(_ checkpoint: Checkpoint, unchangedFrom original: Checkpoint?) {
+    guard let original else {
+      notices.append("no layer was compressed, and the original is not at hand to compare with")
+      return
+    }
+    hasJudged = true
+    let changed = checkpoint.tensors.filter { tensor in
+      original.tensor(named: tensor.name).map { !tensor.holds($0) } ?? true
+    }
+    let count = checkpoint.tensors.count
+    if let first = changed.first {
+      failures.append(
+        "\(checkpoint.path): no layer was compressed, and \(changed.count) of \(count) tensors are not the original's, '\(first.name)' first"
+      )
+    } else {
+      notices.append("no layer was compressed, and all \(count) tensors are the original's")
+    }
+  }
+
   /// Outputs, agreement and accuracy are as was asked for or promised.
   mutating func judge(_ examination: Examination) {
     failures += examination.failures
@@ -154,5 +174,15 @@ struct Judgement {
     guard thresholds.maximumDiscrepancy == nil, let record, measured(record) != nil else { return "" }
     let inputs = hasSamples && record.sampleDiscrepancy != nil ? "its samples" : "random inputs"
     return " (half as much again as apply measured on \(inputs); --max-discrepancy sets another limit)"
+  }
+}
+
+extension StoredTensor {
+  /// Whether the tensor is another one, in its own type.
+  fileprivate func holds(_ other: StoredTensor) -> Bool {
+    guard shape == other.shape else { return false }
+    guard dtype != other.dtype else { return bytes == other.bytes }
+    guard let values = try? other.decoded(as: Double.self) else { return false }
+    return StoredTensor(name: name, values, as: dtype).bytes == bytes
   }
 }

@@ -41,7 +41,7 @@ package struct VerifyRequest: Job {
     let checkpoint = try CheckpointSource(path: checkpoint, companions: companions).open()
     let record = try checkpoint.compressionRecord()
     let original = try Original(of: self.checkpoint, record, given: self.original, companions)
-    if record != nil, checkpoint.missesArchitecture {
+    if let record, record.hadArchitecture, checkpoint.missesArchitecture {
       throw Failure(
         self.checkpoint, "cannot be verified",
         "its architecture '\(CheckpointPath(self.checkpoint).architecture)' is not beside it",
@@ -58,6 +58,9 @@ package struct VerifyRequest: Job {
     var judgement = Judgement(thresholds, record, of: checkpoint, hasSamples: reference != nil)
     judgement.judge(layers, of: checkpoint, isAlone: examination.samples == 0)
     judgement.judge(examination)
+    if let record, record.layers.isEmpty, examination.samples == 0 {
+      judgement.judge(checkpoint, unchangedFrom: original.checkpoint)
+    }
     return Verification(
       verdict: judgement.verdict, layers: layers, examination: examination, failures: judgement.failures,
       notices: original.notices + examination.notices + judgement.notices)
@@ -86,6 +89,11 @@ package enum Verdict: String, Sendable {
   case failed
   /// Nothing was there to judge by: figures were measured, and nobody said what they should be.
   case measured
+}
+
+extension Record {
+  /// Whether the file was written with an architecture: without one no layer is compressed and no network is run.
+  fileprivate var hadArchitecture: Bool { !layers.isEmpty || network != nil || originalArchitecture != nil }
 }
 
 /// The verdict of `verify` and everything that it rests on.

@@ -5,7 +5,10 @@ import TensorCore
 /// Indices into an axis, which count from the end where they are negative.
 ///
 /// - Throws: `Failure` with an empty subject for one that lies outside.
-private func place(_ index: Float, in extent: Int) throws -> Int {
+func place(_ index: Float, in extent: Int) throws -> Int {
+  guard !index.isNaN else {
+    throw Failure("", "cannot be run", "one of its indices is no number (NaN): these inputs lead to it")
+  }
   let number = Int(clampingTruncated: Double(index)) ?? .min
   let position = number < 0 && number >= -extent ? number + extent : number
   guard (0..<extent).contains(position) else {

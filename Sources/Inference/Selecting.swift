@@ -101,17 +101,10 @@ struct Gathering: Computation {
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
     let data = inputs[0]
-    let place = axis.normalizedAxis(rank: data.shape.count)
-    let extent = data.shape[place]
+    let axis = axis.normalizedAxis(rank: data.shape.count)
+    let extent = data.shape[axis]
     var places = data.shape.map { Array(0..<$0) }
-    places[place] = try inputs[1].elements.map { index in
-      let number = Int(clampingTruncated: Double(index)) ?? .min
-      let position = number < 0 && number >= -extent ? number + extent : number
-      guard (0..<extent).contains(position) else {
-        throw Failure("", "cannot be run", "it takes element \(index) of \(extent)")
-      }
-      return position
-    }
+    places[axis] = try inputs[1].elements.map { try place($0, in: extent) }
     return AxisPlaces(places: places).select(from: data).reshaped(outputShape)
   }
 }

@@ -46,18 +46,24 @@ struct KerasArchive: Sendable {
     let metadata = try contents(metadataName)
     // What lies in an archive has LoRA's matrices in its kernels already.
     let config = KerasFile.withoutAdapters(try json(configName), keepingQuantized: false)
-    let root = try withTemporaryFile(try contents(weightsName)) { try HDF5File.read($0, skipping: KerasFile.skipped) }
-    let model = try KerasModel(config)
-    let variables = try KerasVariables(root, of: model)
-    let file = KerasFile(
+    let root = try withTemporaryFile(try contents(weightsName)) {
+      try HDF5File.read($0, skipping: KerasFile.skipped).tidied()
+    }
+    var file = KerasFile(
       modelConfig: config, kerasVersion: try json(metadataName)["keras_version"]?.string ?? "3", backend: nil,
-      layers: try variables.layerGroups(of: model), topLevelWeights: nil, isWeightsOnly: false,
-      hasOptimizerState: config["compile_config"]?.object != nil,
+      layers: [], topLevelWeights: nil, isWeightsOnly: false,
+      hasOptimizerState: config["compile_config"]?.object.map { $0.count > 0 } ?? false,
       record: try zip.members.first { $0.name == recordName }.map { try json($0.name) })
+    var kept: [Member] = []
+    if let className = KerasModel.ownClass(of: config) {
+      kept = [Member(name: configName, contents: Array((file.architectureText ?? "").utf8))]
+      (file.modelConfig, file.ownClass) = (nil, className)
+    }
+    let variables = try file.takeVariables(root)
     let rewritten = [metadataName, configName, weightsName, recordName]
     let others = try zip.members.filter { !rewritten.contains($0.name) && !$0.name.hasSuffix("/") }
       .map { Member(name: $0.name, contents: try zip.contents(of: $0)) }
-    return (KerasArchive(others: others, metadata: metadata, variables: variables), file)
+    return (KerasArchive(others: kept + others, metadata: metadata, variables: variables), file)
   }
 
   func fileBytes(_ file: KerasFile) throws -> [UInt8] {

@@ -16,7 +16,12 @@ enum KerasConfigRepair {
     (["SeparableConv1D", "SeparableConv2D"], "kernel_constraint", nil),
     (spatialDropouts, "trainable", true),
     (spatialDropouts, "noise_shape", .null),
+    (["LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"], "time_major", false),
   ]
+
+  /// Where models of TensorFlow 2.12 to 2.15 have their classes, and what Keras 3 finds them by.
+  private static let modelClasses = ["Functional": "Model", "Sequential": "Sequential"]
+  private static let oldModules = ["keras.engine.", "keras.src.engine."]
 
   private static let spatialDropouts = ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
 
@@ -32,6 +37,13 @@ enum KerasConfigRepair {
         if value == nil || settings[key] == value { settings[key] = nil }
       }
       result["config"] = .object(settings)
+      if let module = result["module"]?.string, oldModules.contains(where: module.hasPrefix),
+        let className = modelClasses[name]
+      {
+        result["module"] = "keras"
+        result["class_name"] = .string(className)
+        if result["registered_name"] != nil { result["registered_name"] = .null }
+      }
       return .object(result)
     case .null, .bool, .number, .string: return config
     }

@@ -12,6 +12,8 @@ struct KerasFile: Sendable {
 
   /// The architecture that came beside a weights-only file; nil where none did.
   var modelConfig: JSON?
+  /// The class of a model that is its author's own, of whose layers the file says nothing; nil for any other.
+  var ownClass: String?
   /// `keras_version` and `backend` as the file states them.
   var kerasVersion: String?
   var backend: String?

@@ -30,7 +30,7 @@ package enum KerasFormat: CheckpointFormat {
     let content = try Failure.within(file.path) { try KerasGraph(stored, in: container) }
     return Checkpoint(
       path: file.path, sha256: SHA256.hexadecimal(of: file.bytes), byteCount: file.bytes.count,
-      notices: notices(stored, content.file), content: content)
+      notices: notices(stored, content.file, container), content: content)
   }
 
   private static func isArchive(_ file: CheckpointFile) -> Bool {
@@ -58,19 +58,12 @@ package enum KerasFormat: CheckpointFormat {
       return (try KerasFile(root, architecture: beside), .hdf5)
     }
     if architecture == nil, isNamedWeights { architecture = try architectureBeside(file.path) }
-    guard let architecture else {
-      throw Failure(
-        "", "cannot be read", "it is a .weights.h5 file of Keras 3, which does not say what its layers are",
-        remedy: "give the architecture with --architecture model.json: it is what model.to_json() returns")
-    }
-    let config = KerasFile.withoutAdapters(architecture, keepingQuantized: false)
-    let model = try KerasModel(config)
-    let variables = try KerasVariables(root, of: model)
-    let stored = KerasFile(
-      modelConfig: config, kerasVersion: architecture["keras_version"]?.string ?? "3", backend: nil,
-      layers: try variables.layerGroups(of: model), topLevelWeights: nil, isWeightsOnly: true,
-      hasOptimizerState: root.groups[KerasVariables.optimizer] != nil,
+    var stored = KerasFile(
+      modelConfig: architecture.map { KerasFile.withoutAdapters($0, keepingQuantized: false) },
+      kerasVersion: architecture?["keras_version"]?.string ?? "3", backend: nil, layers: [], topLevelWeights: nil,
+      isWeightsOnly: true, hasOptimizerState: root.groups[KerasVariables.optimizer] != nil,
       record: try root.json(KerasFile.recordAttribute))
+    let variables = try stored.takeVariables(root.tidied())
     return (stored, .variables(variables))
   }
 
@@ -95,7 +88,7 @@ package enum KerasFormat: CheckpointFormat {
     }
   }
 
-  private static func notices(_ stored: KerasFile, _ file: KerasFile) -> [String] {
+  private static func notices(_ stored: KerasFile, _ file: KerasFile, _ container: KerasContainer) -> [String] {
     var notices: [String] = []
     if stored.hasOptimizerState {
       notices.append("the optimiser's state is left out: it does not fit compressed weights")
@@ -107,6 +100,16 @@ package enum KerasFormat: CheckpointFormat {
     }
     if stored.backend == "theano", file.backend != stored.backend {
       notices.append("the kernels are Theano's; they are turned by 180 degrees, as Keras does for TensorFlow")
+    }
+    if file.modelConfig == nil, file.ownClass == nil {
+      notices.append(
+        "the file holds weights only, and its layers stay as they are: --architecture model.json, which is what model.to_json() returns, lets them be compressed"
+      )
+    }
+    if container.variables?.isOutdated == true {
+      notices.append(
+        "the weights lie as TensorFlow 2.12 to 2.14 have them, which no later version reads; they are written as TensorFlow 2.15 and Keras 3 have them"
+      )
     }
     if file.isWeightsOnly, file.modelConfig != nil {
       notices.append("the file holds weights only: the architecture is written beside them, as a .json file")

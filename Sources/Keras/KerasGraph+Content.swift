@@ -26,8 +26,8 @@ extension KerasGraph: CheckpointContent {
 
   var missesArchitecture: Bool {
     switch container {
-    case .hdf5: file.modelConfig == nil && file.record != nil
-    case .variables, .archive: false
+    case .hdf5, .variables: file.modelConfig == nil && file.record != nil
+    case .archive: false
     }
   }
 

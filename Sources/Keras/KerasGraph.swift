@@ -11,6 +11,15 @@ enum KerasContainer: Sendable {
   case variables(KerasVariables)
   /// The file is a `.keras` archive of Keras 3.
   case archive(KerasArchive)
+
+  /// The weights as Keras 3 stores them; nil where they go by layers.
+  var variables: KerasVariables? {
+    switch self {
+    case .hdf5: nil
+    case .variables(let variables): variables
+    case .archive(let archive): archive.variables
+    }
+  }
 }
 
 /// A Keras file in the program's own terms: its layers with kernels and, where it has an architecture, its graph.
@@ -67,7 +76,7 @@ struct KerasGraph: Sendable {
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)
       graph = nil
-      graphAbsence = "the file holds weights only"
+      graphAbsence = file.absentArchitecture
       architecture = nil
       return
     }

@@ -26,7 +26,7 @@ struct KerasVariableSizes: Sendable {
     let classes = Dictionary(model.layers.map { ($0.name, $0.className) }) { first, _ in first }
     let bases = names.compactMap { classes[$0].map(KerasGroupNames.snakeCase) }
     let level = Level(
-      path: path + [Substring(variables.container)],
+      path: path + [Substring(KerasVariables.container)],
       keys: Dictionary(zip(names, keys)) { first, _ in first },
       owners: Dictionary(zip(keys, names)) { first, _ in first },
       counts: Dictionary(bases.map { ($0, 1) }, uniquingKeysWith: +))

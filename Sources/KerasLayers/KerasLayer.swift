@@ -35,8 +35,11 @@ package struct KerasLayer: Sendable {
 
   func bool(_ key: String, default fallback: Bool) -> Bool { value(key)?.bool ?? fallback }
 
-  func real(_ key: String, default fallback: Double) throws -> Double {
-    guard let value = value(key) else { return fallback }
+  func real(_ key: String, default fallback: Double? = nil) throws -> Double {
+    guard let value = value(key) else {
+      guard let fallback else { throw misconfigured(key, remedy: "expected a number") }
+      return fallback
+    }
     guard let real = value.real, real.isFinite else { throw misconfigured(key, remedy: "expected a number") }
     return real
   }

@@ -44,7 +44,7 @@ package struct KerasLayerType: Sendable {
 
   static let all: [String: KerasLayerType] = [
     convolutions, dense, normalizations, activations, poolings, merges, shapings, identities, wrappers, embeddings,
-    recurrent, convolutionalRecurrent, attentions, einsums, locals, images, categories,
+    recurrent, convolutionalRecurrent, attentions, einsums, locals, images, categories, applications,
   ].reduce(into: [:]) { table, family in
     for (name, type) in family {
       precondition(table.updateValue(type, forKey: name) == nil, "two families have the layer '\(name)'")

@@ -26,7 +26,8 @@ extension KerasLayerType {
       layers: { layer in try layer.einsumKernel() },
       expansion: { use in
         guard let value = try use.values().first else { throw use.layer.withoutInput }
-        return [try use.activated(try use.einsumDense(value))]
+        let product = try use.layer.productKernel().map { use.append($0.operation(.channelsLast), [value]) }
+        return [try use.activated(try product ?? use.einsumDense(value))]
       })
   ]
 }
@@ -61,7 +62,25 @@ extension KerasLayer {
     return equation
   }
 
+  /// The kernel of an EinsumDense that is a Dense: a product over the input's last axis, whose place the outputs take; nil for any other.
+  fileprivate func productKernel() throws -> Layer? {
+    let equation = try equation(inputRank: nil)
+    let (input, labels) = (equation.operands[0], equation.operands[1])
+    guard quantizationMode == nil, labels.count == 2, labels[0] == input.last, !input.contains(labels[1]),
+      equation.result == Array(input.dropLast()) + [labels[1]]
+    else { return nil }
+    let bias = value("bias_axes")?.string ?? ""
+    guard bias.isEmpty || bias == String(labels[1]) else { return nil }
+    let stored = try weight("kernel", [nil, nil])
+    let (inputs, outputs) = (stored.shape[0], stored.shape[1])
+    return Layer(
+      name: path, kind: .linear, kernel: TensorReference(stored.name, permutation: .kernelLast(0)),
+      bias: try reference("bias", [outputs], if: !bias.isEmpty), dtype: stored.dtype,
+      convolution: Convolution(kernelShape: [outputs, inputs], window: .unit(0)))
+  }
+
   fileprivate func einsumKernel() throws -> [Layer] {
+    if let product = try productKernel() { return [product] }
     let equation = try equation(inputRank: nil)
     let labels = equation.operands[1]
     let stored = try weight("kernel", labels.map { _ in nil })

@@ -49,7 +49,7 @@ extension KerasModel {
     guard let className = json["class_name"]?.string, let config = json["config"] else {
       throw Failure("model_config", "cannot be read", "it has no 'class_name' and 'config'")
     }
-    guard let entries = config.array ?? config["layers"]?.array else {
+    guard let entries = Self.entries(of: config) else {
       throw Failure(
         "model_config", "cannot be read", "a \(className) has no list of layers",
         remedy: "expected a Sequential or functional model")
@@ -74,10 +74,19 @@ extension KerasModel {
   /// The layers of the model and of those inside it.
   package var allEntries: [KerasEntry] { layers.flatMap { ($0.model ?? $0.stepModel)?.allEntries ?? [$0] } }
 
+  private static func entries(of config: JSON) -> [JSON]? { config.array ?? config["layers"]?.array }
+
   /// Whether a class name of the configuration is a model's.
   package static func isModel(_ className: String, _ config: JSON) -> Bool {
-    ["Sequential", "Functional", "Model"].contains(className)
-      && (config.array != nil || config["layers"]?.array != nil)
+    ["Sequential", "Functional", "Model"].contains(className) && entries(of: config) != nil
+  }
+
+  /// The class of a model that is one of its author's own, whose layers and wiring are in code; nil for any other configuration.
+  package static func ownClass(of json: JSON) -> String? {
+    guard let className = json["class_name"]?.string, let config = json["config"], config.object != nil,
+      entries(of: config) == nil
+    else { return nil }
+    return className
   }
 }
 

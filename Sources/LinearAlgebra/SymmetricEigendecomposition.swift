@@ -14,7 +14,7 @@ public struct SymmetricEigendecomposition: Sendable {
   ///
   /// - Throws: `Failure` when the matrix holds NaN or infinity, is too large for LAPACK, or dsyevd does not converge.
   /// - Precondition: `matrix` is square.
-  public init(_ matrix: Tensor<Double>) throws {
+  public init(_ matrix: consuming Tensor<Double>) throws {
     let (ascending, rows) = try Self.solve(matrix, job: "V")
     let n = ascending.count
     values = ascending.reversed()
@@ -31,20 +31,21 @@ public struct SymmetricEigendecomposition: Sendable {
   /// The eigenvalues alone, descending; several times faster than with the vectors.
   ///
   /// - Throws: `Failure` when the matrix holds NaN or infinity, or LAPACK does not converge.
-  public static func values(of matrix: Tensor<Double>) throws -> [Double] {
+  public static func values(of matrix: consuming Tensor<Double>) throws -> [Double] {
     try solve(matrix, job: "N").values.reversed()
   }
 
+  /// The matrix is used up: LAPACK works in its place.
   private static func solve(
-    _ matrix: Tensor<Double>, job: Unicode.Scalar
+    _ matrix: consuming Tensor<Double>, job: Unicode.Scalar
   ) throws -> (values: [Double], vectors: [Double]) {
-    precondition(
-      matrix.order == 2 && matrix.shape[0] == matrix.shape[1], "\(matrix.shape) is not square")
-    let count = matrix.shape[0]
+    let shape = matrix.shape
+    precondition(shape.count == 2 && shape[0] == shape[1], "\(shape) is not square")
+    let count = shape[0]
     guard count > 0 else { return ([], []) }
     try LAPACK.requireFinite(matrix)
     let n = try LAPACK.extent(count)
-    var a = matrix.elements
+    var a = (consume matrix).elements
     var w = [Double](repeating: 0, count: count)
     var work = [0.0]
     var integers: [Int32] = [0]

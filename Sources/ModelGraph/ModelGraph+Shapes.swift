@@ -96,7 +96,8 @@ extension ModelGraph {
       nodes: nodes.map { node in
         guard let reason = reasons[node.name] else { return node }
         return Node(
-          name: node.name, layer: node.layer, operation: .unsupported(type: type(node), reason: reason), inputs: [])
+          name: node.name, layer: node.layer, operation: .unsupported(type: type(node), reason: reason),
+          inputs: node.inputs)
       }, outputs: outputs)
   }
 

@@ -29,8 +29,8 @@ package struct GraphNetwork: NetworkKind {
   package func compared(
     with original: Checkpoint, on inputs: ComparisonInputs, workers: Workers, progress: ProgressHandler
   ) throws -> NetworkComparison {
-    let before = try Network(original, workers: workers)
-    let after = try Network(checkpoint, workers: workers)
+    let before = try Network(partOf: original, workers: workers)
+    let after = try Network(partOf: checkpoint, workers: workers)
     let samples =
       switch inputs {
       case .random(let seed, let count): try Samples(seed: seed, count: count, for: before.graph)
@@ -40,7 +40,7 @@ package struct GraphNetwork: NetworkKind {
     let expected = try before.run(samples, progress: progress, task: "run original")
     return NetworkComparison(
       outputs: try compared(outputs, with: expected, on: samples, after.graph, source: checkpoint.path),
-      samples: samples.count, source: samples.source)
+      samples: samples.count, source: after.source(of: samples))
   }
 
   /// The samples of a calibration that judge its fits.
@@ -53,15 +53,20 @@ package struct GraphNetwork: NetworkKind {
   private func compared(
     _ outputs: [Tensor<Float>], with expected: [Tensor<Float>], on samples: Samples, _ graph: ModelGraph, source: String
   ) throws -> [OutputComparison] {
-    try graph.outputs.enumerated().map { index, output in
-      guard outputs[index].shape == expected[index].shape else {
+    guard outputs.count == expected.count else {
+      throw Failure(
+        source, "cannot be compared by its outputs", "it gives \(outputs.count), and the original \(expected.count)")
+    }
+    return try graph.outputs.enumerated().map { index, output in
+      let isNumber = outputs[index].count == 1 && expected[index].count == 1
+      guard isNumber || outputs[index].shape == expected[index].shape else {
         throw Failure(
           source, "output '\(output.name)' cannot be compared",
           "the reference has the shape \(expected[index].shape), the network gives \(outputs[index].shape)")
       }
       return OutputComparison(
         name: output.name, samples.samplesFirst(outputs[index], of: output.value),
-        reference: samples.samplesFirst(expected[index], of: output.value))
+        reference: samples.samplesFirst(expected[index].reshaped(outputs[index].shape), of: output.value))
     }
   }
 
@@ -84,7 +89,9 @@ package struct GraphNetwork: NetworkKind {
         result.failures.append(
           "\(checkpoint.path): nothing can be verified: the file has neither a graph nor compressed layers")
       }
-      result.notices.append("there is no graph, so every layer was checked by itself")
+      if let record = request.record, !record.layers.isEmpty {
+        result.notices.append("there is no graph, so every layer was checked by itself")
+      }
       return result
     }
     if request.record != nil, !checkpoint.isRunnable, request.networkOptions.isEmpty {
@@ -101,13 +108,15 @@ package struct GraphNetwork: NetworkKind {
     _ request: ExaminationRequest, _ original: Checkpoint?, into result: inout Examination, workers: Workers,
     progress: ProgressHandler
   ) throws {
-    let network = try Network(checkpoint, workers: workers)
+    // What a reference holds are outputs of the whole network.
+    let isPart = request.reference == nil || checkpoint.graph?.runnablePart?.stop == nil
+    let network = try isPart ? Network(partOf: checkpoint, workers: workers) : Network(checkpoint, workers: workers)
     let samples =
       try request.reference.map { try Samples(file: $0, for: network.graph, request.preparation) }
       ?? Samples(
         seed: request.seed, count: request.preparation.maximumCount ?? Samples.usualRandomCount, for: network.graph)
     result.samples = samples.count
-    result.source = samples.source
+    result.source = network.source(of: samples)
     if request.reference == nil { result.notices.append("no reference was given: \(samples.source) were used") }
 
     let outputs = try network.run(samples, progress: progress, task: "run")
@@ -117,7 +126,7 @@ package struct GraphNetwork: NetworkKind {
     let before =
       try samples.outputs
       ?? original.map {
-        try Network($0, workers: workers).run(samples, progress: progress, task: "run original")
+        try Network(partOf: $0, workers: workers).run(samples, progress: progress, task: "run original")
       }
     if let before {
       result.outputs = try zip(
@@ -154,6 +163,13 @@ package struct GraphNetwork: NetworkKind {
       result.psnr = output.reshaped(targets.shape).psnr(targets: targets, peak: peak)
       result.originalPSNR = before.map { $0.reshaped(targets.shape).psnr(targets: targets, peak: peak) }
     }
+  }
+}
+
+extension Network {
+  /// What the network ran on and, where it did not run as a whole, how far.
+  fileprivate func source(of samples: Samples) -> String {
+    samples.source + (stop.map { ", run up to \($0)" } ?? "")
   }
 }
 

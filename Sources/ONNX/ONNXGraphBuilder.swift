@@ -67,8 +67,9 @@ final class ONNXGraphBuilder {
 
   /// Says for every output that somebody reads, and that nothing makes, why that is so.
   private func refuse(_ node: ONNXNode, _ reason: String) {
+    let operands = node.proto.input.filter(made.contains)
     for output in node.proto.output where isRead(output) && !made.contains(output) {
-      append(output, layer: node.name, .unsupported(type: type, reason: reason), [])
+      append(output, layer: node.name, .unsupported(type: type, reason: reason), operands)
     }
   }
 

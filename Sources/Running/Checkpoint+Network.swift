@@ -6,9 +6,10 @@ import ModelGraph
 extension Checkpoint {
   /// Makes an engine for the checkpoint's network with its own weights.
   ///
+  /// - Parameter part: A part of the network in place of all of it.
   /// - Throws: `Failure` where the checkpoint has no graph, or a layer of it cannot be run.
-  package func network() throws -> (graph: ModelGraph, engine: Engine) {
-    guard let graph else {
+  package func network(_ part: ModelGraph? = nil) throws -> (graph: ModelGraph, engine: Engine) {
+    guard let graph = part ?? graph else {
       throw Failure(
         path, "cannot be run", graphAbsence ?? "it has no graph",
         remedy: "use a checkpoint that holds its architecture")

@@ -10,10 +10,23 @@ package struct Network: Sendable {
   package let graph: ModelGraph
   let engine: Engine
   private let workers: Workers
+  /// Where the network stops, for messages; nil where it is run as a whole.
+  package let stop: String?
 
   /// - Throws: `Failure` where the checkpoint has no graph, or a layer of it cannot be run.
   package init(_ checkpoint: Checkpoint, workers: Workers) throws {
     (graph, engine) = try checkpoint.network()
+    stop = nil
+    self.workers = workers
+  }
+
+  /// The part of a checkpoint's network that can be run, which is all of it where it has no other layers.
+  ///
+  /// - Throws: `Failure` where the checkpoint has no graph, or no layer with a kernel comes before what is not run.
+  package init(partOf checkpoint: Checkpoint, workers: Workers) throws {
+    let part = checkpoint.graph?.runnablePart
+    (graph, engine) = try checkpoint.network(part?.graph)
+    stop = part?.stop
     self.workers = workers
   }
 

@@ -52,12 +52,21 @@ package struct SampleFile: Sendable {
         outputs.append(try (isCut ? array.firstSamples(inputs.count) : array).decoded())
         continue
       }
-      guard axis < array.shape.count, array.shape[axis] >= inputs.count else {
-        throw Failure(
-          "array '\(array.name)'", "has \(axis < array.shape.count ? array.shape[axis] : 0) samples",
-          "there are \(inputs.count) inputs")
-      }
       let whole = try array.decoded(as: Float.self)
+      // A single number needs no axis for its sample.
+      if inputs.count == 1, whole.count == 1 {
+        outputs.append(whole)
+        continue
+      }
+      guard axis < whole.order else {
+        throw Failure(
+          "array '\(array.name)'", "has no axis for the samples", "its shape is \(array.shape)",
+          remedy: "expected \(inputs.count) samples on axis \(axis)")
+      }
+      guard whole.shape[axis] >= inputs.count else {
+        throw Failure(
+          "array '\(array.name)'", "has \(whole.shape[axis]) samples", "there are \(inputs.count) inputs")
+      }
       outputs.append(isCut ? whole.samples(0..<inputs.count, axis: axis) : whole)
     }
     return outputs

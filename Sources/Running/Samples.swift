@@ -82,7 +82,7 @@ extension Samples {
 
   /// An output with its samples first, as measures of it take it.
   package func samplesFirst(_ output: Tensor<Float>, of value: String) -> Tensor<Float> {
-    axes?.axis(of: value).map { output.moved($0) } ?? output
+    axes?.axis(of: value).map { $0 < output.order ? output.moved($0) : output } ?? output
   }
 }
 

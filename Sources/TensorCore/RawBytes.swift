@@ -17,6 +17,22 @@ extension Array where Element == UInt8 {
   }
 }
 
+extension Array where Element == UInt8 {
+  /// What a function makes of the elements of a plain type, without these as an array.
+  ///
+  /// - Precondition: the bytes fill whole elements.
+  @inline(__always)
+  func mapElements<Raw: BitwiseCopyable, Result>(of _: Raw.Type, _ transform: (Raw) -> Result) -> [Result] {
+    let width = MemoryLayout<Raw>.stride
+    precondition(count % width == 0, "\(count) bytes do not fill elements of \(width) bytes")
+    return unsafe withUnsafeBytes { source in
+      (0..<source.count / width).map {
+        transform(unsafe source.loadUnaligned(fromByteOffset: $0 * width, as: Raw.self))
+      }
+    }
+  }
+}
+
 extension Array where Element: BitwiseCopyable {
   /// The elements as they lie in memory.
   public var rawBytes: [UInt8] {

@@ -58,16 +58,16 @@ public struct StoredTensor: Sendable, Equatable {
   > {
     let elements: [Scalar]
     switch dtype {
-    case .f64: elements = bytes.elements(of: Double.self).map { Scalar($0) }
-    case .f32: elements = bytes.elements(of: Float.self).map { Scalar($0) }
-    case .f16: elements = bytes.elements(of: Float16.self).map { Scalar($0) }
-    case .bf16: elements = bytes.elements(of: UInt16.self).map { Scalar(BFloat16.value($0)) }
-    case .i64: elements = bytes.elements(of: Int64.self).map { Scalar($0) }
-    case .u64: elements = bytes.elements(of: UInt64.self).map { Scalar($0) }
-    case .i32: elements = bytes.elements(of: Int32.self).map { Scalar($0) }
-    case .u32: elements = bytes.elements(of: UInt32.self).map { Scalar($0) }
-    case .i16: elements = bytes.elements(of: Int16.self).map { Scalar($0) }
-    case .u16: elements = bytes.elements(of: UInt16.self).map { Scalar($0) }
+    case .f64: elements = bytes.mapElements(of: Double.self) { Scalar($0) }
+    case .f32: elements = bytes.mapElements(of: Float.self) { Scalar($0) }
+    case .f16: elements = bytes.mapElements(of: Float16.self) { Scalar($0) }
+    case .bf16: elements = bytes.mapElements(of: UInt16.self) { Scalar(BFloat16.value($0)) }
+    case .i64: elements = bytes.mapElements(of: Int64.self) { Scalar($0) }
+    case .u64: elements = bytes.mapElements(of: UInt64.self) { Scalar($0) }
+    case .i32: elements = bytes.mapElements(of: Int32.self) { Scalar($0) }
+    case .u32: elements = bytes.mapElements(of: UInt32.self) { Scalar($0) }
+    case .i16: elements = bytes.mapElements(of: Int16.self) { Scalar($0) }
+    case .u16: elements = bytes.mapElements(of: UInt16.self) { Scalar($0) }
     case .i8: elements = bytes.map { Scalar(Int8(bitPattern: $0)) }
     case .u8: elements = bytes.map { Scalar($0) }
     case .bool: elements = bytes.map { $0 == 0 ? 0 : 1 }

@@ -183,8 +183,17 @@ def tensorflow_operators(n):
     n.add(tf.identity(x), tf.zeros_like(x) + x, tf.add_n([x, y, x]), tf.tensordot(x, tf.ones((6, 2)), 1))
 
 
+def applications(n):
+    """Layers that keras.applications has for itself."""
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+    x = n.input(normal(4, 6))
+    y = StochasticDepth(0.3)(LayerScale(0.5, 6)(x))
+    n.add(y, CustomScaleLayer(0.17)([x, y]))
+
+
 FAMILIES = [(family, library) for family in [recurrent, masked, attention, others] for library in LIBRARIES] + [
-    (newer_attention, "keras3"), (operators, "keras3"), (older, "tf.keras"), (tensorflow_operators, "tf.keras")]
+    (newer_attention, "keras3"), (applications, "keras3"), (operators, "keras3"), (older, "tf.keras"), (tensorflow_operators, "tf.keras")]
 
 
 @pytest.mark.parametrize("family, library", FAMILIES, ids=lambda value: getattr(value, "__name__", value))
@@ -233,6 +242,25 @@ def test_compressed(tmp_path, library, suffix):
     layers = check_compressed(LIBRARIES[library], path, values, tmp_path)
     factored = {name for name, layer in layers.items() if layer["structure"] != "dense"}
     assert factored and factored <= {"first", "second"}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_products_over_the_last_axis(tmp_path, suffix):
+    """An EinsumDense that is a Dense is factored like one; any other stays, with the reason."""
+    L = keras.layers
+    x = inputs = L.Input((5, 40))
+    x = L.EinsumDense("abc,cd->abd", output_shape=(5, 60), bias_axes="d", activation="relu", name="rows")(x)
+    x = L.EinsumDense("...x,xy->...y", output_shape=40, name="dots")(x)
+    x = L.EinsumDense("abc,bcd->abd", output_shape=(5, 3), name="each")(x)
+    model = keras.Model(inputs, x)
+    randomise(model)
+    path = save(model, tmp_path, "model" + suffix)
+    check_engine(path, model, tmp_path, [normal(5, 40)])
+    layers = check_compressed(keras, path, normal(5, 40), tmp_path, 6000)
+    assert {layers[name]["structure"] for name in ["rows", "dots"]} != {"dense"}
+    assert layers["each"]["structure"] == "dense"
+    each = next(layer for layer in kcompress("inspect", path)["layers"] if layer["name"] == "each")
+    assert "EinsumDense" in each["refusal"]
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

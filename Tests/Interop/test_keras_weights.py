@@ -8,7 +8,7 @@ import pytest
 import tf_keras
 from keras.src.legacy.saving import legacy_h5_format
 
-from conftest import PROGRAM, kcompress, whole_size
+from conftest import PROGRAM, compress, kcompress, whole_size
 from test_keras_archive import nested
 import h5py
 import subprocess
@@ -93,7 +93,9 @@ def failure(*arguments):
 
 def test_what_does_not_fit(tmp_path):
     _, model = keras3(tmp_path, "model.weights.h5")
-    assert "--architecture" in failure("inspect", tmp_path / "model.weights.h5")
+    alone = kcompress("inspect", tmp_path / "model.weights.h5")
+    assert any("--architecture" in notice for notice in alone["notices"])
+    assert all("architecture" in layer["refusal"] for layer in alone["layers"])
     other = tmp_path / "other.json"
     narrow = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(10)])
     other.write_text(narrow.to_json())
@@ -116,3 +118,17 @@ def test_architecture_of_another_width(tmp_path):
     model(16).save_weights(tmp_path / "model.weights.h5")
     (tmp_path / "other.json").write_text(model(32).to_json())
     failure("inspect", tmp_path / "model.weights.h5", "--architecture", tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
+def test_weights_alone_are_written_and_verified(tmp_path, name):
+    """Without an architecture nothing is compressed, and every tensor is compared with the original's."""
+    keras3(tmp_path, name)
+    written, _ = compress(tmp_path / name, tmp_path, 10_000_000)
+    verdict = kcompress("verify", written)
+    assert verdict["passed"] and any("all" in notice for notice in verdict["notices"])
+    with h5py.File(written, "r+") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        file[names[0]][...] = 0.5
+    assert names[0] in kcompress("verify", written, status=1)["failures"][0]

@@ -202,7 +202,13 @@ def test_code_is_never_run(tmp_path):
     plan = kcompress("plan", path, "--budget", dense - 1000, *QUICK, "-o", tmp_path / "plan.json")
     assert plan["layers"][0]["structure"] != "dense"
     kcompress("apply", tmp_path / "plan.json", "-o", tmp_path / "out.h5", "--report", tmp_path / "report.html")
-    done = subprocess.run([PROGRAM, "verify", path], capture_output=True, text=True)
+    # Up to there the network is run.
+    verdict = kcompress("verify", tmp_path / "out.h5")
+    assert verdict["passed"] and "run up to layer 'code'" in verdict["source"]
+    assert [output["name"] for output in verdict["outputs"]] == ["conv"] and verdict["outputs"][0]["relative_discrepancy"] > 0
+    np.savez(tmp_path / "reference.npz", inputs=np.zeros((2, 8, 8, 16), np.float32), outputs=np.zeros((2, 6, 6, 16), np.float32))
+    done = subprocess.run(
+        [PROGRAM, "verify", path, "--reference", tmp_path / "reference.npz"], capture_output=True, text=True)
     assert done.returncode == 2 and "'code'" in done.stderr
 
 
