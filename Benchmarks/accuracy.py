@@ -4,7 +4,9 @@
     make accuracy ARGUMENTS="--networks resnet32 --ratios 5 --structures all cp --seeds 0 1 2"
     make accuracy ARGUMENTS="--baseline uniform --ratios 3 5"
 
-A ratio counts all parameters of the network; the file may add 40 kB of graph. Fits and plans see calibration images without labels, and the
+    make accuracy ARGUMENTS="--networks resnet32 --bytes 187000 --bits auto"
+
+A ratio counts all parameters of the network; the file may add 40 kB of graph. --bytes counts the whole file, --bits lets weights have fewer bits. Fits and plans see calibration images without labels, and the
 accuracy is that on images which they never saw.
 """
 
@@ -35,6 +37,8 @@ NETWORKS = {
     "resnet20": cifar("cifar_resnet/resnet20.onnx"),
     "resnet32": cifar("cifar_resnet/resnet32.onnx"),
     "resnet56": cifar("cifar_resnet/resnet56.onnx"),
+    "resnet32.safetensors": dict(
+        cifar("cifar_resnet/resnet32.safetensors"), graph=SHARED / "cifar_resnet/resnet32.onnx"),
     "resnet8": cifar("mlperf_tiny/pretrainedResnet.h5", []),
     "vdsr": dict(
         checkpoint=SHARED / "vdsr/vdsr.onnx", calibration=None, reference=SHARED / "vdsr/set5-x2.npz", preparation=[],
@@ -85,17 +89,18 @@ def uniform(plan, ratio):
     plan.write_text(json.dumps(document))
 
 
-def case(name, ratio, structures, seed, baseline, samples, folder):
+def case(name, ratio, structures, seed, baseline, samples, folder, size=None, bits=None):
     network = NETWORKS[name]
     checkpoint = network["checkpoint"]
     if not checkpoint.exists() or not network["reference"].exists():
         print(f"{name}: skipped, the data is not there", flush=True)
         return
     parameters = run("inspect", checkpoint)[0]["parameters"]
-    budget = int(parameters * 4 / ratio) + ROOM
+    budget = size or int(parameters * 4 / ratio) + ROOM
+    graph = ["--graph", network["graph"]] if "graph" in network else []
     calibration = network["calibration"] or luminance(folder / "luminance.npz")
     options = ["--calibration", calibration, "--max-samples", samples, *network["preparation"]]
-    chosen = [] if structures == "all" else ["--structures", structures]
+    chosen = ([] if structures == "all" else ["--structures", structures]) + graph + (["--bits", bits] if bits else [])
     plan = folder / f"{checkpoint.name}.plan.json"
     if baseline == "uniform":
         # Equal in every layer, so the size of the file is what it is; the weights decide about the fits.
@@ -110,7 +115,7 @@ def case(name, ratio, structures, seed, baseline, samples, folder):
     applied, applying, memory = run(
         "apply", plan, "-o", output, "--report", folder / "report.html", "--overwrite")
     verdict = run(
-        "verify", output, "--reference", network["reference"], "--original", checkpoint, "--max-discrepancy", 100,
+        "verify", output, *graph, "--reference", network["reference"], "--original", checkpoint, "--max-discrepancy", 100,
         *network["preparation"])[0]
     measure = network["measure"]
     calibrated = applied["calibration"] or {}
@@ -119,7 +124,7 @@ def case(name, ratio, structures, seed, baseline, samples, folder):
     losses = [f"{loss:.3f}" for loss in calibrated.get("losses", [])]
     agreement = calibrated.get("agreement")
     print(
-        f"| {name} | {ratio:g} | {baseline or structures} | {seed} | {applied['bytes']} | {reached[0]} | {reached[1]} "
+        f"| {name} | {checkpoint.stat().st_size / applied['bytes']:.2f} | {baseline or structures}{' bits ' + bits if bits else ''} | {seed} | {applied['bytes']} | {reached[0]} | {reached[1]} "
         f"| {f'{100 * agreement:.1f}' if agreement is not None else '-'} | {' '.join(losses[:1] + losses[-1:]) or '-'} "
         f"| {planning:.0f} + {applying:.0f} | {plan_memory / 1e6:.0f}, {memory / 1e6:.0f} |",
         flush=True)
@@ -133,6 +138,8 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--baseline", choices=["uniform", "weights"])
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--bytes", nargs="+", type=int, default=None)
+    parser.add_argument("--bits", default=None)
     arguments = parser.parse_args()
     print("| network | ratio | structures | seed | bytes | reached | original | agreement | loss | seconds | MB |")
     print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -145,7 +152,8 @@ def main():
         *[("resnet56", ratio, "all", 0, None) for ratio in (3, 5)],
         ("resnet8", 2, "all", 0, None), ("vdsr", 3, "all", 0, None),
     ]
-    if arguments.networks or arguments.ratios or arguments.baseline or arguments.structures != ["all"]:
+    if (arguments.networks or arguments.ratios or arguments.baseline or arguments.bytes or arguments.bits
+            or arguments.structures != ["all"]):
         everything = [
             (name, ratio, structures, seed, arguments.baseline)
             for name in arguments.networks or ["resnet32"] for structures in arguments.structures
@@ -153,7 +161,8 @@ def main():
         ]
     with tempfile.TemporaryDirectory() as folder:
         for name, ratio, structures, seed, baseline in everything:
-            case(name, ratio, structures, seed, baseline, arguments.samples, pathlib.Path(folder))
+            for size in arguments.bytes or [None]:
+                case(name, ratio, structures, seed, baseline, arguments.samples, pathlib.Path(folder), size, arguments.bits)
 
 
 if __name__ == "__main__":

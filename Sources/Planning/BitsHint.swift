@@ -6,10 +6,6 @@ import TensorCore
 /// What fewer bits for each weight would bring, for a plan that was made without them. Nothing is rounded for it: numbers that are spread like a
 /// Gaussian lose a known part of their squares.
 extension Planner {
-  /// The least part of the squared norm of Gaussian numbers that rounding them to a width takes, by the best step.
-  private static let gaussianNoise: [BitWidth: Double] = [
-    .two: 0.19, .three: 0.0469, .four: 0.0129, .five: 0.0037, .six: 0.00107, .seven: 0.00031, .eight: 0.00009,
-  ]
   /// Layers beyond which no hint is worth its time.
   private static let mostLayers = 300
 
@@ -54,7 +50,7 @@ extension Planner {
     let rounded = try layers.map { layer in
       var choices = layer.choices
       choices.rounded = widths(of: layer).flatMap { width -> [LayerChoices.Form] in
-        let noise = Self.gaussianNoise[width] ?? 0
+        let noise = width.gaussianNoise
         let dense = LayerChoices.Form(
           candidate: nil, storage: .integers(width), discrepancy: noise.squareRoot(), outputDiscrepancy: noise.squareRoot())
         // Factors that are not yet rounded take up most of what the others lose.

@@ -48,7 +48,10 @@ struct LayerOptions: Sendable {
     if request.recipe.accepts(nil, for: layer.name, parameters: count) || choices.forms.isEmpty {
       options.append(try option(.dense, growth: 0))
     }
-    let accepted = choices.forms.filter { request.recipe.accepts($0.candidate, for: layer.name, parameters: count) }
+    let accepted = choices.forms.filter {
+      request.recipe.accepts($0.candidate, for: layer.name, parameters: count)
+        && request.recipe.accepts($0.storage, discrepancy: $0.discrepancy, for: layer.name)
+    }
     var missing: [String: Set<String>] = [:]
     let runnable = accepted.filter { form in
       guard let candidate = form.candidate, let operation = request.device?.missingOperation(in: candidate.stages) else { return true }

@@ -64,7 +64,7 @@ struct LayerSweep {
   private func canRound(_ layer: Layer) -> Bool { !widths(of: layer).isEmpty }
 
   private func widths(of layer: Layer) -> [BitWidth] {
-    (request.bits ?? []).filter { checkpoint.refusal(of: .integers($0), for: layer) == nil }
+    request.recipe.widths(request.bits ?? [], for: layer.name).filter { checkpoint.refusal(of: .integers($0), for: layer) == nil }
   }
 
   /// The dense kernel and all candidates in the widths that the plan may use, each rounded as it would be by itself.

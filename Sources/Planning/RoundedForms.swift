@@ -7,7 +7,8 @@ import TensorCore
 /// What a layer's dense kernel and its candidates lose when their weights are rounded.
 ///
 /// Some candidates of every structure are rounded in some widths, as they would be by themselves. What that adds to their squared
-/// discrepancies changes smoothly with the size of a structure and with the width: a straight line over the logarithms stands for the others.
+/// discrepancies, as a part of what Gaussian numbers lose in that width, changes smoothly with the size of a structure and with the width: a straight
+/// line over the logarithms stands for the others.
 struct RoundedForms {
   let layer: Layer
   let widths: [BitWidth]
@@ -17,18 +18,28 @@ struct RoundedForms {
   private let seed: UInt64
 
   /// The candidates of a structure that are rounded.
-  private static let anchorCount = 5
+  private static let anchorCount = 3
   /// The widths in which they are rounded, where more than three are wanted.
-  private static let anchorWidths: [BitWidth] = [.two, .three, .four, .six, .eight]
+  private static let anchorWidths: [BitWidth] = [.two, .four, .six]
 
-  /// What rounding adds to the squares of the two discrepancies.
+  /// The passes over rounded factors: fewer than those that are written have.
+  private static let passes = 1
+
+  /// What rounding adds to the squares of the two discrepancies, in units of what Gaussian numbers lose.
   private struct Noise {
     let kernel: Double
     let output: Double
 
-    static let least = 1e-16
+    /// Fits that rounding has improved on the way lose next to nothing.
+    static let least = 0.02
 
-    init(kernel: Double, output: Double) {
+    /// - Parameters:
+    ///   - kernel, output: what is added.
+    init(kernel: Double, output: Double, width: BitWidth) {
+      self.init(kernel: kernel / width.gaussianNoise, output: output / width.gaussianNoise)
+    }
+
+    private init(kernel: Double, output: Double) {
       self.kernel = max(Self.least, kernel)
       self.output = max(Self.least, output)
     }
@@ -72,8 +83,9 @@ struct RoundedForms {
         try candidate.factorizations
         ?? candidate.fit(kernel, norm: norm, seed: seed, effort: .sweep).factorizations
       return try interpolated { width in
-        let rounded = try RoundedLayer(factors, of: candidate, towards: objectives, width: width)
-        return noise(rounded, beside: candidate)
+        let rounded = try RoundedLayer(
+          factors, of: candidate, towards: objectives, width: width, passes: Self.passes)
+        return noise(rounded, beside: candidate, width)
       }
     }
     return candidates.indices.flatMap { index -> [LayerChoices.Form] in
@@ -115,12 +127,12 @@ struct RoundedForms {
   private func interpolated(
     _ measure: (BitWidth) throws -> Noise
   ) throws -> [(width: BitWidth, noise: Noise)] {
-    let ends = [widths.first, widths.last].compactMap(\.self)
-    let anchors = widths.count <= 3 ? widths : widths.filter { Self.anchorWidths.contains($0) || ends.contains($0) }
+    let anchors = widths.count <= 3 ? widths : widths.filter { Self.anchorWidths.contains($0) || $0 == widths.first }
     let measured = try anchors.map { ($0, try measure($0)) }
     return widths.map { width in
       let upper = measured.firstIndex { $0.0 >= width } ?? measured.count - 1
-      let lower = measured[upper].0 == width ? upper : max(0, upper - 1)
+      // Beyond the last one it is the same part.
+      let lower = measured[upper].0 <= width ? upper : max(0, upper - 1)
       let span = measured[upper].0.rawValue - measured[lower].0.rawValue
       let part = span == 0 ? 0 : Double(width.rawValue - measured[lower].0.rawValue) / Double(span)
       return (width, measured[lower].1.mixed(with: measured[upper].1, part: part))
@@ -130,20 +142,20 @@ struct RoundedForms {
   private func denseNoise(_ width: BitWidth) throws -> Noise {
     let rounded = try RoundedLayer(dense: objectives, of: layer.convolution, width: width)
     let (own, output) = (rounded.discrepancy(from: kernel), rounded.outputDiscrepancy)
-    return Noise(kernel: own * own, output: output * output)
+    return Noise(kernel: own * own, output: output * output, width: width)
   }
 
-  private func noise(_ rounded: RoundedLayer, beside candidate: Candidate) -> Noise {
+  private func noise(_ rounded: RoundedLayer, beside candidate: Candidate, _ width: BitWidth) -> Noise {
     let (own, output) = (rounded.discrepancy(from: kernel), rounded.outputDiscrepancy)
     return Noise(
       kernel: own * own - candidate.discrepancy * candidate.discrepancy,
-      output: output * output - candidate.outputDiscrepancy * candidate.outputDiscrepancy)
+      output: output * output - candidate.outputDiscrepancy * candidate.outputDiscrepancy, width: width)
   }
 
   private func form(_ candidate: Candidate?, _ width: BitWidth, _ noise: Noise) -> LayerChoices.Form {
-    let (own, output) = (candidate?.discrepancy ?? 0, candidate?.outputDiscrepancy ?? 0)
+    let (own, output, unit) = (candidate?.discrepancy ?? 0, candidate?.outputDiscrepancy ?? 0, width.gaussianNoise)
     return LayerChoices.Form(
-      candidate: candidate, storage: .integers(width), discrepancy: (own * own + noise.kernel).squareRoot(),
-      outputDiscrepancy: (output * output + noise.output).squareRoot())
+      candidate: candidate, storage: .integers(width), discrepancy: (own * own + unit * noise.kernel).squareRoot(),
+      outputDiscrepancy: (output * output + unit * noise.output).squareRoot())
   }
 }

@@ -5,6 +5,7 @@ import Decompositions
 import Foundation
 import Hashing
 import ModelGraph
+import Plans
 import TensorCore
 
 /// What sweeps found, one file for each layer, so that a plan for another budget need not search again. A file's name is a hash of all
@@ -13,17 +14,20 @@ struct SweepCache: Sendable {
   private let folder: String
   /// Everything but the layer.
   private let origin: String
+  private let recipe: Recipe
+  private let bits: [BitWidth]
 
   /// Changes with everything that makes a sweep come out otherwise.
-  private static let version = 5
+  private static let version = 7
 
   /// - Throws: `Failure` where the samples or a companion cannot be read.
   init(folder: String, _ checkpoint: Checkpoint, _ request: PlanRequest) throws {
     self.folder = folder
+    recipe = request.recipe
+    bits = request.bits ?? []
     var parts = [
       "sweep \(Self.version)", checkpoint.sha256, request.recipe.structures.joined(separator: ","), "\(request.seed)",
       request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
-      (request.bits ?? []).map { "\($0.rawValue)" }.joined(separator: ","),
     ]
     for path in [request.companions.graph, request.companions.architecture].compactMap(\.self) {
       parts.append(SHA256.hexadecimal(of: try InputFile.read(path)))
@@ -37,7 +41,8 @@ struct SweepCache: Sendable {
   }
 
   private func path(of layer: Layer) -> String {
-    let key = SHA256.hexadecimal(of: Array((origin + "\n" + layer.name).utf8))
+    let widths = recipe.widths(bits, for: layer.name).map { "\($0.rawValue)" }.joined(separator: ",")
+    let key = SHA256.hexadecimal(of: Array("\(origin)\n\(widths)\n\(layer.name)".utf8))
     return (folder as NSString).appendingPathComponent("\(key.prefix(40)).json")
   }
 

@@ -141,7 +141,7 @@ extension PlanDocument.Options {
       .map { try CalibrationSource($0) }
     dtype = try reader.optional(
       "dtype", \.choosableType, "one of " + DType.choosable.map(\.optionName).joined(separator: ", "))
-    bits = try reader.optional("bits", \.widths, "a list of whole numbers from 2 to 8")
+    bits = try reader.optional("bits", { $0.bitWidths.flatMap { $0.isEmpty ? nil : $0 } }, "a list of whole numbers from 2 to 8")
     // A profile of any name may have been given by its path, and nothing that is computed from it is computed again.
     device = try reader.optional("device", { $0.string.flatMap { $0.isEmpty ? nil : $0 } }, "a name")
     let multiples = Self.rankMultiples
@@ -182,13 +182,6 @@ extension PlanDocument.LayerPlan {
 }
 
 extension JSON {
-  fileprivate var widths: [BitWidth]? {
-    integers.flatMap { integers in
-      let widths = integers.compactMap(BitWidth.init)
-      return widths.isEmpty || widths.count != integers.count ? nil : widths
-    }
-  }
-
   fileprivate var choosableType: DType? {
     string.flatMap { text in DType.choosable.first { $0.optionName == text.lowercased() } }
   }

@@ -1,10 +1,11 @@
 import Basics
 import Decompositions
+import TensorCore
 
 /// What a person asks of single layers: which stay as they are, which structures may replace them, how far.
 ///
 /// As JSON: `{"structures": [...], "keep": [globs], "layers": [{"match": glob, "keep": bool, "structures": [...], "max_ratio": x,
-/// "min_ratio": x, "max_discrepancy": x}]}`; every key may be left out, every rule that matches a layer counts.
+/// "min_ratio": x, "max_discrepancy": x, "bits": [widths]}]}`; every key may be left out, every rule that matches a layer counts.
 package struct Recipe: Sendable, Equatable {
   package struct Rule: Sendable, Equatable {
     package var match: Glob
@@ -17,6 +18,8 @@ package struct Recipe: Sendable, Equatable {
     package var minimumRatio: Double?
     /// The most that ||W - What|| / ||W|| of the kernel may be.
     package var maximumDiscrepancy: Double?
+    /// The widths in bits that the layer's weights may be stored in, beside their own type; nil for those of the plan, empty for none.
+    package var bits: [BitWidth]?
 
     package init(match: Glob) { self.match = match }
   }
@@ -89,6 +92,25 @@ package struct Recipe: Sendable, Equatable {
     }
   }
 
+  /// Whether every rule for the layer lets its weights be stored so.
+  ///
+  /// - Parameter discrepancy: of the kernel that they stand for then.
+  package func accepts(_ storage: WeightStorage, discrepancy: Double, for layer: String) -> Bool {
+    guard let width = storage.width else { return true }
+    return rules.allSatisfy { rule in
+      guard rule.match.matches(layer) else { return true }
+      return rule.bits?.contains(width) ?? true && rule.maximumDiscrepancy.map { discrepancy <= $0 } ?? true
+    }
+  }
+
+  /// The widths that a layer's weights may have, of those of the plan and those that rules name for it.
+  package func widths(_ plan: [BitWidth], for layer: String) -> [BitWidth] {
+    let named = rules.filter { $0.match.matches(layer) }.compactMap(\.bits)
+    return BitWidth.allCases.filter { width in
+      named.isEmpty ? plan.contains(width) : named.allSatisfy { $0.contains(width) }
+    }
+  }
+
   /// The globs of the layers whose kernels stay as they are.
   package var kept: [Glob] { keep + rules.filter(\.keep).map(\.match) }
 
@@ -113,6 +135,7 @@ extension Recipe.Rule {
     maximumRatio = try bound("max_ratio", atLeast: 1)
     minimumRatio = try bound("min_ratio", atLeast: 1)
     maximumDiscrepancy = try bound("max_discrepancy", atLeast: 0)
+    bits = try reader.ifPresent("bits", \.bitWidths, "a list of whole numbers from 2 to 8")
     if let maximumRatio, let minimumRatio, maximumRatio < minimumRatio {
       throw Failure(subject, "cannot be kept", "'max_ratio' \(maximumRatio) is below 'min_ratio' \(minimumRatio)")
     }
@@ -124,9 +147,20 @@ extension Recipe.Rule {
       "match": .string(match.pattern), "keep": .bool(keep), "structures": .optional(structures, JSON.strings),
       "max_ratio": .optional(maximumRatio, JSON.real), "min_ratio": .optional(minimumRatio, JSON.real),
       "max_discrepancy": .optional(maximumDiscrepancy, JSON.real),
+      "bits": .optional(bits) { .integers($0.map(\.rawValue)) },
     ]
   }
 
   /// - Throws: `Failure` for what is no rule.
   init(plan json: JSON) throws { try self.init(json, "a rule of the recipe") }
+}
+
+extension JSON {
+  /// Widths of integers; nil for what is no list of them.
+  var bitWidths: [BitWidth]? {
+    integers.flatMap { integers in
+      let widths = integers.compactMap(BitWidth.init)
+      return widths.count == integers.count ? widths : nil
+    }
+  }
 }

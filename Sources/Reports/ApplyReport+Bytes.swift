@@ -21,7 +21,7 @@ extension ApplyReport {
     var shapes = ""
     for (row, layer) in layers.enumerated() {
       shapes += bar(
-        row, label: layer.name, note: "\(Format.bytes(layer.bytes)) \(layer.form.structure)",
+        row, label: layer.name, note: "\(Format.bytes(layer.bytes)) \(layer.formName)",
         before: before[row], after: Double(layer.bytes), largest: largest,
         color: layer.isUnchanged ? "#8a9bab" : "#1f7a8c")
     }

@@ -71,7 +71,7 @@ package struct ApplyReport {
     for layer in plan.layers {
       table.add([
         layer.name, layer.operation.replacingOccurrences(of: "_", with: " "), Format.shape(layer.shape),
-        layer.form.structure, layer.form.ranks.map(String.init).joined(separator: ", "), "\(layer.parameters)",
+        layer.formName, layer.form.ranks.map(String.init).joined(separator: ", "), "\(layer.parameters)",
         "\(layer.bytes)", Format.number(layer.discrepancy),
         (measured[layer.name] ?? nil).map(Format.number) ?? "", Format.number(layer.loss),
         result.calibration?.layerLosses[layer.name].map(Format.number) ?? "", layer.reason ?? "",

@@ -14,7 +14,7 @@ extension PlanDocument {
     for layer in layers {
       table.add([
         layer.name, Format.shape(layer.shape),
-        layer.form.structure + (layer.storage.width.map { " \($0.rawValue) bit" } ?? ""),
+        layer.formName,
         layer.form.ranks.map(String.init).joined(separator: ", "), "\(layer.parameters)", "\(layer.bytes)",
         layer.isUnchanged ? "" : Format.number(layer.discrepancy), layer.reason ?? "",
       ])
@@ -58,6 +58,11 @@ extension PlanDocument {
     }
     return lines
   }
+}
+
+extension PlanDocument.LayerPlan {
+  /// The structure, with the bits of its numbers where they are not of the layer's own type: `svd 6 bit`.
+  var formName: String { form.structure + (storage.width.map { " \($0.rawValue) bit" } ?? "") }
 }
 
 extension Resource {

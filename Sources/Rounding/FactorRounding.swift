@@ -27,8 +27,6 @@ struct FactorRounding {
   private static let damping = 0.01
   /// The sweeps over the factors that are not yet rounded, after each that is.
   private static let sweeps = 2
-  /// The passes over the rounded factors.
-  private static let passes = 2
 
   /// What one kernel's factors became.
   struct Result {
@@ -40,12 +38,13 @@ struct FactorRounding {
 
   /// - Throws: `Failure` where LAPACK does not converge.
   static func rounded(
-    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, width: BitWidth
+    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, width: BitWidth,
+    passes: Int
   ) throws -> Result {
     guard objective.norm > 0 else { return zero(lowering, width) }
     var rounding = try FactorRounding(start, lowering, objective, width)
     let plain = rounding.roundedPlainly()
-    try rounding.run()
+    try rounding.run(passes: passes)
     // The equations stand for the norm of channels that are split into digits, so the norm itself decides.
     let results = [rounding.result, plain.result]
     let distances = results.map { objective.discrepancy(of: $0.factorization.reconstruct()) }
@@ -97,7 +96,8 @@ struct FactorRounding {
     return result
   }
 
-  private mutating func run() throws {
+  /// - Parameter passes: over the rounded factors.
+  private mutating func run(passes: Int) throws {
     factorization = factorization.balanced()
     place(nil)
     let order = lowering.convolutions.map(\.factor)
@@ -109,7 +109,7 @@ struct FactorRounding {
         for later in order.dropFirst(position + 1) { solve(later) }
       }
     }
-    for _ in 0..<Self.passes {
+    for _ in 0..<passes {
       let before = loss
       for k in order { try roundAgain(k) }
       guard loss < before * 0.999 else { break }

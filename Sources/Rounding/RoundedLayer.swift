@@ -45,11 +45,15 @@ extension RoundedLayer {
     try self.init(layer.factorizations, of: candidate, towards: objectives, width: width)
   }
 
+  /// Rounds the factors of the layer's groups.
+  ///
+  /// - Parameter passes: in which rounded factors are solved for and rounded again.
   package init(
-    _ factorizations: [Factorization], of candidate: Candidate, towards objectives: [FitObjective], width: BitWidth
+    _ factorizations: [Factorization], of candidate: Candidate, towards objectives: [FitObjective], width: BitWidth,
+    passes: Int = 2
   ) throws {
     let results = try zip(factorizations, objectives).map {
-      try FactorRounding.rounded($0, candidate.lowering, towards: $1, width: width)
+      try FactorRounding.rounded($0, candidate.lowering, towards: $1, width: width, passes: passes)
     }
     weights = candidate.lowering.convolutions.indices.map { index in
       RoundedTensor(

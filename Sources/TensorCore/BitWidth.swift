@@ -6,6 +6,19 @@ public enum BitWidth: Int, Sendable, CaseIterable, Comparable, Hashable {
   /// The largest integer, q.
   public var largest: Int { (1 << (rawValue - 1)) - 1 }
 
+  /// The least part of the squared norm of Gaussian numbers that rounding them takes, by the best step.
+  package var gaussianNoise: Double {
+    switch self {
+    case .two: 0.19
+    case .three: 0.0469
+    case .four: 0.0129
+    case .five: 0.0037
+    case .six: 0.00107
+    case .seven: 0.00031
+    case .eight: 0.00009
+    }
+  }
+
   /// Orders widths by their bits.
   public static func < (a: BitWidth, b: BitWidth) -> Bool { a.rawValue < b.rawValue }
 }
