@@ -64,7 +64,7 @@ struct LayerSweep {
   private func canRound(_ layer: Layer) -> Bool { !widths(of: layer).isEmpty }
 
   private func widths(of layer: Layer) -> [BitWidth] {
-    (request.bits ?? []).filter { checkpoint.refusal(of: .integers($0), for: layer) == nil }
+    (request.bits ?? []).filter { checkpoint.refusal(of: checkpoint.storage($0), for: layer) == nil }
   }
 
   /// The dense kernel and all candidates in the widths that the plan may use, each rounded as it would be by itself.
@@ -73,7 +73,7 @@ struct LayerSweep {
     let widths = widths(of: layer)
     guard choices.refusal == nil, !widths.isEmpty else { return [] }
     return try RoundedForms(
-      layer, checkpoint.kernel(of: layer), norm: norm, widths: widths, seed: request.seed
+      layer, checkpoint.kernel(of: layer), norm: norm, widths: widths, storage: checkpoint.storage, seed: request.seed
     ).forms(of: choices.candidates)
   }
 
@@ -83,9 +83,9 @@ struct LayerSweep {
     let kernel = try checkpoint.kernel(of: layer)
     if choices.candidates.isEmpty {
       return choices.rounded.compactMap { form in
-        form.storage.width.map { width in
+        form.storage.width.map { _ in
           KernelApproximation(outputDiscrepancy: form.outputDiscrepancy) {
-            try RoundedLayer(dense: layer.objectives(kernel, norm: norm), of: layer.convolution, width: width).kernel
+            try RoundedLayer(dense: layer.objectives(kernel, norm: norm), of: layer.convolution, storage: form.storage).kernel
           }
         }
       }

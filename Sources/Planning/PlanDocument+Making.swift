@@ -33,7 +33,8 @@ extension PlanDocument.LayerPlan {
     self.init(
       name: layer.name, operation: layer.kind.rawValue, shape: layer.kernelShape,
       form: candidate.map { .factored(structure: $0.structure, ranks: $0.ranks, shapes: $0.shapes) } ?? .dense,
-      storage: option.form.storage,
+      // A plan states widths; which numbers of a width a file has is its format's business.
+      storage: option.form.storage.width.map { .integers($0) } ?? .float,
       parameters: stages.parameterCount, bytes: stages.byteCount(layer.dtype, option.form.storage, scaleType: scaleType),
       macs: layer.macs(stages), loss: option.loss, discrepancy: option.form.discrepancy,
       reason: Self.reason(options, option.form))

@@ -11,6 +11,8 @@ import TensorCore
 struct RoundedForms {
   let layer: Layer
   let widths: [BitWidth]
+  /// What the format has for a width.
+  private let storage: (BitWidth) -> WeightStorage
   private let kernel: Tensor<Double>
   private let objectives: [FitObjective]
   private let norm: FitNorm?
@@ -40,9 +42,13 @@ struct RoundedForms {
     }
   }
 
-  init(_ layer: Layer, _ kernel: Tensor<Double>, norm: FitNorm?, widths: [BitWidth], seed: UInt64) throws {
+  init(
+    _ layer: Layer, _ kernel: Tensor<Double>, norm: FitNorm?, widths: [BitWidth], storage: @escaping (BitWidth) -> WeightStorage,
+    seed: UInt64
+  ) throws {
     self.layer = layer
     self.widths = widths
+    self.storage = storage
     self.kernel = kernel
     self.norm = norm
     self.seed = seed
@@ -72,7 +78,7 @@ struct RoundedForms {
         try candidate.factorizations
         ?? candidate.fit(kernel, norm: norm, seed: seed, effort: .sweep).factorizations
       return try interpolated { width in
-        let rounded = try RoundedLayer(factors, of: candidate, towards: objectives, width: width)
+        let rounded = try RoundedLayer(factors, of: candidate, towards: objectives, storage: storage(width))
         return noise(rounded, beside: candidate)
       }
     }
@@ -128,7 +134,7 @@ struct RoundedForms {
   }
 
   private func denseNoise(_ width: BitWidth) throws -> Noise {
-    let rounded = try RoundedLayer(dense: objectives, of: layer.convolution, width: width)
+    let rounded = try RoundedLayer(dense: objectives, of: layer.convolution, storage: storage(width))
     let (own, output) = (rounded.discrepancy(from: kernel), rounded.outputDiscrepancy)
     return Noise(kernel: own * own, output: output * output)
   }
@@ -143,7 +149,7 @@ struct RoundedForms {
   private func form(_ candidate: Candidate?, _ width: BitWidth, _ noise: Noise) -> LayerChoices.Form {
     let (own, output) = (candidate?.discrepancy ?? 0, candidate?.outputDiscrepancy ?? 0)
     return LayerChoices.Form(
-      candidate: candidate, storage: .integers(width), discrepancy: (own * own + noise.kernel).squareRoot(),
+      candidate: candidate, storage: storage(width), discrepancy: (own * own + noise.kernel).squareRoot(),
       outputDiscrepancy: (output * output + noise.output).squareRoot())
   }
 }

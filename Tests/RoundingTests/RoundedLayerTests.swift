@@ -27,7 +27,7 @@ import Testing
 
   /// The kernel that plain rounding gives, each channel with its best step.
   private func plain(_ kernel: Tensor<Double>, _ width: BitWidth) throws -> Tensor<Double> {
-    try RoundedLayer(dense: [FitObjective(kernel)], of: convolution, width: width).kernel
+    try RoundedLayer(dense: [FitObjective(kernel)], of: convolution, storage: .integers(width)).kernel
   }
 
   @Test(arguments: BitWidth.allCases) func roundingInANormNeverLosesToPlainRounding(_ width: BitWidth) throws {
@@ -35,7 +35,7 @@ import Testing
       let kernel = kernel(UInt64(seed))
       let norm = FitNorm(secondMoment: try norm(UInt64(seed + 50)).secondMoment!)
       let objective = try FitObjective(kernel, norm: norm)
-      let rounded = try RoundedLayer(dense: [objective], of: convolution, width: width)
+      let rounded = try RoundedLayer(dense: [objective], of: convolution, storage: .integers(width))
       #expect(objective.discrepancy(of: rounded.kernel) <= objective.discrepancy(of: try plain(kernel, width)) * 1.0001)
       #expect(rounded.kernel == rounded.weights[0].values)
       #expect(abs(rounded.outputDiscrepancy - objective.discrepancy(of: rounded.kernel)) < 1e-12)
@@ -52,7 +52,7 @@ import Testing
       let float = objective.discrepancy(of: layer.reconstruct())
       var last = float
       for width in [BitWidth.eight, .six, .four] {
-        let rounded = try RoundedLayer(layer, of: candidate, towards: [objective], width: width)
+        let rounded = try RoundedLayer(layer, of: candidate, towards: [objective], storage: .integers(width))
         #expect(rounded.weights.map(\.shape) == candidate.stages.convolutions.map(\.kernelShape))
         // What the file holds is what was measured.
         let stored = try candidate.reconstruct(from: rounded.weights.map(\.values))
@@ -66,7 +66,7 @@ import Testing
           from: layer.weights.map { weight in
             try RoundedLayer(
               dense: [FitObjective(weight)], of: Convolution(kernelShape: weight.shape, window: .unit(weight.shape.count - 2)),
-              width: width
+              storage: .integers(width)
             ).kernel
           })
         #expect(rounded.outputDiscrepancy <= objective.discrepancy(of: alone) * 1.0001)
@@ -77,19 +77,19 @@ import Testing
 
   @Test func hostileKernelsAreRounded() throws {
     let zeros = Tensor<Double>(zeros: [12, 8, 3, 3])
-    #expect(try RoundedLayer(dense: [FitObjective(zeros)], of: convolution, width: .four).kernel == zeros)
+    #expect(try RoundedLayer(dense: [FitObjective(zeros)], of: convolution, storage: .integers(.four)).kernel == zeros)
     var outlier = kernel(1)
     outlier.elements[5] = 1e6
-    let rounded = try RoundedLayer(dense: [FitObjective(outlier)], of: convolution, width: .eight)
+    let rounded = try RoundedLayer(dense: [FitObjective(outlier)], of: convolution, storage: .integers(.eight))
     #expect(rounded.kernel.isFinite)
     #expect(rounded.discrepancy(from: outlier) < 0.01)
     for scale in [1e-42, 1e-30, 1e30] {
       let tiny = kernel(2).map { $0 * scale }
-      let rounded = try RoundedLayer(dense: [FitObjective(tiny)], of: convolution, width: .eight)
+      let rounded = try RoundedLayer(dense: [FitObjective(tiny)], of: convolution, storage: .integers(.eight))
       #expect(rounded.kernel.isFinite)
       if scale > 1e-36 { #expect(rounded.discrepancy(from: tiny) < 0.02) }
     }
     let same = zeros.map { _ in 0.25 }
-    #expect(try RoundedLayer(dense: [FitObjective(same)], of: convolution, width: .two).kernel == same)
+    #expect(try RoundedLayer(dense: [FitObjective(same)], of: convolution, storage: .integers(.two)).kernel == same)
   }
 }
