@@ -55,7 +55,7 @@ let package = Package(
     module("ModelGraph", ["Basics", "TensorCore"]),
     module("Solver"),
     module("Decompositions", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
-    module("Rounding", ["Decompositions", "LinearAlgebra", "ModelGraph", "TensorCore"]),
+    module("Rounding", ["Basics", "Decompositions", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Inference", ["Basics", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Training", ["Basics", "Inference", "LinearAlgebra", "ModelGraph", "TensorCore"]),
     module("Recurrent", ["Basics", "Inference", "LinearAlgebra", "TensorCore"]),

@@ -69,7 +69,8 @@ static void read_attributes(hid_t object) {
 
 static void read_elements(hid_t dataset, hid_t type, hid_t space) {
   long long count = element_count(space), bytes;
-  if (count <= 0 || __builtin_mul_overflow(count, (long long)H5Tget_size(type), &bytes)) return;
+  long long width = chdf5_is_byte_float(type) ? 4 : (long long)H5Tget_size(type);
+  if (count <= 0 || __builtin_mul_overflow(count, width, &bytes)) return;
   hid_t properties = H5Dget_create_plist(dataset);
   int is_foreign =
       properties < 0 || H5Pget_layout(properties) == H5D_VIRTUAL || H5Pget_external_count(properties) != 0;
@@ -80,8 +81,7 @@ static void read_elements(hid_t dataset, hid_t type, hid_t space) {
   if (kind != H5T_FLOAT && kind != H5T_INTEGER && kind != H5T_ENUM && kind != H5T_OPAQUE) return;
   void *target = malloc((size_t)bytes);
   if (target == NULL) return;
-  hid_t memory = H5Tcopy(type);
-  if (kind == H5T_FLOAT || kind == H5T_INTEGER) H5Tset_order(memory, H5T_ORDER_LE);
+  hid_t memory = chdf5_memory_type(type);
   H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, target);
   H5Tclose(memory);
   free(target);

@@ -48,6 +48,29 @@ int chdf5_has_float_fields(hid_t type, size_t exponent_bits, size_t mantissa_bit
          H5Tget_ebias(type) == ((size_t)1 << (exponent_bits - 1)) - 1;
 }
 
+int chdf5_is_byte_float(hid_t type) {
+  size_t sign, exponent, exponent_size, mantissa, mantissa_size;
+  if (H5Tget_class(type) != H5T_FLOAT || H5Tget_size(type) != 1 || H5Tget_norm(type) != H5T_NORM_IMPLIED ||
+      H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) < 0)
+    return 0;
+  size_t bias = H5Tget_ebias(type);
+  // The range in which binary32 holds every such number.
+  return sign == 7 && exponent == 4 && exponent_size == 3 && mantissa == 0 && mantissa_size == 4 && bias >= 1 &&
+         bias <= 120;
+}
+
+hid_t chdf5_memory_type(hid_t type) {
+  if (chdf5_is_byte_float(type)) return H5Tcopy(H5T_IEEE_F32LE);
+  hid_t memory = H5Tcopy(type);
+  H5T_class_t kind = H5Tget_class(type);
+  if (memory >= 0 && H5Tget_size(type) > 1 && (kind == H5T_FLOAT || kind == H5T_INTEGER) &&
+      H5Tset_order(memory, H5T_ORDER_LE) < 0) {
+    H5Tclose(memory);
+    return -1;
+  }
+  return memory;
+}
+
 uint64_t chdf5_file_size(hid_t file) {
   hsize_t size = 0;
   return H5Fget_filesize(file, &size) < 0 ? 0 : size;
@@ -75,6 +98,16 @@ hid_t chdf5_type_float(int bits) {
   case 64: return H5Tcopy(H5T_IEEE_F64LE);
   default: return -1;
   }
+}
+
+hid_t chdf5_type_byte_float(size_t bias) {
+  hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+  if (type < 0) return type;
+  if (H5Tset_fields(type, 7, 4, 3, 0, 4) < 0 || H5Tset_size(type, 1) < 0 || H5Tset_ebias(type, bias) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
 }
 
 hid_t chdf5_type_signed(int bits) {

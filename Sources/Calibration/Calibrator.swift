@@ -28,7 +28,8 @@ package struct FittedPlan: Sendable {
   package var outcome: CalibrationOutcome?
 
   package init(
-    layers: [CompressedLayer], kernels: [String: Tensor<Double>] = [:], offsets: [TensorReference: Tensor<Double>] = [:],
+    layers: [CompressedLayer], kernels: [String: Tensor<Double>] = [:],
+    offsets: [TensorReference: Tensor<Double>] = [:],
     outcome: CalibrationOutcome? = nil
   ) {
     self.layers = layers

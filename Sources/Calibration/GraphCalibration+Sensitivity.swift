@@ -28,7 +28,9 @@ extension GraphCalibration {
 
   /// Approximations that are spread evenly over the logarithm of the discrepancy.
   private static func points(_ approximations: [KernelApproximation]) -> [KernelApproximation] {
-    let sorted = approximations.filter { $0.outputDiscrepancy > 0 }.sorted { $0.outputDiscrepancy < $1.outputDiscrepancy }
+    let sorted = approximations.filter { $0.outputDiscrepancy > 0 }.sorted {
+      $0.outputDiscrepancy < $1.outputDiscrepancy
+    }
     guard sorted.count > pointCount, let first = sorted.first, let last = sorted.last else { return sorted }
     let (low, high) = (log(first.outputDiscrepancy), log(last.outputDiscrepancy))
     var picked: [Int] = []

@@ -32,11 +32,11 @@ package struct PlannedLayer: Sendable {
   /// - Returns: nil where the weights are stored as floating-point numbers.
   /// - Throws: `Failure` where LAPACK does not converge.
   func rounded(_ fitted: FittedLayer?, towards objectives: [FitObjective]) throws -> RoundedLayer? {
-    guard let width = storage.width else { return nil }
+    guard storage != .float else { return nil }
     if let candidate, let fitted {
-      return try RoundedLayer(fitted, of: candidate, towards: objectives, width: width)
+      return try RoundedLayer(fitted, of: candidate, towards: objectives, storage: storage)
     }
-    return try RoundedLayer(dense: objectives, of: layer.convolution, width: width)
+    return try RoundedLayer(dense: objectives, of: layer.convolution, storage: storage)
   }
 }
 

@@ -51,6 +51,9 @@ extension Checkpoint {
   /// Why the format cannot express these stages in place of the layer; nil where it can.
   package func refusal(of stages: [Stage], for layer: Layer) -> String? { content.refusal(of: stages, for: layer) }
 
+  /// How the format stores weights of a width, where it can.
+  package func storage(_ width: BitWidth) -> WeightStorage { content.storage(width) }
+
   /// Why the format cannot store a layer's weights so; nil where it can.
   package func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
     content.refusal(of: storage, for: layer)

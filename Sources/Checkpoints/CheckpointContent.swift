@@ -67,6 +67,9 @@ package protocol CheckpointContent: Sendable {
   /// The type of the scales where weights are stored as integers.
   var scaleType: DType { get }
 
+  /// How the format stores weights of a width, where it can.
+  func storage(_ width: BitWidth) -> WeightStorage
+
   /// Why the format cannot store a layer's weights so; nil where it can.
   func refusal(of storage: WeightStorage, for layer: Layer) -> String?
 

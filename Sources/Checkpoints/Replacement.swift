@@ -41,12 +41,12 @@ package struct Replacement: Sendable {
   ///
   /// - Precondition: all have one width.
   package init(layer: String, structure: String, stages: [Stage], rounded: [RoundedTensor]) {
-    let widths = Set(rounded.map(\.width))
-    precondition(widths.count == 1, "\(widths.count) widths in one layer")
+    let storages = Set(rounded.map(\.storage))
+    precondition(storages.count == 1, "\(storages.count) ways of storing in one layer")
     self.layer = layer
     self.structure = structure
     self.stages = stages
-    storage = widths.first.map { .integers($0) } ?? .float
+    storage = storages.first ?? .float
     weights = rounded.map(\.values)
     self.rounded = rounded
   }

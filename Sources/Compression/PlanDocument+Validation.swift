@@ -5,6 +5,7 @@ import Decompositions
 import ModelGraph
 import Networks
 import Plans
+import TensorCore
 
 extension PlanDocument {
   /// The layers to compress with their candidates, after checking that the plan belongs to the checkpoint.
@@ -37,7 +38,8 @@ extension PlanDocument {
       do {
         compressed.append(
           PlannedLayer(
-            layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint), storage: entry.storage))
+            layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint),
+            storage: entry.stored(in: checkpoint)))
       } catch let failure as Failure {
         throw failure.within(planPath)
       }
@@ -75,13 +77,20 @@ extension PlanDocument {
 }
 
 extension PlanDocument.LayerPlan {
+  /// How the checkpoint's format stores the planned width.
+  fileprivate func stored(in checkpoint: Checkpoint) -> WeightStorage {
+    storage.width.map(checkpoint.storage) ?? .float
+  }
+
   /// The candidate that the plan names; nil where the layer keeps its form.
   fileprivate func candidate(for layer: Layer, in checkpoint: Checkpoint) throws -> Candidate? {
     func invalid(_ reason: String, _ remedy: String? = nil) -> Failure {
       Failure("layer '\(name)'", "cannot be compressed", reason, remedy: remedy)
     }
     if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense and its bits to null") }
-    if let refusal = checkpoint.refusal(of: storage, for: layer) { throw invalid(refusal, "set its bits to null") }
+    if let refusal = checkpoint.refusal(of: stored(in: checkpoint), for: layer) {
+      throw invalid(refusal, "set its bits to null")
+    }
     guard !form.isDense else { return nil }
     let candidate: Candidate
     do {

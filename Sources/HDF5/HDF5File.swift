@@ -32,7 +32,7 @@ package enum HDF5File {
   /// - Precondition: no unsupported attribute or element type in the tree.
   package static func write(_ root: HDF5Group, to path: String) throws {
     try withHDF5Library {
-      let access = try HDF5Writer.accessProperties(path)
+      let access = try HDF5Writer.accessProperties(path, for: root)
       _ = try HDF5Writer.write(root, path: path, access: access)
     }
   }
@@ -53,7 +53,7 @@ package enum HDF5File {
   /// - Throws: `Failure` where a group has more in it than `write` writes.
   package static func writtenByteCount(_ root: HDF5Group) throws -> Int {
     try withHDF5Library {
-      let access = try HDF5Writer.accessProperties("size")
+      let access = try HDF5Writer.accessProperties("size", for: root)
       // The file in memory grows by single bytes, so that its end is the end of what is in it.
       try check(H5Pset_fapl_core(access.id, 1, false), "size", "cannot be computed")
       return try HDF5Writer.write(root, path: "size", access: access)

@@ -80,6 +80,9 @@ package enum HDF5ElementType: Sendable, Equatable {
   /// The upper half of a binary32: read from a float type and from two opaque bytes, written as the latter, which is what
   /// h5py does.
   case brainFloat
+  /// Floating-point numbers of one byte: a sign, three bits of exponent, four of mantissa, with a bias of at least 1. At most 2^bits - 1 different
+  /// bytes occur, and each takes `bits` bits in the file. They are read as binary32.
+  case byteFloat(bias: Int, bits: Int)
   case signed(bits: Int)
   case unsigned(bits: Int)
   /// The boolean of h5py: an enumeration FALSE = 0, TRUE = 1 of one byte.
@@ -92,8 +95,26 @@ package enum HDF5ElementType: Sendable, Equatable {
     switch self {
     case .float(let bits), .signed(let bits), .unsigned(let bits): bits / 8
     case .brainFloat: 2
-    case .boolean: 1
+    case .boolean, .byteFloat: 1
     case .unsupported: nil
+    }
+  }
+}
+
+extension HDF5ElementType {
+  /// What an array takes in a file beside its header; nil where the type is unsupported.
+  func byteCount(of shape: [Int]) -> Int? {
+    switch self {
+    case .byteFloat(_, let bits): FixedLengthDeflate.byteCount(shape.reduce(1, *), bits: bits)
+    case .float, .brainFloat, .signed, .unsigned, .boolean, .unsupported: byteCount.map { shape.reduce($0, *) }
+    }
+  }
+
+  /// Whether the file holds codes for the elements, in one compressed chunk.
+  var isCoded: Bool {
+    switch self {
+    case .byteFloat: true
+    case .float, .brainFloat, .signed, .unsigned, .boolean, .unsupported: false
     }
   }
 }

@@ -86,10 +86,7 @@ struct HDF5Reader {
     let count = try byteCount(shape, width, stored: H5Dget_storage_size(handle.id), path: path)
     var bytes = [UInt8](repeating: 0, count: count)
     guard count > 0 else { return HDF5Dataset(shape: shape, type: elementType, bytes: []) }
-    let memoryType = try Handle(H5Tcopy(type.id), H5Tclose, path)
-    if width > 1, elementType != .brainFloat || H5Tget_class(memoryType.id) == H5T_FLOAT {
-      try check(H5Tset_order(memoryType.id, H5T_ORDER_LE), path, "cannot be read")
-    }
+    let memoryType = try Handle(chdf5_memory_type(type.id), H5Tclose, path)
     let status = unsafe bytes.withUnsafeMutableBytes { target in
       unsafe H5Dread(handle.id, memoryType.id, 0, 0, 0, target.baseAddress)
     }
@@ -147,6 +144,7 @@ struct HDF5Reader {
       where width == bytes && chdf5_has_float_fields(type.id, exponent, mantissa) != 0 {
         return .float(bits: bytes * 8)
       }
+      if chdf5_is_byte_float(type.id) != 0 { return .float(bits: 32) }
       return width == 2 && chdf5_has_float_fields(type.id, 8, 7) != 0
         ? .brainFloat : .unsupported("an unusual floating-point type")
     case H5T_INTEGER where [1, 2, 4, 8].contains(width):

@@ -99,6 +99,16 @@ enum HDF5MessageSize {
   static let fillValue = 2
   /// Layout of version 3: an address and a size.
   static let contiguousLayout = 18
+  /// The filters of version 2: their count, and deflate with its flags and its level.
+  static let deflate = 2 + 6 + 4
+
+  /// Layout of version 4: the extents of one compressed chunk and of an element, all in as few bytes as the largest needs, the chunk's length,
+  /// which filters it left out, and its address.
+  static func chunkLayout(_ shape: [Int]) -> Int {
+    let largest = shape.max() ?? 1
+    let width = (Int.bitWidth - largest.leadingZeroBitCount + 7) / 8
+    return 5 + (shape.count + 1) * width + 1 + 8 + 4 + 8
+  }
   static let fixedString = 8
   /// A sequence of characters.
   static let variableString = 8 + 12
@@ -121,7 +131,7 @@ enum HDF5MessageSize {
   /// - Precondition: the type is supported.
   static func type(_ type: HDF5ElementType) -> Int {
     switch type {
-    case .float: return 8 + 12
+    case .float, .byteFloat: return 8 + 12
     case .signed, .unsigned: return 8 + 4
     case .brainFloat: return 8
     // On integers of one byte: both names with their ends, and both values.

@@ -11,7 +11,7 @@ package struct HDF5SizeTree: Sendable {
 
   private enum Content: Sendable {
     case group([Member])
-    case dataset(rank: Int, type: HDF5ElementType, byteCount: Int)
+    case dataset(shape: [Int], type: HDF5ElementType)
   }
 
   private var content: Content
@@ -32,11 +32,17 @@ package struct HDF5SizeTree: Sendable {
     attributes = group.attributes.sorted { $0.key < $1.key }.map { ($0.key, HDF5AttributeSize($0.value)) }
   }
 
+  /// What an array takes in a file with its header, wherever it stands.
+  ///
+  /// - Precondition: the element type is supported, and no `brainFloat`, of which several share a text.
+  package static func byteCount(of shape: [Int], _ type: HDF5ElementType) -> Int {
+    precondition(type != .brainFloat, "what an array of bfloat16 takes depends on others")
+    return arraySize(shape, type, isFollowed: true).byteCount
+  }
+
   /// - Precondition: the element type is supported.
   package init(_ dataset: HDF5Dataset) {
-    guard let width = dataset.type.byteCount else { preconditionFailure("an element of \(dataset.type) has no size") }
-    content = .dataset(
-      rank: dataset.shape.count, type: dataset.type, byteCount: dataset.shape.reduce(width, *))
+    content = .dataset(shape: dataset.shape, type: dataset.type)
     if dataset.type == .brainFloat { attributes = [("dtype", .string(byteCount: 8))] }
   }
 
@@ -140,24 +146,7 @@ extension HDF5SizeTree {
 
   private mutating func counted(_ isFollowed: Bool) throws -> HDF5Size {
     switch content {
-    case .dataset(let rank, let type, let byteCount):
-      // What the library reserves for every dataset.
-      var header = HDF5HeaderSize(room: 256, storesAttributeLimits: false)
-      let messages = [
-        HDF5MessageSize.space(rank: rank), HDF5MessageSize.type(type), HDF5MessageSize.fillValue,
-        HDF5MessageSize.contiguousLayout,
-      ]
-      for size in messages { header.add(.other, size: size) }
-      if isFollowed { header.isFollowed() }
-      if type == .brainFloat {
-        header.add(.other, size: HDF5MessageSize.attributeInfo)
-        header.add(
-          .attribute,
-          size: HDF5MessageSize.attribute(
-            name: "dtype".utf8.count, type: HDF5MessageSize.variableString, rank: 0,
-            data: HDF5MessageSize.heapReference))
-      }
-      return HDF5Size(byteCount: header.byteCount + byteCount, brainFloatCount: type == .brainFloat ? 1 : 0)
+    case .dataset(let shape, let type): return Self.arraySize(shape, type, isFollowed: isFollowed)
     case .group(var members):
       let estimates = try HDF5Estimates(names: members.map(\.name), attributeCount: attributes.count)
       let info = HDF5MessageSize.groupInfo(linkCount: estimates.count, nameLength: estimates.nameLength)
@@ -188,5 +177,28 @@ extension HDF5SizeTree {
       total.byteCount += header.byteCount
       return total
     }
+  }
+
+  private static func arraySize(_ shape: [Int], _ type: HDF5ElementType, isFollowed: Bool) -> HDF5Size {
+    guard let byteCount = type.byteCount(of: shape) else {
+      preconditionFailure("an element of \(type) has no size")
+    }
+    // What the library reserves for every dataset.
+    var header = HDF5HeaderSize(room: 256, storesAttributeLimits: false)
+    let layout =
+      type.isCoded ? [HDF5MessageSize.deflate, HDF5MessageSize.chunkLayout(shape)] : [HDF5MessageSize.contiguousLayout]
+    let messages =
+      [HDF5MessageSize.space(rank: shape.count), HDF5MessageSize.type(type), HDF5MessageSize.fillValue] + layout
+    for size in messages { header.add(.other, size: size) }
+    if isFollowed { header.isFollowed() }
+    if type == .brainFloat {
+      header.add(.other, size: HDF5MessageSize.attributeInfo)
+      header.add(
+        .attribute,
+        size: HDF5MessageSize.attribute(
+          name: "dtype".utf8.count, type: HDF5MessageSize.variableString, rank: 0,
+          data: HDF5MessageSize.heapReference))
+    }
+    return HDF5Size(byteCount: header.byteCount + byteCount, brainFloatCount: type == .brainFloat ? 1 : 0)
   }
 }

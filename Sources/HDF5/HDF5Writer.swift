@@ -2,7 +2,7 @@ import Basics
 import CHDF5
 
 /// Writes trees in the form that is smallest for many small datasets: groups of HDF5 1.8 (compact, readable since 2008) and
-/// contiguous data.
+/// contiguous data. Only numbers in fewer than 8 bits need HDF5 1.10 (2016), which points to a single compressed chunk without a tree.
 enum HDF5Writer {
   /// A string of fixed length lies in the header of its group, which is limited to 64 kB; one of variable length lies in a
   /// heap that grows by 4 kB.
@@ -14,9 +14,10 @@ enum HDF5Writer {
   private static let problem = "cannot be written"
 
   /// - Parameter path: what errors are about.
-  static func accessProperties(_ path: String) throws -> Handle {
+  static func accessProperties(_ path: String, for root: HDF5Group) throws -> Handle {
     let access = try Handle(H5Pcreate(chdf5_class_file_access()), H5Pclose, path, problem)
-    try check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), path, problem)
+    let version = root.allDatasets.contains { $0.dataset.type.isCoded } ? H5F_LIBVER_V110 : H5F_LIBVER_V18
+    try check(H5Pset_libver_bounds(access.id, version, version), path, problem)
     // Otherwise space is reserved in blocks, and what is left of the last ones stays in the file.
     try check(H5Pset_meta_block_size(access.id, 0), path, problem)
     try check(H5Pset_small_data_block_size(access.id, 0), path, problem)
@@ -87,11 +88,22 @@ enum HDF5Writer {
     let properties = try Handle(H5Pcreate(chdf5_class_dataset_create()), H5Pclose, path, problem)
     try check(H5Pset_obj_track_times(properties.id, false), path, problem)
     try check(H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER), path, problem)
+    if dataset.type.isCoded {
+      let status = unsafe H5Pset_chunk(properties.id, Int32(extents.count), extents)
+      try check(status, path, problem)
+      try check(H5Pset_deflate(properties.id, 1), path, problem)
+    }
     let handle = try Handle(
       unsafe H5Dcreate2(group.id, name, type.id, space.id, 0, properties.id, 0), H5Dclose, path, problem)
     // HDF5 has no such type: this is how Keras 3 tells it from other two bytes.
     if dataset.type == .brainFloat { try writeVariable("bfloat16", name: "dtype", to: handle, path) }
-    if !dataset.bytes.isEmpty {
+    if case .byteFloat(_, let bits) = dataset.type {
+      let chunk = FixedLengthDeflate.stream(dataset.bytes, bits: bits)
+      let status = unsafe chunk.withUnsafeBytes { bytes in
+        unsafe H5Dwrite_chunk(handle.id, 0, 0, extents.map { _ in 0 }, bytes.count, bytes.baseAddress)
+      }
+      try check(status, path, problem)
+    } else if !dataset.bytes.isEmpty {
       let status = unsafe dataset.bytes.withUnsafeBytes { bytes in
         unsafe H5Dwrite(handle.id, type.id, 0, 0, 0, bytes.baseAddress)
       }
@@ -105,6 +117,7 @@ enum HDF5Writer {
     case .float(let bits): return try Handle(chdf5_type_float(Int32(bits)), H5Tclose, path, problem)
     case .signed(let bits): return try Handle(chdf5_type_signed(Int32(bits)), H5Tclose, path, problem)
     case .unsigned(let bits): return try Handle(chdf5_type_unsigned(Int32(bits)), H5Tclose, path, problem)
+    case .byteFloat(let bias, _): return try Handle(chdf5_type_byte_float(bias), H5Tclose, path, problem)
     case .brainFloat: return try Handle(H5Tcreate(H5T_OPAQUE, 2), H5Tclose, path, problem)
     case .boolean:
       let base = try Handle(chdf5_type_signed(8), H5Tclose, path, problem)

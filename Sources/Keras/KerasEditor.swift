@@ -43,7 +43,8 @@ struct KerasEditor {
   /// - Throws: `Failure` where a layer cannot be replaced.
   func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
     let changes = try changes(replacements)
-    return replacements.map { replacement in
+    return try replacements.map { replacement in
+      guard !replacement.isDense else { return [try KerasKernelEdit(replacement, of: graph).layer.name] }
       guard let change = changes[replacement.layer] else { return [] }
       return zip(change.parts, change.names).filter { $0.0.factor != nil }
         .map { change.entry.prefix + $0.1 }
@@ -56,18 +57,24 @@ struct KerasEditor {
   func replacing(_ replacements: [Replacement], record: JSON?) throws -> KerasFile {
     let changes = try changes(replacements)
     var file = graph.file
-    if let architecture = graph.architecture, let old = file.modelConfig, !changes.isEmpty {
+    if let architecture = graph.architecture, let old = file.modelConfig, !replacements.isEmpty {
       let edited = try KerasModelEdit(changes).applied(to: old, architecture.model)
-      file.layers = try KerasWeightsEdit(changes, architecture.weights, file).groups(of: KerasModel(edited))
+      let weights = KerasWeightsEdit(changes, architecture.weights, file)
+      file.layers = try weights.groups(of: KerasModel(edited))
+      file.codings = weights.codings
       file.modelConfig = edited
+    }
+    for replacement in replacements where replacement.isDense {
+      try KerasKernelEdit(replacement, of: graph).apply(to: &file)
     }
     file.hasOptimizerState = false
     file.record = record
     return file
   }
 
-  /// What every replaced layer becomes, by its path.
+  /// What every layer becomes that takes another form, by its path.
   func changes(_ replacements: [Replacement]) throws -> [String: Change] {
+    let replacements = replacements.filter { !$0.isDense }
     guard let first = replacements.first else { return [:] }
     guard let index = graph.architecture?.index else {
       throw Self.failure(first.layer, "the file has no architecture")
@@ -106,7 +113,7 @@ struct KerasEditor {
     return changes
   }
 
-  private static func failure(_ layer: String, _ reason: String) -> Failure {
+  static func failure(_ layer: String, _ reason: String) -> Failure {
     Failure("layer '\(layer)'", "cannot be replaced", reason)
   }
 

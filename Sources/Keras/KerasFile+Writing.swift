@@ -30,10 +30,10 @@ extension KerasFile {
       section.attributes[name] = .string(value)
     }
     section.setStrings(Self.layerNames, layers.map(\.name))
-    for layer in layers { section.insert(Self.group(of: layer), at: layer.name) }
+    for layer in layers { section.insert(group(of: layer), at: layer.name) }
     if let topLevelWeights {
       let name = "top_level_model_weights"
-      section.insert(Self.group(of: LayerGroup(name: name, weights: topLevelWeights)), at: name)
+      section.insert(group(of: LayerGroup(name: name, weights: topLevelWeights)), at: name)
     }
     if isWeightsOnly {
       root.insert(section, at: "")
@@ -51,13 +51,12 @@ extension KerasFile {
     return JSON.object(JSONObject(object.pairs.filter { $0.key != "compile_config" }.map { ($0.key, $0.value) })).text()
   }
 
-  private static func group(of layer: LayerGroup) -> HDF5Group {
+  private func group(of layer: LayerGroup) -> HDF5Group {
     var group = HDF5Group()
     let names = layer.weights.map { String($0.name.dropFirst(layer.name.count + 1)) }
-    group.setStrings(weightNames, names)
+    group.setStrings(Self.weightNames, names)
     for (name, weight) in zip(names, layer.weights) {
-      group.insert(
-        HDF5Dataset(shape: weight.shape, type: HDF5ElementType(weight.dtype), bytes: weight.bytes), at: name)
+      group.insert(HDF5Dataset(weight, codings[weight.name]), at: name)
     }
     return group
   }

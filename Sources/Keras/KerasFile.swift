@@ -25,6 +25,8 @@ struct KerasFile: Sendable {
   var isWeightsOnly: Bool
   /// Whether there was optimiser state, which does not fit the compressed weights and is dropped.
   var hasOptimizerState: Bool
+  /// How weights are stored that take fewer bits than their type has, by their names. What is read is numbers of its type.
+  var codings: [String: KerasCoding] = [:]
   /// What apply recorded, from the root attribute `kcompress`.
   var record: JSON?
 }

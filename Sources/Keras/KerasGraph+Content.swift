@@ -45,8 +45,10 @@ extension KerasGraph: CheckpointContent {
 
   var grids: [String: IntegerGrid] { [:] }
 
+  func storage(_ width: BitWidth) -> WeightStorage { .levels(width) }
+
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
-    storage == .float ? nil : "the writer of this format has no integers yet"
+    KerasCoding.refusal(of: storage, for: layer)
   }
 
   func refusal(of stages: [Stage], for layer: Layer) -> String? {

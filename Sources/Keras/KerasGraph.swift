@@ -35,6 +35,8 @@ struct KerasGraph: Sendable {
   /// The architecture and whose weight is whose, nil without an architecture.
   let architecture: Architecture?
   let container: KerasContainer
+  /// The weights of the file's layers, by their names.
+  let weightsByName: [String: StoredTensor]
   /// What files with layers replaced take, prepared when it is asked for first.
   let sizes = KerasSizesCache()
 
@@ -73,6 +75,7 @@ struct KerasGraph: Sendable {
     self.container = container
     self.formatVersion = formatVersion
     file = try stored.upgradedToKeras2().mergingAdapters()
+    weightsByName = Dictionary(file.layers.flatMap(\.weights).map { ($0.name, $0) }) { first, _ in first }
     guard let config = file.modelConfig else {
       layers = Self.layersWithoutArchitecture(file)
       graph = nil

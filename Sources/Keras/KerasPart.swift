@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import KerasLayers
 import TensorCore
 
@@ -49,6 +50,14 @@ extension KerasPart.Weight {
     switch content {
     case .original(let tensor): tensor.dtype
     case .ones, .factor: dtype
+    }
+  }
+
+  /// How the file stores it if it takes fewer bits than its type; nil for others.
+  func coding(in replacement: Replacement) -> KerasCoding? {
+    switch content {
+    case .original, .ones: nil
+    case .factor(let index, _, _): KerasCoding(replacement, index)
     }
   }
 

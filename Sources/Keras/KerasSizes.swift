@@ -66,15 +66,16 @@ struct KerasSizes: Sendable {
   /// - Complexity: O(replacements), and O(layers) with a small factor for the lists of names.
   func byteCount(_ replacements: [Replacement], record: JSON) throws -> Int {
     guard !replacements.isEmpty else { return try measured(replacements, record: record) }
+    let growth = try replacements.filter(\.isDense).reduce(0) { try $0 + KerasKernelEdit($1, of: graph).growth }
     let changes = try KerasEditor(graph).changes(replacements).values.sorted { $0.entry.path < $1.entry.path }
     var tree = tree
     if var variables {
       for change in changes { variables.apply(change, to: &tree) }
-    } else if !apply(changes, to: &tree) {
+    } else if !changes.isEmpty, !apply(changes, to: &tree) {
       return try measured(replacements, record: record)
     }
     let config = config.map { changes.reduce($0) { $0 + KerasModelEdit.growth($1) } }
-    return try fileByteCount(&tree, config: config, record: record.text().utf8.count)
+    return try fileByteCount(&tree, growth, config: config, record: record.text().utf8.count)
   }
 
   /// The same from the whole file as it would be written.
@@ -82,14 +83,15 @@ struct KerasSizes: Sendable {
     try graph.byteCount(replacing: replacements, record: record, counting: HDF5File.byteCount)
   }
 
-  private func fileByteCount(_ tree: inout HDF5SizeTree, config: Int?, record: Int) throws -> Int {
+  /// - Parameter growth: what arrays that keep their places add.
+  private func fileByteCount(_ tree: inout HDF5SizeTree, _ growth: Int, config: Int?, record: Int) throws -> Int {
     switch graph.container {
     case .hdf5, .variables:
       tree.set(KerasFile.configAttribute, config.map { .string(byteCount: $0) })
       tree.set(KerasFile.recordAttribute, .string(byteCount: record))
-      return try tree.fileByteCount()
+      return try tree.fileByteCount() + growth
     case .archive(let archive):
-      return archive.byteCount(config: config, record: record, weights: try tree.fileByteCount())
+      return archive.byteCount(config: config, record: record, weights: try tree.fileByteCount() + growth)
     }
   }
 
@@ -112,7 +114,7 @@ struct KerasSizes: Sendable {
       for (part, name) in zip(change.parts, change.names) {
         let group = weights.groupName(of: name, of: change)
         added[group.isEmpty ? oldName : group, default: []] += weights.placed(part, name, of: change).map {
-          ($1, HDF5SizeTree($0, in: change.layer.dtype))
+          ($1, HDF5SizeTree($0, in: change))
         }
       }
     }
@@ -141,10 +143,10 @@ struct KerasSizes: Sendable {
 }
 
 extension HDF5SizeTree {
-  /// A weight of a part that stands in place of a layer of this type.
-  init(_ weight: KerasPart.Weight, in dtype: DType) {
-    self.init(
-      HDF5Dataset(shape: weight.storedShape, type: HDF5ElementType(weight.storedType(dtype)), bytes: []))
+  /// A weight of a part that stands in place of a layer.
+  init(_ weight: KerasPart.Weight, in change: KerasEditor.Change) {
+    let type = weight.coding(in: change.replacement)?.type ?? HDF5ElementType(weight.storedType(change.layer.dtype))
+    self.init(HDF5Dataset(shape: weight.storedShape, type: type, bytes: []))
   }
 }
 

@@ -66,7 +66,7 @@ struct KerasVariableSizes: Sendable {
     var variables = HDF5SizeTree()
     variables.set(KerasVariables.nameAttribute, .string(byteCount: name.utf8.count))
     for (number, weight) in part.weights.enumerated() {
-      variables["\(number)"] = HDF5SizeTree(weight, in: change.layer.dtype)
+      variables["\(number)"] = HDF5SizeTree(weight, in: change)
     }
     var group = HDF5SizeTree()
     group[KerasVariables.variables] = variables

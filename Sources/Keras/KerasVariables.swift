@@ -158,21 +158,21 @@ struct KerasVariables: Sendable {
       return root
     }
     let model = try KerasModel(config)
-    return tree(of: model, try KerasWeights(file, of: model))
+    return tree(of: model, try KerasWeights(file, of: model), file.codings)
   }
 
-  private func tree(of model: KerasModel, _ weights: KerasWeights) -> HDF5Group {
+  private func tree(of model: KerasModel, _ weights: KerasWeights, _ codings: [String: KerasCoding]) -> HDF5Group {
     var layers = HDF5Group()
     let entries = Dictionary(model.layers.map { ($0.name, $0) }) { first, _ in first }
     for (name, key) in zip(KerasGroupNames.layers(of: model), KerasGroupNames.groups(of: model)) {
       guard let entry = entries[name] else { continue }
       if let inner = entry.model {
-        layers.groups[key] = tree(of: inner, weights)
+        layers.groups[key] = tree(of: inner, weights, codings)
       } else if let inner = entry.stepModel {
         layers.groups[key] = HDF5Group(
-          groups: [Self.stepPart: tree(of: inner, weights), Self.variables: Self.variables(name)])
+          groups: [Self.stepPart: tree(of: inner, weights, codings), Self.variables: Self.variables(name)])
       } else if let own = weights.byPath[entry.path], own.names.count == own.all.count {
-        layers.groups[key] = group(of: entry, own)
+        layers.groups[key] = group(of: entry, own, codings)
       } else {
         layers.groups[key] = groups[entry.path] ?? HDF5Group(groups: [Self.variables: Self.variables(name)])
       }
@@ -181,11 +181,13 @@ struct KerasVariables: Sendable {
   }
 
   /// The group of a layer whose weights all have names. What else the file has in it, states of random generators say, stays.
-  private func group(of entry: KerasEntry, _ own: KerasWeights.Own) -> HDF5Group {
+  private func group(
+    of entry: KerasEntry, _ own: KerasWeights.Own, _ codings: [String: KerasCoding]
+  ) -> HDF5Group {
     var group = (classes[entry.path] == entry.className ? groups[entry.path] : nil) ?? HDF5Group()
     group.groups[Self.variables] = Self.variables(entry.name)
     for (name, tensor) in zip(own.names, own.all) {
-      let dataset = HDF5Dataset(tensor)
+      let dataset = HDF5Dataset(tensor, codings[tensor.name])
       for path in own.layer?.paths(of: name) ?? [] { group.insert(dataset, at: Self.stored(path, in: group)) }
     }
     return group

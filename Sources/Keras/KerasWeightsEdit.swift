@@ -9,6 +9,8 @@ struct KerasWeightsEdit {
   private let file: KerasFile
   /// The weights of the new layers by their names in the program, by the layers' paths.
   private var new: [String: [String: StoredTensor]] = [:]
+  /// How the weights of the new layers are stored that take fewer bits than their type, by their names in the file.
+  private(set) var codings: [String: KerasCoding] = [:]
   /// The groups of layers without weights, by name.
   private let empty: [String: KerasFile.LayerGroup]
 
@@ -22,6 +24,7 @@ struct KerasWeightsEdit {
     empty = Dictionary(file.layers.filter(\.weights.isEmpty).map { ($0.name, $0) }) { first, _ in first }
     for change in changes.values {
       for (part, name) in zip(change.parts, change.names) {
+        for (weight, path) in placed(part, name, of: change) { codings[path] = weight.coding(in: change.replacement) }
         let pairs = placed(part, name, of: change).map { weight, path in
           (
             weight.name,

@@ -49,6 +49,8 @@ extension [Stage] {
       case (.convolution(let convolution), .integers(let width)):
         sum + RoundedTensor.packedCount(convolution.parameterCount, width)
           + convolution.kernelShape[0] * scaleType.bits / 8
+      case (.convolution(let convolution), .levels(let width)):
+        sum + RoundedTensor.packedCount(convolution.parameterCount, width)
       case (.convolution, .float), (.bias, _), (.permutation, _): sum + stage.parameterCount * dtype.bits / 8
       }
     }

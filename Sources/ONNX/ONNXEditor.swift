@@ -30,8 +30,12 @@ struct ONNXEditor {
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
     guard case .integers(let width) = storage else { return nil }
     let opset = graph.model.opset
-    if layer.dtype != .f32 { return "integers stand for numbers in single precision, and the layer's are \(layer.dtype.rawValue)" }
-    if opset < 13 { return "version \(opset) of the ONNX operators has no scale for each output channel, which version 13 has" }
+    if layer.dtype != .f32 {
+      return "integers stand for numbers in single precision, and the layer's are \(layer.dtype.rawValue)"
+    }
+    if opset < 13 {
+      return "version \(opset) of the ONNX operators has no scale for each output channel, which version 13 has"
+    }
     switch width {
     case .eight: return nil
     case .four:

@@ -23,6 +23,8 @@ extension ONNXGraph: CheckpointContent {
 
   var scaleType: DType { .f32 }
 
+  func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
+
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
     ONNXEditor(self).refusal(of: storage, for: layer)
   }

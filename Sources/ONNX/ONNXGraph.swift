@@ -76,7 +76,8 @@ extension ONNXModel {
       for part in layer.parts {
         let name = part + ".weight"
         guard integers(of: name) != nil, let maker = wiring.makers[name], let shape = constant(named: name)?.shape,
-          let scales = try? proto.graph.node[maker].input.dropFirst().first.flatMap(stored(named:))?.decoded(as: Float.self)
+          let scales = try? proto.graph.node[maker].input.dropFirst().first.flatMap(stored(named:))?.decoded(
+            as: Float.self)
         else { continue }
         let axis = proto.graph.node[maker].attribute.first { $0.name == "axis" }.map { Int($0.i) } ?? 1
         guard shape.indices.contains(axis), shape[axis] == scales.count, scales.elements.allSatisfy({ $0 > 0 }) else {

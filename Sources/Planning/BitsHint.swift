@@ -19,11 +19,14 @@ extension Planner {
     else { return [] }
     var hints: [String] = []
     if let width = try widestThatFits(allowed) {
-      hints.append("rounding alone would fit at \(width.rawValue) bits for every layer (--structures none --bits \(width.rawValue))")
+      hints.append(
+        "rounding alone would fit at \(width.rawValue) bits for every layer (--structures none --bits \(width.rawValue))"
+      )
     }
     if let estimate = try estimatedLoss(within: limits), loss.map({ estimate < 0.8 * $0 }) ?? true {
       let now = loss.map { "about \(Format.number(estimate)) in place of \(Format.number($0))" }
-      hints.append("--bits auto would lose " + (now ?? "about \(Format.number(estimate))") + " at this size, by an estimate")
+      hints.append(
+        "--bits auto would lose " + (now ?? "about \(Format.number(estimate))") + " at this size, by an estimate")
     }
     return hints
   }
@@ -31,15 +34,19 @@ extension Planner {
   /// The widths that the format holds for a layer that may change.
   private func widths(of layer: LayerOptions) -> [BitWidth] {
     guard layer.choices.refusal == nil else { return [] }
-    return BitWidth.allCases.filter { sizes.checkpoint.refusal(of: .integers($0), for: layer.choices.layer) == nil }
+    return BitWidth.allCases.filter {
+      sizes.checkpoint.refusal(of: sizes.checkpoint.storage($0), for: layer.choices.layer) == nil
+    }
   }
 
   /// The largest width at which all layers that may change fit together, each with its dense kernel; nil where none does.
   private func widestThatFits(_ allowed: Double) throws -> BitWidth? {
     try BitWidth.allCases.reversed().first { width in
       let replacements = layers.filter { widths(of: $0).contains(width) }.compactMap { layer in
-        LayerChoices.Form(candidate: nil, storage: .integers(width), discrepancy: 0, outputDiscrepancy: 0)
-          .replacement(of: layer.choices.layer)
+        LayerChoices.Form(
+          candidate: nil, storage: sizes.checkpoint.storage(width), discrepancy: 0, outputDiscrepancy: 0
+        )
+        .replacement(of: layer.choices.layer)
       }
       return try !replacements.isEmpty && Double(sizes.byteCount(replacements)) <= allowed
     }
@@ -52,12 +59,13 @@ extension Planner {
       choices.rounded = widths(of: layer).flatMap { width -> [LayerChoices.Form] in
         let noise = width.gaussianNoise
         let dense = LayerChoices.Form(
-          candidate: nil, storage: .integers(width), discrepancy: noise.squareRoot(), outputDiscrepancy: noise.squareRoot())
+          candidate: nil, storage: sizes.checkpoint.storage(width), discrepancy: noise.squareRoot(),
+          outputDiscrepancy: noise.squareRoot())
         // Factors that are not yet rounded take up most of what the others lose.
         return [dense]
           + choices.candidates.map { candidate in
             LayerChoices.Form(
-              candidate: candidate, storage: .integers(width),
+              candidate: candidate, storage: sizes.checkpoint.storage(width),
               discrepancy: (candidate.discrepancy * candidate.discrepancy + noise).squareRoot(),
               outputDiscrepancy: (candidate.outputDiscrepancy * candidate.outputDiscrepancy + noise).squareRoot())
           }
@@ -65,7 +73,9 @@ extension Planner {
       return try LayerOptions(choices, request, costs, sizes)
     }
     guard rounded.contains(where: { !$0.choices.rounded.isEmpty }) else { return nil }
-    return try select(limits.known.filter { $0.resource.kind == .peak && costs.total[$0.resource] != nil }
-      .reduce(rounded) { layers, limit in layers.map { $0.within(limit.resource, limit.amount) } }, limits)?.solver.loss
+    return try select(
+      limits.known.filter { $0.resource.kind == .peak && costs.total[$0.resource] != nil }
+        .reduce(rounded) { layers, limit in layers.map { $0.within(limit.resource, limit.amount) } }, limits)?.solver
+      .loss
   }
 }

@@ -54,7 +54,8 @@ struct LayerOptions: Sendable {
     }
     var missing: [String: Set<String>] = [:]
     let runnable = accepted.filter { form in
-      guard let candidate = form.candidate, let operation = request.device?.missingOperation(in: candidate.stages) else { return true }
+      guard let candidate = form.candidate, let operation = request.device?.missingOperation(in: candidate.stages)
+      else { return true }
       missing[operation, default: []].insert(candidate.structure)
       return false
     }

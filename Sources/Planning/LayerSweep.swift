@@ -64,7 +64,9 @@ struct LayerSweep {
   private func canRound(_ layer: Layer) -> Bool { !widths(of: layer).isEmpty }
 
   private func widths(of layer: Layer) -> [BitWidth] {
-    request.recipe.widths(request.bits ?? [], for: layer.name).filter { checkpoint.refusal(of: .integers($0), for: layer) == nil }
+    request.recipe.widths(request.bits ?? [], for: layer.name).filter {
+      checkpoint.refusal(of: checkpoint.storage($0), for: layer) == nil
+    }
   }
 
   /// The dense kernel and all candidates in the widths that the plan may use, each rounded as it would be by itself.
@@ -73,7 +75,7 @@ struct LayerSweep {
     let widths = widths(of: layer)
     guard choices.refusal == nil, !widths.isEmpty else { return [] }
     return try RoundedForms(
-      layer, checkpoint.kernel(of: layer), norm: norm, widths: widths, seed: request.seed
+      layer, checkpoint.kernel(of: layer), norm: norm, widths: widths, storage: checkpoint.storage, seed: request.seed
     ).forms(of: choices.candidates)
   }
 
@@ -83,9 +85,10 @@ struct LayerSweep {
     let kernel = try checkpoint.kernel(of: layer)
     if choices.candidates.isEmpty {
       return choices.rounded.compactMap { form in
-        form.storage.width.map { width in
+        form.storage.width.map { _ in
           KernelApproximation(outputDiscrepancy: form.outputDiscrepancy) {
-            try RoundedLayer(dense: layer.objectives(kernel, norm: norm), of: layer.convolution, width: width).kernel
+            try RoundedLayer(dense: layer.objectives(kernel, norm: norm), of: layer.convolution, storage: form.storage)
+              .kernel
           }
         }
       }

@@ -14,12 +14,14 @@ extension PlanDocument {
   ) {
     self.init(
       checkpoint: request.checkpoint, sha256: checkpoint.sha256, budget: budget, predicted: predicted,
-      original: original, solver: solver, prices: prices, layers: chosen.map { LayerPlan($0.layer, $0.option, scaleType: checkpoint.content.scaleType) },
+      original: original, solver: solver, prices: prices,
+      layers: chosen.map { LayerPlan($0.layer, $0.option, scaleType: checkpoint.content.scaleType) },
       kept: checkpoint.keptTensors,
       options: Options(
         structures: request.recipe.structures, keep: request.recipe.kept.map(\.pattern), seed: request.seed,
         graph: request.companions.graph, architecture: request.companions.architecture, dtype: request.dtype,
-        bits: request.bits, calibration: request.calibration, device: request.device?.name, rankMultiple: request.rankMultiple,
+        bits: request.bits, calibration: request.calibration, device: request.device?.name,
+        rankMultiple: request.rankMultiple,
         rules: request.recipe.rules),
       frontier: frontier)
   }
@@ -33,8 +35,10 @@ extension PlanDocument.LayerPlan {
     self.init(
       name: layer.name, operation: layer.kind.rawValue, shape: layer.kernelShape,
       form: candidate.map { .factored(structure: $0.structure, ranks: $0.ranks, shapes: $0.shapes) } ?? .dense,
-      storage: option.form.storage,
-      parameters: stages.parameterCount, bytes: stages.byteCount(layer.dtype, option.form.storage, scaleType: scaleType),
+      // A plan states widths; which numbers of a width a file has is its format's business.
+      storage: option.form.storage.width.map { .integers($0) } ?? .float,
+      parameters: stages.parameterCount,
+      bytes: stages.byteCount(layer.dtype, option.form.storage, scaleType: scaleType),
       macs: layer.macs(stages), loss: option.loss, discrepancy: option.form.discrepancy,
       reason: Self.reason(options, option.form))
   }

@@ -12,6 +12,8 @@ import TensorCore
 struct RoundedForms {
   let layer: Layer
   let widths: [BitWidth]
+  /// What the format has for a width.
+  private let storage: (BitWidth) -> WeightStorage
   private let kernel: Tensor<Double>
   private let objectives: [FitObjective]
   private let norm: FitNorm?
@@ -47,13 +49,19 @@ struct RoundedForms {
     /// The noise on the line through two others, over the logarithms.
     func mixed(with other: Noise, part: Double) -> Noise {
       Noise(
-        kernel: pow(kernel, 1 - part) * pow(other.kernel, part), output: pow(output, 1 - part) * pow(other.output, part))
+        kernel: pow(kernel, 1 - part) * pow(other.kernel, part), output: pow(output, 1 - part) * pow(other.output, part)
+      )
     }
   }
 
-  init(_ layer: Layer, _ kernel: Tensor<Double>, norm: FitNorm?, widths: [BitWidth], seed: UInt64) throws {
+  init(
+    _ layer: Layer, _ kernel: Tensor<Double>, norm: FitNorm?, widths: [BitWidth],
+    storage: @escaping (BitWidth) -> WeightStorage,
+    seed: UInt64
+  ) throws {
     self.layer = layer
     self.widths = widths
+    self.storage = storage
     self.kernel = kernel
     self.norm = norm
     self.seed = seed
@@ -69,7 +77,8 @@ struct RoundedForms {
       forms.append(form(nil, width, noise))
     }
     for (_, own) in Dictionary(grouping: candidates, by: \.structure).sorted(by: { $0.key < $1.key }) {
-      forms += try structureForms(own.sorted { ($0.parameterCount, $0.outputDiscrepancy) < ($1.parameterCount, $1.outputDiscrepancy) })
+      forms += try structureForms(
+        own.sorted { ($0.parameterCount, $0.outputDiscrepancy) < ($1.parameterCount, $1.outputDiscrepancy) })
     }
     return forms
   }
@@ -84,7 +93,7 @@ struct RoundedForms {
         ?? candidate.fit(kernel, norm: norm, seed: seed, effort: .sweep).factorizations
       return try interpolated { width in
         let rounded = try RoundedLayer(
-          factors, of: candidate, towards: objectives, width: width, passes: Self.passes)
+          factors, of: candidate, towards: objectives, storage: storage(width), passes: Self.passes)
         return noise(rounded, beside: candidate, width)
       }
     }
@@ -140,7 +149,7 @@ struct RoundedForms {
   }
 
   private func denseNoise(_ width: BitWidth) throws -> Noise {
-    let rounded = try RoundedLayer(dense: objectives, of: layer.convolution, width: width)
+    let rounded = try RoundedLayer(dense: objectives, of: layer.convolution, storage: storage(width))
     let (own, output) = (rounded.discrepancy(from: kernel), rounded.outputDiscrepancy)
     return Noise(kernel: own * own, output: output * output, width: width)
   }
@@ -155,7 +164,7 @@ struct RoundedForms {
   private func form(_ candidate: Candidate?, _ width: BitWidth, _ noise: Noise) -> LayerChoices.Form {
     let (own, output, unit) = (candidate?.discrepancy ?? 0, candidate?.outputDiscrepancy ?? 0, width.gaussianNoise)
     return LayerChoices.Form(
-      candidate: candidate, storage: .integers(width), discrepancy: (own * own + unit * noise.kernel).squareRoot(),
+      candidate: candidate, storage: storage(width), discrepancy: (own * own + unit * noise.kernel).squareRoot(),
       outputDiscrepancy: (output * output + unit * noise.output).squareRoot())
   }
 }

@@ -16,6 +16,8 @@ struct SweepCache: Sendable {
   private let origin: String
   private let recipe: Recipe
   private let bits: [BitWidth]
+  /// What the format has for a width.
+  private let storage: @Sendable (BitWidth) -> WeightStorage
 
   /// Changes with everything that makes a sweep come out otherwise.
   private static let version = 7
@@ -25,6 +27,7 @@ struct SweepCache: Sendable {
     self.folder = folder
     recipe = request.recipe
     bits = request.bits ?? []
+    storage = { checkpoint.storage($0) }
     var parts = [
       "sweep \(Self.version)", checkpoint.sha256, request.recipe.structures.joined(separator: ","), "\(request.seed)",
       request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
@@ -54,7 +57,7 @@ struct SweepCache: Sendable {
     let candidates = entries.compactMap { try? Candidate($0, of: layer) }
     guard candidates.count == entries.count else { return nil }
     guard let roundedEntries = json["rounded"]?.array else { return nil }
-    let rounded = roundedEntries.compactMap { LayerChoices.Form($0, among: candidates) }
+    let rounded = roundedEntries.compactMap { LayerChoices.Form($0, among: candidates, storage: storage) }
     guard rounded.count == roundedEntries.count else { return nil }
     return LayerChoices(
       layer: layer, candidates: candidates, refusal: json["refusal"]?.string, leftOut: json["left_out"]?.string,
@@ -85,13 +88,13 @@ extension LayerChoices.Form {
     ]
   }
 
-  fileprivate init?(_ json: JSON, among candidates: [Candidate]) {
+  fileprivate init?(_ json: JSON, among candidates: [Candidate], storage: (BitWidth) -> WeightStorage) {
     guard let width = json["bits"]?.integer.flatMap(BitWidth.init), let discrepancy = json["discrepancy"]?.real,
       let outputDiscrepancy = json["output_discrepancy"]?.real, let place = json["candidate"],
       place.isNull || place.integer.map(candidates.indices.contains) == true
     else { return nil }
     self.init(
-      candidate: place.integer.map { candidates[$0] }, storage: .integers(width), discrepancy: discrepancy,
+      candidate: place.integer.map { candidates[$0] }, storage: storage(width), discrepancy: discrepancy,
       outputDiscrepancy: outputDiscrepancy)
   }
 }

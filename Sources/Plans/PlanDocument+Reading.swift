@@ -141,7 +141,8 @@ extension PlanDocument.Options {
       .map { try CalibrationSource($0) }
     dtype = try reader.optional(
       "dtype", \.choosableType, "one of " + DType.choosable.map(\.optionName).joined(separator: ", "))
-    bits = try reader.optional("bits", { $0.bitWidths.flatMap { $0.isEmpty ? nil : $0 } }, "a list of whole numbers from 2 to 8")
+    bits = try reader.optional(
+      "bits", { $0.bitWidths.flatMap { $0.isEmpty ? nil : $0 } }, "a list of whole numbers from 2 to 8")
     // A profile of any name may have been given by its path, and nothing that is computed from it is computed again.
     device = try reader.optional("device", { $0.string.flatMap { $0.isEmpty ? nil : $0 } }, "a name")
     let multiples = Self.rankMultiples

@@ -2,21 +2,25 @@ import Decompositions
 import TensorCore
 
 /// Rounds the rows of a kernel, its output channels, each to a grid that is chosen by the error that it causes after error feedback.
+/// Where a file has one scale for a kernel, all rows have the same grid.
 struct DenseRounding {
-  let result: (integers: [Int8], scales: [Float])
+  let result: (integers: [Int8], scales: [Float], levels: Levels)
 
   private static let damping = 0.01
-  /// The steps that are tried with error feedback, as parts of the one that plain rounding in the norm's diagonal would take: errors that are
-  /// fed back leave the range more often.
+  /// The largest places that are tried with error feedback, as parts of the one that plain rounding in the norm's diagonal would take: errors
+  /// that are fed back leave the range more often.
   private static let parts = [0.85, 0.92, 1, 1.06, 1.12, 1.2]
 
   /// - Throws: `Failure` where the norm's matrix has no Cholesky factor.
-  init(_ objective: FitObjective, width: BitWidth) throws {
+  init(_ objective: FitObjective, storage: WeightStorage) throws {
     let kernel = objective.kernel
     let channels = kernel.shape[0]
     let patch = kernel.count / max(1, channels)
     guard objective.norm > 0, patch > 0 else {
-      result = (Array(repeating: 0, count: kernel.count), Array(repeating: 1, count: channels))
+      let grid = Grid(largest: 0, storage, 1)
+      result = (
+        Array(repeating: 0, count: kernel.count), Array(repeating: Float(grid.step), count: channels), grid.levels
+      )
       return
     }
     let feedback = try objective.patchNorm.map {
@@ -27,25 +31,37 @@ struct DenseRounding {
       return (0..<patch).map { norm.outer.elements[$0 / b * (a + 1)] * norm.inner.elements[$0 % b * (b + 1)] }
     }
     var integers: [Int8] = []
-    var scales: [Float] = []
-    for channel in 0..<channels {
-      let row = Array(kernel.elements[channel * patch..<(channel + 1) * patch])
-      let candidates = Grid.candidates(row, width, 1)
-      // What plain rounding takes: the step of least error in the weights.
-      let plainStep = Grid.best(of: candidates, row, Array(repeating: 1, count: patch), width)
-      var best = (integers: row.map { Grid.integer($0, plainStep, width) }, step: plainStep, error: Double.infinity)
+    var grids: [Grid] = []
+    let together = storage.hasScaleOfEachChannel ? 1 : channels
+    for first in stride(from: 0, to: channels, by: together) {
+      let rows = Array(kernel.elements[first * patch..<(first + together) * patch])
+      let candidates = Grid.candidates(rows, storage, 1)
+      // What plain rounding takes: the grid of least error in the weights.
+      let plain = Grid.best(of: candidates, rows, Array(repeating: 1, count: rows.count))
+      var best = (integers: rows.map { plain.integer($0) }, grid: plain, error: Double.infinity)
       if let feedback, let weights {
-        best.error = feedback.error(of: best.integers, row, Array(repeating: plainStep, count: patch))
-        let center = Grid.best(of: candidates, row, weights, width)
+        best.error = stride(from: 0, to: rows.count, by: patch).reduce(0) { sum, start in
+          let places = start..<start + patch
+          return sum
+            + feedback.error(
+              of: Array(best.integers[places]), Array(rows[places]), Array(repeating: plain.step, count: patch),
+              plain.levels)
+        }
+        let center = Grid.best(of: candidates, rows, rows.indices.map { weights[$0 % patch] })
+        var tried: [Grid] = []
         for part in Self.parts {
-          let step = Grid.stored(center * part, 1)
-          let rounded = feedback.rounded(row, steps: Array(repeating: step, count: patch), largest: width.largest)
-          if rounded.errors[0] < best.error { best = (rounded.integers, step, rounded.errors[0]) }
+          let grid = Grid(largest: center.largest * part, storage, 1)
+          guard !tried.contains(grid) else { continue }
+          tried.append(grid)
+          let rounded = feedback.rounded(
+            rows, steps: Array(repeating: grid.step, count: rows.count), levels: grid.levels)
+          let error = rounded.errors.reduce(0, +)
+          if error < best.error { best = (rounded.integers, grid, error) }
         }
       }
       integers += best.integers
-      scales.append(Float(best.step))
+      grids += Array(repeating: best.grid, count: together)
     }
-    result = (integers, scales)
+    result = (integers, grids.map { Float($0.step) }, grids[0].levels)
   }
 }

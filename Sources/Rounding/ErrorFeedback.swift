@@ -51,13 +51,12 @@ struct ErrorFeedback {
   /// - Parameters:
   ///   - rows: (rows x outer x inner).
   ///   - steps: the step of every number's grid, in the same order.
-  ///   - largest: the largest integer.
-  func rounded(_ rows: [Double], steps: [Double], largest: Int) -> (integers: [Int8], errors: [Double]) {
+  ///   - levels: what the integers stand for.
+  func rounded(_ rows: [Double], steps: [Double], levels: Levels) -> (integers: [Int8], errors: [Double]) {
     let (a, b) = (outer.count, inner.count)
     let count = rows.count / max(1, a * b)
     var integers = [Int8](repeating: 0, count: rows.count)
     var errors = [Double](repeating: 0, count: count)
-    let limit = Double(largest)
     let lower = inner.lower.span
     for row in 0..<count {
       let base = row * a * b
@@ -73,11 +72,12 @@ struct ErrorFeedback {
           let diagonal = inner[j, j]
           let center = rows[place] + (own[j] + pending[i * b + j] / pivot) / diagonal
           let step = steps[place]
-          let integer = max(-limit, min(limit, (center / step).rounded(.toNearestOrEven)))
-          integers[place] = Int8(integer)
-          let rest = rows[place] - integer * step
+          let integer = levels.integer(nearest: center / step)
+          integers[place] = integer
+          let value = Double(levels.multiple(integer)) * step
+          let rest = rows[place] - value
           residual[j] = rest
-          let component = pivot * diagonal * (center - integer * step)
+          let component = pivot * diagonal * (center - value)
           errors[row] += component * component
           let from = j * b
           for column in 0..<j { own[column] += rest * lower[from + column] }
@@ -99,7 +99,8 @@ struct ErrorFeedback {
   /// - Parameters:
   ///   - row: (outer x inner).
   ///   - steps: the step of every number's grid.
-  func error(of integers: [Int8], _ row: [Double], _ steps: [Double]) -> Double {
+  ///   - levels: what the integers stand for.
+  func error(of integers: [Int8], _ row: [Double], _ steps: [Double], _ levels: Levels) -> Double {
     let (a, b) = (outer.count, inner.count)
     let lower = inner.lower.span
     // The residual times the inner factor, outer column by outer column.
@@ -107,7 +108,7 @@ struct ErrorFeedback {
     for i in 0..<a {
       for j in 0..<b {
         let place = outer.order[i] * b + inner.order[j]
-        let rest = row[place] - Double(integers[place]) * steps[place]
+        let rest = row[place] - Double(levels.multiple(integers[place])) * steps[place]
         for column in 0...j { turned[i * b + column] += rest * lower[j * b + column] }
       }
     }

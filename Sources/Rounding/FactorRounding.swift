@@ -1,3 +1,4 @@
+import Basics
 import Decompositions
 import Foundation
 import LinearAlgebra
@@ -10,7 +11,7 @@ import TensorCore
 /// much of the error. Then each factor in turn is solved for and rounded once more, as long as that helps.
 struct FactorRounding {
   private let lowering: Lowering
-  private let width: BitWidth
+  private let storage: WeightStorage
   private let norm: Double
   private let equations: FitEquations
   private let roots: [ModeNorm.Roots]
@@ -21,7 +22,7 @@ struct FactorRounding {
   private var factorization: Factorization
   private var loss: Double
   private var integers: [[Int8]]
-  private var steps: [[Double]]
+  private var grids: [ChannelGrids?]
 
   /// What is added to the diagonals of the normal equations when errors are fed back, as a part of their means.
   private static let damping = 0.01
@@ -33,16 +34,16 @@ struct FactorRounding {
     /// The factors with the values that the integers stand for.
     let factorization: Factorization
     /// For each convolution of the lowering the integers and the scales of this kernel's part of it.
-    let parts: [(integers: [Int8], scales: [Float])]
+    let parts: [(integers: [Int8], scales: [Float], levels: Levels)]
   }
 
   /// - Throws: `Failure` where LAPACK does not converge.
   static func rounded(
-    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, width: BitWidth,
+    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, storage: WeightStorage,
     passes: Int
   ) throws -> Result {
-    guard objective.norm > 0 else { return zero(lowering, width) }
-    var rounding = try FactorRounding(start, lowering, objective, width)
+    guard objective.norm > 0 else { return zero(lowering, storage) }
+    var rounding = try FactorRounding(start, lowering, objective, storage)
     let plain = rounding.roundedPlainly()
     try rounding.run(passes: passes)
     // The equations stand for the norm of channels that are split into digits, so the norm itself decides.
@@ -51,9 +52,10 @@ struct FactorRounding {
     return distances[1] < distances[0] ? results[1] : results[0]
   }
 
-  private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ width: BitWidth) throws {
+  private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storage: WeightStorage) throws
+  {
     self.lowering = lowering
-    self.width = width
+    self.storage = storage
     norm = objective.norm
     roots = try objective.roots(of: start.pattern)
     equations = FitEquations(roots.isEmpty ? objective : objective.scaled(by: roots), start.pattern)
@@ -64,7 +66,7 @@ struct FactorRounding {
       convolutions.first { $0.factor == k }?.channels(ofShape: start.pattern.factorShape(k)) ?? []
     }
     integers = start.factors.map { Array(repeating: 0, count: $0.count) }
-    steps = start.factors.map { _ in [] }
+    grids = start.factors.map { _ in nil }
     loss = .infinity
     place(nil)
   }
@@ -83,14 +85,15 @@ struct FactorRounding {
     var result = self
     for k in factorization.factors.indices {
       let values = factorization.factors[k].elements
-      let steps = Grid.steps(
+      let grids = ChannelGrids(
         of: values, weights: Array(repeating: 1, count: values.count), channels: channels[k],
-        count: (channels[k].max() ?? 0) + 1, width: width, unit: unit)
-      result.steps[k] = steps
-      result.integers[k] = values.indices.map { Grid.integer(values[$0], steps[channels[k][$0]], width) }
+        count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
+      let (steps, levels) = (grids.steps, grids.levels)
+      result.grids[k] = grids
+      result.integers[k] = values.indices.map { levels.integer(nearest: values[$0] / steps[channels[k][$0]]) }
       result.factorization.factors[k] = Tensor(
         shape: factorization.factors[k].shape,
-        elements: values.indices.map { Double(result.integers[k][$0]) * steps[channels[k][$0]] })
+        elements: values.indices.map { Double(levels.multiple(result.integers[k][$0])) * steps[channels[k][$0]] })
     }
     result.place(nil)
     return result
@@ -136,26 +139,27 @@ struct FactorRounding {
     let problem = RoundingProblem(shape, components)
     let feedback = try ErrorFeedback(outer: problem.outer, inner: problem.inner, damping: Self.damping)
     let values = factorization.factors[k]
-    let steps = Grid.steps(
+    let grids = ChannelGrids(
       of: values.elements, weights: problem.weights, channels: channels[k],
-      count: (channels[k].max() ?? 0) + 1, width: width, unit: unit)
-    let perElement = channels[k].map { steps[$0] }
+      count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
+    let perElement = channels[k].map { grids.steps[$0] }
     let rows = problem.gathered(values.elements)
-    let rounded = feedback.rounded(rows, steps: problem.gathered(perElement), largest: width.largest)
+    let rounded = feedback.rounded(rows, steps: problem.gathered(perElement), levels: grids.levels)
     integers[k] = problem.scattered(rounded.integers)
-    self.steps[k] = steps
+    self.grids[k] = grids
     factorization.factors[k] = Tensor(
-      shape: values.shape, elements: integers[k].indices.map { Double(integers[k][$0]) * perElement[$0] })
+      shape: values.shape,
+      elements: integers[k].indices.map { Double(grids.levels.multiple(integers[k][$0])) * perElement[$0] })
     place(k)
   }
 
   /// Solves for a rounded factor and rounds it again; undone where that does not lower the loss.
   private mutating func roundAgain(_ k: Int) throws {
-    let kept = (factorization.factors[k], integers[k], steps[k], loss)
+    let kept = (factorization.factors[k], integers[k], grids[k], loss)
     solve(k)
     try round(k)
     guard !(loss < kept.3) else { return }
-    (factorization.factors[k], integers[k], steps[k]) = (kept.0, kept.1, kept.2)
+    (factorization.factors[k], integers[k], grids[k]) = (kept.0, kept.1, kept.2)
     place(k)
   }
 
@@ -178,26 +182,33 @@ struct FactorRounding {
   }
 
   private var result: Result {
-    let unit = unit
+    let scaled = grids.map { grids in
+      let grids = grids.required("every factor is rounded")
+      return (scales: grids.steps.map { Float($0 * unit) }, levels: grids.levels)
+    }
     let factors = factorization.factors.indices.map { k in
-      let scales = steps[k].map { Float($0 * unit) }
+      let (scales, levels) = scaled[k]
       return Tensor(
         shape: factorization.factors[k].shape,
-        elements: integers[k].indices.map { Double(scales[channels[k][$0]] * Float(integers[k][$0])) })
+        elements: integers[k].indices.map {
+          Double(scales[channels[k][$0]] * Float(levels.multiple(integers[k][$0])))
+        })
     }
     let parts = lowering.convolutions.map { own in
       let k = own.factor
       let values = Tensor(shape: factorization.factors[k].shape, elements: integers[k].map(Double.init))
       return (
-        integers: values.permuted(own.order).elements.map { Int8($0) }, scales: steps[k].map { Float($0 * unit) }
+        integers: values.permuted(own.order).elements.map { Int8($0) }, scales: scaled[k].scales,
+        levels: scaled[k].levels
       )
     }
     return Result(factorization: Factorization(factorization.pattern, factors: factors), parts: parts)
   }
 
   /// A kernel of zeros.
-  private static func zero(_ lowering: Lowering, _ width: BitWidth) -> Result {
+  private static func zero(_ lowering: Lowering, _ storage: WeightStorage) -> Result {
     let pattern = lowering.pattern
+    let grid = Grid(largest: 0, storage, 1)
     return Result(
       factorization: Factorization(
         pattern, factors: pattern.shapes.indices.map { Tensor(zeros: pattern.factorShape($0)) }),
@@ -205,7 +216,7 @@ struct FactorRounding {
         let channels = own.kernelShape[0] / lowering.groups
         return (
           integers: Array(repeating: 0, count: own.kernelShape.reduce(1, *) / lowering.groups),
-          scales: Array(repeating: 1, count: channels)
+          scales: Array(repeating: Float(grid.step), count: channels), levels: grid.levels
         )
       })
   }

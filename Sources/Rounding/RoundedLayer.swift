@@ -1,3 +1,4 @@
+import Basics
 import Decompositions
 import ModelGraph
 import TensorCore
@@ -21,16 +22,15 @@ extension RoundedLayer {
   /// - Parameters:
   ///   - objectives: for each of the layer's groups the kernel and the norm.
   ///   - convolution: of the layer.
+  ///   - storage: other than `float`; `levels` for a layer without groups.
   /// - Throws: `Failure` where the norm's matrix has no Cholesky factor.
-  package init(dense objectives: [FitObjective], of convolution: Convolution, width: BitWidth) throws {
-    let parts = try objectives.map { try DenseRounding($0, width: width).result }
+  package init(dense objectives: [FitObjective], of convolution: Convolution, storage: WeightStorage) throws {
+    let parts = try objectives.map { try DenseRounding($0, storage: storage).result }
     let shape = convolution.kernelShape
-    weights = [
-      RoundedTensor(
-        shape: shape, width: width, integers: parts.flatMap(\.integers), scales: parts.flatMap(\.scales))
-    ]
+    weights = [Self.weight(shape, storage, parts)]
     kernel = weights[0].values
-    outputDiscrepancy = Self.pooled(zip(objectives, kernel.groups(objectives.count)).map { $0.0.distance(to: $0.1) }, objectives)
+    outputDiscrepancy = Self.pooled(
+      zip(objectives, kernel.groups(objectives.count)).map { $0.0.distance(to: $0.1) }, objectives)
   }
 
   /// Rounds the factors of a fitted layer.
@@ -38,31 +38,41 @@ extension RoundedLayer {
   /// - Parameters:
   ///   - layer: what `candidate` was fitted to.
   ///   - objectives: for each of the layer's groups the kernel and the norm.
+  ///   - storage: other than `float`; `levels` for a layer without groups.
   /// - Throws: `Failure` where LAPACK does not converge.
   package init(
-    _ layer: FittedLayer, of candidate: Candidate, towards objectives: [FitObjective], width: BitWidth
+    _ layer: FittedLayer, of candidate: Candidate, towards objectives: [FitObjective], storage: WeightStorage
   ) throws {
-    try self.init(layer.factorizations, of: candidate, towards: objectives, width: width)
+    try self.init(layer.factorizations, of: candidate, towards: objectives, storage: storage)
   }
 
   /// Rounds the factors of the layer's groups.
   ///
   /// - Parameter passes: in which rounded factors are solved for and rounded again.
   package init(
-    _ factorizations: [Factorization], of candidate: Candidate, towards objectives: [FitObjective], width: BitWidth,
-    passes: Int = 2
+    _ factorizations: [Factorization], of candidate: Candidate, towards objectives: [FitObjective],
+    storage: WeightStorage, passes: Int = 2
   ) throws {
     let results = try zip(factorizations, objectives).map {
-      try FactorRounding.rounded($0, candidate.lowering, towards: $1, width: width, passes: passes)
+      try FactorRounding.rounded($0, candidate.lowering, towards: $1, storage: storage, passes: passes)
     }
     weights = candidate.lowering.convolutions.indices.map { index in
-      RoundedTensor(
-        shape: candidate.lowering.convolutions[index].kernelShape, width: width,
-        integers: results.flatMap { $0.parts[index].integers }, scales: results.flatMap { $0.parts[index].scales })
+      Self.weight(candidate.lowering.convolutions[index].kernelShape, storage, results.map { $0.parts[index] })
     }
     let blocks = results.map { $0.factorization.reconstruct() }
     kernel = Tensor(groupBlocks: blocks)
     outputDiscrepancy = Self.pooled(zip(objectives, blocks).map { $0.distance(to: $1) }, objectives)
+  }
+
+  /// One weight of the parts that a layer's groups have of it.
+  private static func weight(
+    _ shape: [Int], _ storage: WeightStorage, _ parts: [(integers: [Int8], scales: [Float], levels: Levels)]
+  ) -> RoundedTensor {
+    precondition(
+      storage.hasScaleOfEachChannel || parts.count == 1, "the groups of a layer have grids of their own")
+    return RoundedTensor(
+      shape: shape, width: storage.width.required("what is rounded has a width"),
+      integers: parts.flatMap(\.integers), scales: parts.flatMap(\.scales), levels: parts.first?.levels)
   }
 
   private static func pooled(_ distances: [Double], _ objectives: [FitObjective]) -> Double {

@@ -27,7 +27,9 @@ struct RoundingProblem {
     let owned = Set(first.axes + second.axes)
     let order = shape.indices.filter { !owned.contains($0) } + first.axes + second.axes
     let count = shape.reduce(1, *)
-    places = Tensor<Double>(shape: shape, elements: (0..<count).map(Double.init)).permuted(order).elements.map { Int($0) }
+    places = Tensor<Double>(shape: shape, elements: (0..<count).map(Double.init)).permuted(order).elements.map {
+      Int($0)
+    }
   }
 
   /// What an error of each element counts by itself, in the factor's order.

@@ -31,6 +31,8 @@ extension SafetensorsSet: CheckpointContent {
 
   var scaleType: DType { RoundedEntry.scaleType }
 
+  func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
+
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? { nil }
 
   func partNames(replacing replacements: [Replacement]) throws -> [[String]] {

@@ -27,6 +27,7 @@ extension SafetensorsSet {
             switch replacement.storage {
             case .float: [try StoredTensor(name: name, replacement.weights[index], as: layer.dtype, of: layer)]
             case .integers: RoundedEntry.stored(replacement.rounded[index], name: name)
+            case .levels: preconditionFailure("the format stores widths as integers")
             }
           newTensors[layer.kernel.name, default: []] += stored
         case .bias:

@@ -36,7 +36,9 @@ enum RoundedEntry {
   /// Reads a weight.
   ///
   /// - Throws: `Failure` about the tensor where the two do not fit each other, the shape or the width.
-  static func weight(_ integers: StoredTensor, _ scale: StoredTensor, shape: [Int], _ width: BitWidth) throws -> RoundedTensor {
+  static func weight(_ integers: StoredTensor, _ scale: StoredTensor, shape: [Int], _ width: BitWidth) throws
+    -> RoundedTensor
+  {
     let expected = entry(shape, width)
     let scales = scale.dtype == scaleType ? try scale.decoded(as: Float.self) : nil
     guard integers.dtype == expected.dtype, integers.shape == expected.shape, let scales, scales.order == 1,
@@ -82,7 +84,8 @@ extension SafetensorsSet {
   static func numbers(
     of stored: [StoredTensor], _ record: JSON?
   ) throws -> (tensors: [StoredTensor], computedFrom: [String: [StoredTensor]], grids: [String: IntegerGrid]) {
-    guard let record, let layers = (try? Record(record))?.layers.filter({ $0.storage != .float }), !layers.isEmpty else {
+    guard let record, let layers = (try? Record(record))?.layers.filter({ $0.storage != .float }), !layers.isEmpty
+    else {
       return (stored, [:], [:])
     }
     var kernels: [String: StoredTensor] = [:]
@@ -99,7 +102,8 @@ extension SafetensorsSet {
       for (part, convolution) in zip(layer.parts, layer.stages.convolutions) {
         guard let integers = kernels[part], let scale = byName[integers.name + RoundedEntry.scaleSuffix] else {
           throw Failure(
-            "layer '\(layer.name)'", "cannot be read", "the record names '\(part)', which the file does not hold with a scale",
+            "layer '\(layer.name)'", "cannot be read",
+            "the record names '\(part)', which the file does not hold with a scale",
             remedy: "apply the plan again")
         }
         let weight = try RoundedEntry.weight(integers, scale, shape: convolution.kernelShape, width)

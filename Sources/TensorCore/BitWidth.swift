@@ -29,6 +29,8 @@ public enum WeightStorage: Sendable, Hashable {
   case float
   /// As integers of so many bits, with one scale for each output channel.
   case integers(BitWidth)
+  /// As codes of so many bits for numbers that are chosen for each weight among floating-point numbers of one byte.
+  case levels(BitWidth)
 
   /// The bits of one number, beside scales.
   ///
@@ -36,15 +38,15 @@ public enum WeightStorage: Sendable, Hashable {
   public func bits(_ dtype: DType) -> Int {
     switch self {
     case .float: dtype.bits
-    case .integers(let width): width.rawValue
+    case .integers(let width), .levels(let width): width.rawValue
     }
   }
 
-  /// The width of the integers; nil for floating-point numbers.
+  /// The width of the integers or codes; nil for floating-point numbers of the layer's own type.
   public var width: BitWidth? {
     switch self {
     case .float: nil
-    case .integers(let width): width
+    case .integers(let width), .levels(let width): width
     }
   }
 }

@@ -1,5 +1,5 @@
 /// A weight as integers with one scale for each output channel: element i of channel c stands for the single-precision product of
-/// `scales[c]` and `integers[i]`.
+/// `scales[c]` and the multiple that `levels` has for `integers[i]`.
 public struct RoundedTensor: Sendable, Equatable {
   /// The extents of the axes; the first one counts the output channels.
   public let shape: [Int]
@@ -9,26 +9,35 @@ public struct RoundedTensor: Sendable, Equatable {
   public let integers: [Int8]
   /// One for each output channel: positive, finite, and representable as BF16.
   public let scales: [Float]
+  /// What the integers stand for.
+  public let levels: Levels
 
   /// A weight of these parts.
   ///
-  /// - Precondition: as many integers as the shape says, each within the width, and one scale for each output channel.
-  public init(shape: [Int], width: BitWidth, integers: [Int8], scales: [Float]) {
+  /// - Parameter levels: nil where integers stand for themselves.
+  /// - Precondition: as many integers as the shape says, each within the width and the levels, and one scale for each output channel.
+  public init(shape: [Int], width: BitWidth, integers: [Int8], scales: [Float], levels: Levels? = nil) {
+    let levels = levels ?? Levels(width)
     precondition(
       !shape.isEmpty && integers.count == shape.reduce(1, *) && scales.count == shape[0],
       "\(integers.count) integers with \(scales.count) scales do not fill \(shape)")
-    precondition(integers.allSatisfy { abs(Int($0)) <= width.largest }, "an integer has more than \(width.rawValue) bits")
+    let largest = min(width.largest, levels.largestInteger)
+    precondition(integers.allSatisfy { abs(Int($0)) <= largest }, "an integer has more than \(width.rawValue) bits")
     self.shape = shape
     self.width = width
     self.integers = integers
     self.scales = scales
+    self.levels = levels
   }
+
+  /// How files store such a weight.
+  public var storage: WeightStorage { levels.isUniform ? .integers(width) : .levels(width) }
 
   /// The numbers that the integers stand for, exactly as a runtime computes them in single precision.
   public var values: Tensor<Double> {
     let channel = scales.isEmpty ? 1 : max(1, integers.count / scales.count)
     return Tensor(
-      shape: shape, elements: integers.enumerated().map { Double(scales[$0 / channel] * Float($1)) })
+      shape: shape, elements: integers.enumerated().map { Double(scales[$0 / channel] * Float(levels.multiple($1))) })
   }
 
   /// The integers one behind the other without gaps, each as `integer + q` in `width` bits, the lowest bits of a byte first; the last

@@ -44,6 +44,13 @@ struct TrainedWeights: Sendable {
     for name in twofold { roles[name] = nil }
     let parts = Set((record?.layers ?? []).flatMap(\.parts))
     let factors = Set(checkpoint.layers.filter { parts.contains($0.name) }.map(\.kernel.name))
+    let rounded = Set((record?.layers ?? []).filter { $0.storage != .float }.flatMap(\.parts))
+    if let layer = checkpoint.layers.first(where: { rounded.contains($0.name) && grids[$0.kernel.name] == nil }) {
+      throw Failure(
+        checkpoint.path, "cannot be tuned",
+        "the weights of '\(layer.name)' are stored in fewer bits, on a grid that training cannot keep in this format",
+        remedy: "plan without --bits, tune, and plan the bits of what --dense writes")
+    }
     let layers = Dictionary(checkpoint.layers.map { ($0.kernel.name, $0.name) }) { first, _ in first }
     let kernels = roles.filter { $0.value.role == .kernel }.keys.map { layers[$0] ?? $0 }
     for rule in request.ranks where !kernels.contains(where: rule.layers.matches) {

@@ -20,7 +20,10 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var limits: LimitOptions
 
-  @Option(help: ArgumentHelp("The structures to try, separated by commas: \(StructureList.known); or none, for --bits alone.", valueName: "list"))
+  @Option(
+    help: ArgumentHelp(
+      "The structures to try, separated by commas: \(StructureList.known); or none, for --bits alone.",
+      valueName: "list"))
   var structures: StructureList?
 
   @Option(help: ArgumentHelp("Leave layers dense whose names match; may be repeated.", valueName: "glob"))

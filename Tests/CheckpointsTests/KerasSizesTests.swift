@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import HDF5
 import KerasLayers
+import ModelGraph
 import TensorCore
 import TestSupport
 import Testing
@@ -95,6 +96,13 @@ import ZIP
         return choices[Int(generator.next() % UInt64(choices.count))]
       }
       if round == 1, let choice = choices.first { replacements = [choice[0]] }
+      for place in replacements.indices where generator.nextUniform() < 0.6 {
+        let layer = try #require(graph.layers.first { $0.name == replacements[place].layer })
+        let width = BitWidth.allCases[Int(generator.next() % UInt64(BitWidth.allCases.count))]
+        guard graph.refusal(of: graph.storage(width), for: layer) == nil else { continue }
+        if generator.nextUniform() < 0.5 { replacements[place] = try graph.denseReplacement(of: layer) }
+        replacements[place] = replacements[place].rounded(to: width)
+      }
       let record: JSON = ["text": .string(String(repeating: "r", count: round == 2 ? 70_000 : 10 * round))]
       let announced = try checkpoint.byteCount(replacing: replacements.map(\.withoutWeights), record: record)
       let written = try withTemporaryFolder { folder in
@@ -102,16 +110,16 @@ import ZIP
         try checkpoint.write(replacing: replacements, record: record, to: path, overwrite: false)
         return try InputFile.read(path).count
       }
-      let names = replacements.map { "\($0.layer) as \($0.structure)" }
+      let names = replacements.map { "\($0.layer) as \($0.structure), \($0.storage)" }
       #expect(announced == written, "\(text): \(announced - written) bytes too many with \(names)")
     }
   }
 
-  private static func checkpoint(_ path: String, _ file: KerasFile, in container: KerasContainer) throws -> Checkpoint {
+  static func checkpoint(_ path: String, _ file: KerasFile, in container: KerasContainer) throws -> Checkpoint {
     Checkpoint(path: path, sha256: "", byteCount: 0, notices: [], content: try KerasGraph(file, in: container))
   }
 
-  private static func checkpoint(_ file: KerasFile, _ layout: Layout) throws -> Checkpoint {
+  static func checkpoint(_ file: KerasFile, _ layout: Layout) throws -> Checkpoint {
     var file = file
     file.hasOptimizerState = false
     switch layout {
@@ -143,11 +151,37 @@ import ZIP
 }
 
 extension Checkpoint {
-  fileprivate var kerasGraph: KerasGraph? { content as? KerasGraph }
+  var kerasGraph: KerasGraph? { content as? KerasGraph }
+}
+
+extension KerasGraph {
+  /// The layer in its own form, with its own kernel.
+  func denseReplacement(of layer: Layer) throws -> Replacement {
+    let kernel = try #require(weightsByName[layer.kernel.name]).decoded(as: Double.self)
+    return Replacement(
+      layer: layer.name, structure: Replacement.dense, stages: layer.denseStages, weights: [layer.kernel.read(kernel)])
+  }
 }
 
 extension Replacement {
-  fileprivate var withoutWeights: Replacement { Replacement(layer: layer, structure: structure, stages: stages) }
+  fileprivate var withoutWeights: Replacement {
+    Replacement(layer: layer, structure: structure, stages: stages, storage: storage)
+  }
+
+  /// The same with every number at the nearest place of a grid.
+  func rounded(to width: BitWidth) -> Replacement {
+    let levels = Levels.byteFloats(width)[0]
+    return Replacement(
+      layer: layer, structure: structure, stages: stages,
+      rounded: weights.map { weight in
+        let largest = weight.elements.reduce(1e-9) { max($0, abs($1)) }
+        let scale = Float(ByteFloat.unit(exponent: Int((Float(largest) / Float(ByteFloat.largest)).exponent) + 1))
+        return RoundedTensor(
+          shape: weight.shape, width: width,
+          integers: weight.elements.map { levels.integer(nearest: $0 / Double(scale)) },
+          scales: Array(repeating: scale, count: weight.shape[0]), levels: levels)
+      })
+  }
 }
 
 /// Makes small networks with names, wiring and nesting that differ from seed to seed.

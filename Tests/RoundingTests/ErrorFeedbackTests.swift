@@ -30,14 +30,14 @@ private let one = Tensor<Double>(shape: [1, 1], elements: [1])
     let (outer, inner) = (norm(3, &generator), norm(4, &generator))
     let feedback = try ErrorFeedback(outer: outer, inner: inner, damping: 0)
     let row = Tensor<Double>(gaussian: [12], using: &generator).elements
-    let (integers, errors) = feedback.rounded(row, steps: Array(repeating: 0.4, count: 12), largest: 3)
+    let (integers, errors) = feedback.rounded(row, steps: Array(repeating: 0.4, count: 12), levels: Levels(uniform: 3))
     var whole = [Double](repeating: 0, count: 144)
     for i in 0..<12 {
       for j in 0..<12 { whole[i * 12 + j] = outer[[i / 4, j / 4]] * inner[[i % 4, j % 4]] }
     }
     let expected = error(Tensor(shape: [12, 12], elements: whole), row, integers.map(Int.init), 0.4)
     #expect(abs(errors[0] - expected) <= 1e-9 * expected)
-    let again = feedback.error(of: integers, row, Array(repeating: 0.4, count: 12))
+    let again = feedback.error(of: integers, row, Array(repeating: 0.4, count: 12), Levels(uniform: 3))
     #expect(abs(again - expected) <= 1e-9 * expected)
   }
 
@@ -46,7 +46,7 @@ private let one = Tensor<Double>(shape: [1, 1], elements: [1])
     let identity = Tensor<Double>(zeros: [9, 9]).addingToDiagonal(1)
     let row = Tensor<Double>(gaussian: [9], using: &generator).elements
     let feedback = try ErrorFeedback(outer: one, inner: identity, damping: 0.01)
-    let integers = feedback.rounded(row, steps: Array(repeating: 0.25, count: 9), largest: 127).integers
+    let integers = feedback.rounded(row, steps: Array(repeating: 0.25, count: 9), levels: Levels(uniform: 127)).integers
     #expect(integers == row.map { Int8(($0 / 0.25).rounded(.toNearestOrEven)) })
   }
 
@@ -59,7 +59,7 @@ private let one = Tensor<Double>(shape: [1, 1], elements: [1])
       let row = Tensor<Double>(gaussian: [5], using: &generator).elements
       let feedback = try ErrorFeedback(outer: one, inner: matrix, damping: 0)
       let step = 0.6
-      let rounded = feedback.rounded(row, steps: Array(repeating: step, count: 5), largest: 3)
+      let rounded = feedback.rounded(row, steps: Array(repeating: step, count: 5), levels: Levels(uniform: 3))
       var least = Double.infinity
       for code in 0..<16807 {
         let integers = [code % 7, code / 7 % 7, code / 49 % 7, code / 343 % 7, code / 2401].map { $0 - 3 }

@@ -7,7 +7,8 @@ import Testing
     let largest = width.largest
     // Every integer of the width, at every place of a byte.
     let integers = (0..<(2 * largest + 1) * 8).map { Int8($0 % (2 * largest + 1) - largest) }
-    let tensor = RoundedTensor(shape: [8, 2 * largest + 1], width: width, integers: integers, scales: (1...8).map { Float($0) })
+    let tensor = RoundedTensor(
+      shape: [8, 2 * largest + 1], width: width, integers: integers, scales: (1...8).map { Float($0) })
     #expect(tensor.packed.count == (integers.count * width.rawValue + 7) / 8)
     let read = RoundedTensor(packed: tensor.packed, shape: tensor.shape, width: width, scales: tensor.scales)
     #expect(read == tensor)
@@ -20,7 +21,8 @@ import Testing
 
   @Test func whatNoWriterMakesIsRefused() {
     let tensor = RoundedTensor(shape: [1, 4], width: .three, integers: [3, -3, 0, 1], scales: [1])
-    #expect(RoundedTensor(packed: tensor.packed.dropLast().map { $0 }, shape: [1, 4], width: .three, scales: [1]) == nil)
+    #expect(
+      RoundedTensor(packed: tensor.packed.dropLast().map { $0 }, shape: [1, 4], width: .three, scales: [1]) == nil)
     #expect(RoundedTensor(packed: tensor.packed, shape: [1, 4], width: .three, scales: [.nan]) == nil)
     #expect(RoundedTensor(packed: tensor.packed, shape: [1, 4], width: .three, scales: [0]) == nil)
     #expect(RoundedTensor(packed: [0xFF, 0xFF], shape: [1, 4], width: .three, scales: [1]) == nil)

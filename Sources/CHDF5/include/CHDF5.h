@@ -35,6 +35,12 @@ int chdf5_is_indirect_link(hid_t group, const char *name);
 /// Whether the floating-point type has one sign bit, these widths and the usual bias.
 int chdf5_has_float_fields(hid_t type, size_t exponent_bits, size_t mantissa_bits);
 
+/// Whether a type is what `chdf5_type_byte_float` makes, whatever its bias.
+int chdf5_is_byte_float(hid_t type);
+
+/// The type in memory of the elements of a type in a file: little-endian, and binary32 for floating-point numbers of one byte.
+hid_t chdf5_memory_type(hid_t type);
+
 /// 0 where the library cannot tell.
 uint64_t chdf5_file_size(hid_t file);
 
@@ -42,6 +48,9 @@ unsigned chdf5_read_only(void);
 unsigned chdf5_truncate(void);
 
 hid_t chdf5_type_float(int bits);
+/// Floating-point numbers of one byte: a sign, three bits of exponent, four of mantissa. The bias is at least 1, because Python takes
+/// none for an error.
+hid_t chdf5_type_byte_float(size_t bias);
 hid_t chdf5_type_signed(int bits);
 hid_t chdf5_type_unsigned(int bits);
 hid_t chdf5_type_c_string(void);

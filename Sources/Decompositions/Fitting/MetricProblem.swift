@@ -117,7 +117,8 @@ struct MetricProblem {
         .reshaped(factors[m].shape)
     }
     let system = plain.normalEquations(
-      target: target, factors, twins: twins, squares: { factors[$0].permuted([1, 0]).times(twins[$0]) }, pattern: pattern)
+      target: target, factors, twins: twins, squares: { factors[$0].permuted([1, 0]).times(twins[$0]) },
+      pattern: pattern)
     return (
       system.components.map { .init(axes: $0.axes.map { $0 + 1 }, gram: $0.gram) } + [.init(axes: [1], gram: marginal)],
       [outputs[factor], patches[factor]] + pattern.rankExtents(factor)
