@@ -38,7 +38,8 @@ extension PlanDocument {
       do {
         compressed.append(
           PlannedLayer(
-            layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint), storage: entry.stored(in: checkpoint)))
+            layer: layer, candidate: try entry.candidate(for: layer, in: checkpoint),
+            storage: entry.stored(in: checkpoint)))
       } catch let failure as Failure {
         throw failure.within(planPath)
       }
@@ -87,7 +88,9 @@ extension PlanDocument.LayerPlan {
       Failure("layer '\(name)'", "cannot be compressed", reason, remedy: remedy)
     }
     if let refusal = layer.refusal { throw invalid(refusal, "set its structure to dense and its bits to null") }
-    if let refusal = checkpoint.refusal(of: stored(in: checkpoint), for: layer) { throw invalid(refusal, "set its bits to null") }
+    if let refusal = checkpoint.refusal(of: stored(in: checkpoint), for: layer) {
+      throw invalid(refusal, "set its bits to null")
+    }
     guard !form.isDense else { return nil }
     let candidate: Candidate
     do {

@@ -47,7 +47,13 @@ struct FactorRounding {
     var rounding = try FactorRounding(start, lowering, objective, storage)
     let plain = rounding.roundedPlainly()
     try rounding.run()
-    return (plain.loss < rounding.loss ? plain : rounding).result
+    // The normal equations may know the norm of the outputs by factors of it alone.
+    let results = (plain: plain.result, own: rounding.result)
+    let discrepancies = (
+      plain: objective.discrepancy(of: results.plain.factorization.reconstruct()),
+      own: objective.discrepancy(of: results.own.factorization.reconstruct())
+    )
+    return discrepancies.plain < discrepancies.own ? results.plain : results.own
   }
 
   private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storage: WeightStorage) throws {
