@@ -40,7 +40,7 @@ struct HDF5HeaderSize {
   /// The bytes that frame a chunk that is not the first: its signature and its checksum.
   private static let chunkFrame = 8
   /// An address and a length.
-  private static let continuationSize = 16
+  static let continuationSize = 16
   /// Room for the prefix and the content of a continuation message, and two bytes.
   private static let smallestChunk = 22
 

@@ -102,12 +102,15 @@ enum HDF5MessageSize {
   /// The filters of version 2: their count, and deflate with its flags and its level.
   static let deflate = 2 + 6 + 4
 
+  /// The length of a compressed chunk and which filters it left out.
+  static let compressedChunk = 8 + 4
+
   /// Layout of version 4: the extents of one compressed chunk and of an element, all in as few bytes as the largest needs, the chunk's length,
   /// which filters it left out, and its address.
   static func chunkLayout(_ shape: [Int]) -> Int {
     let largest = shape.max() ?? 1
     let width = (Int.bitWidth - largest.leadingZeroBitCount + 7) / 8
-    return 5 + (shape.count + 1) * width + 1 + 8 + 4 + 8
+    return 5 + (shape.count + 1) * width + 1 + compressedChunk + 8
   }
   static let fixedString = 8
   /// A sequence of characters.

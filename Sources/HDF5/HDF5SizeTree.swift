@@ -179,16 +179,24 @@ extension HDF5SizeTree {
     }
   }
 
+  /// What the library reserves for the messages of an array's header: for a type that states another one in an attribute what it reserves for
+  /// all that may have attributes, else what the messages take, with a pointer to more of them. It does not know yet that a chunk will be compressed.
+  private static func arrayRoom(_ type: HDF5ElementType, _ messages: [Int]) -> Int {
+    guard type != .brainFloat else { return 256 }
+    let prefix = HDF5HeaderSize.messagePrefix
+    let known = messages.reduce(0) { $0 + prefix + $1 } + prefix + HDF5HeaderSize.continuationSize
+    return known - (type.isCoded ? HDF5MessageSize.compressedChunk : 0)
+  }
+
   private static func arraySize(_ shape: [Int], _ type: HDF5ElementType, isFollowed: Bool) -> HDF5Size {
     guard let byteCount = type.byteCount(of: shape) else {
       preconditionFailure("an element of \(type) has no size")
     }
-    // What the library reserves for every dataset.
-    var header = HDF5HeaderSize(room: 256, storesAttributeLimits: false)
     let layout =
       type.isCoded ? [HDF5MessageSize.deflate, HDF5MessageSize.chunkLayout(shape)] : [HDF5MessageSize.contiguousLayout]
     let messages =
       [HDF5MessageSize.space(rank: shape.count), HDF5MessageSize.type(type), HDF5MessageSize.fillValue] + layout
+    var header = HDF5HeaderSize(room: arrayRoom(type, messages), storesAttributeLimits: false)
     for size in messages { header.add(.other, size: size) }
     if isFollowed { header.isFollowed() }
     if type == .brainFloat {

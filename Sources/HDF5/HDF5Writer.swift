@@ -88,6 +88,8 @@ enum HDF5Writer {
     let properties = try Handle(H5Pcreate(chdf5_class_dataset_create()), H5Pclose, path, problem)
     try check(H5Pset_obj_track_times(properties.id, false), path, problem)
     try check(H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER), path, problem)
+    // Otherwise the library reserves room for attributes.
+    if dataset.type != .brainFloat { try check(H5Pset_dset_no_attrs_hint(properties.id, true), path, problem) }
     if dataset.type.isCoded {
       let status = unsafe H5Pset_chunk(properties.id, Int32(extents.count), extents)
       try check(status, path, problem)

@@ -44,9 +44,12 @@ struct KerasCoding: Sendable, Equatable {
     case .integers: return "Keras files have no integers with scales"
     case .levels:
       if layer.dtype != .f32 {
-        return "what is stored in fewer bits is read in single precision, and the layer's numbers are \(layer.dtype.rawValue)"
+        return
+          "what is stored in fewer bits is read in single precision, and the layer's numbers are \(layer.dtype.rawValue)"
       }
-      if layer.convolution.groups > 1 { return "a file has one scale for a kernel, and each of the layer's groups needs its own" }
+      if layer.convolution.groups > 1 {
+        return "a file has one scale for a kernel, and each of the layer's groups needs its own"
+      }
       // The library's limit for what is compressed as one.
       return layer.convolution.parameterCount < Int(UInt32.max)
         ? nil : "its kernel has more numbers than an HDF5 file compresses as one"

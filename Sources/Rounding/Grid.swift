@@ -45,7 +45,7 @@ struct Grid: Equatable {
     return grids
   }
 
-  /// The grid of a storage whose largest place is nearest to a number.
+  /// The grid of a storage whose largest place is a number, or where files have few scales the next one above it.
   ///
   /// - Parameters:
   ///   - largest: 0 where there is nothing to round.
@@ -72,7 +72,7 @@ struct Grid: Equatable {
       }
       // In steps of the family below or above the largest number of the byte, in octaves.
       let octaves = log2(max(1e-300, min(1e300, largest * unit)) / Double(ByteFloat.largest))
-      let places = Int((octaves * Double(family.count)).rounded())
+      let places = Int((octaves * Double(family.count) - 1e-6).rounded(.up))
       let exponent = -((-places).flooredQuotient(by: family.count))
       let clamped = max(exponents.lowerBound, min(exponents.upperBound, exponent))
       step = ByteFloat.unit(exponent: clamped) / unit

@@ -44,8 +44,9 @@ struct TrainedWeights: Sendable {
     for name in twofold { roles[name] = nil }
     let parts = Set((record?.layers ?? []).flatMap(\.parts))
     let factors = Set(checkpoint.layers.filter { parts.contains($0.name) }.map(\.kernel.name))
+    let known = checkpoint.content.grids
     let rounded = Set((record?.layers ?? []).filter { $0.storage != .float }.flatMap(\.parts))
-    if let layer = checkpoint.layers.first(where: { rounded.contains($0.name) && grids[$0.kernel.name] == nil }) {
+    if let layer = checkpoint.layers.first(where: { rounded.contains($0.name) && known[$0.kernel.name] == nil }) {
       throw Failure(
         checkpoint.path, "cannot be tuned",
         "the weights of '\(layer.name)' are stored in fewer bits, on a grid that training cannot keep in this format",

@@ -41,8 +41,11 @@ import Testing
         #expect(try HDF5File.writtenByteCount(group) == size)
         let read = try #require(HDF5File.read(folder + "/f.h5").dataset(at: "g/x"))
         #expect(read.shape == shape && read.type == .float(bits: 32))
-        let values = codes.map { Self.value($0, bias: bias) }
-        #expect(read.bytes == values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } })
+        let expected = codes.flatMap { code in
+          let bits = Self.value(code, bias: bias).bitPattern
+          return (0..<4).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
+        }
+        #expect(read.bytes == expected)
       }
     }
   }
@@ -67,7 +70,8 @@ import Testing
     var generator = SplitMix64(seed: UInt64(seed))
     var group = HDF5Group(attributes: ["names": .strings((0..<Int(generator.next() % 9)).map { "layer \($0)" })])
     for number in 0..<Int(1 + generator.next() % 30) {
-      let shape = (0..<Int(1 + generator.next() % 5)).map { _ in Int(1 + generator.next() % 6) * (seed % 3 == 0 ? 60 : 1) }
+      let factor = seed % 3 == 0 ? 60 : 1
+      let shape = (0..<Int(1 + generator.next() % 5)).map { _ in Int(1 + generator.next() % 6) * factor }
       guard shape.reduce(1, *) < 100_000 else { continue }
       let bits = Int(2 + generator.next() % 7)
       let coded = HDF5Dataset(

@@ -48,7 +48,9 @@ import Testing
       for multiple in 0...1100 where !ByteFloat.multiples.contains(multiple) {
         #expect(ByteFloat.code(Float(multiple) * unit, unitExponent: exponent) == nil)
       }
-      for value in [unit / 2, unit * 1e9, .infinity, .nan] { #expect(ByteFloat.code(value, unitExponent: exponent) == nil) }
+      for value in [unit / 2, unit * 1e9, .infinity, .nan] {
+        #expect(ByteFloat.code(value, unitExponent: exponent) == nil)
+      }
     }
     #expect(ByteFloat.code(-0.0, unitExponent: -4) == 0)
   }
