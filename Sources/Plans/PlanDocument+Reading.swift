@@ -170,7 +170,7 @@ extension PlanDocument.LayerPlan {
     }
     form = LayerForm(structure: structure, ranks: ranks, shapes: shapes)
     storage =
-      try reader.optional("bits", { $0.integer.flatMap(BitWidth.init) }, "a whole number from 2 to 8")
+      try reader.ifPresent("bits", { $0.integer.flatMap(BitWidth.init) }, "a whole number from 2 to 8")
       .map { .integers($0) } ?? .float
     parameters = try reader.count("parameters")
     bytes = try reader.count("bytes")

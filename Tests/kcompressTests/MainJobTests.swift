@@ -74,7 +74,7 @@ import Testing
       for layer in layers {
         #expect(
           layer.object?.keys == [
-            "name", "operation", "shape", "structure", "ranks", "shapes", "parameters", "bytes", "macs", "loss",
+            "name", "operation", "shape", "structure", "ranks", "shapes", "bits", "parameters", "bytes", "macs", "loss",
             "discrepancy", "reason",
           ])
         if layer["name"]?.string?.hasPrefix("block") == true {
