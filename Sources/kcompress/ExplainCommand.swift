@@ -33,6 +33,9 @@ struct ExplainCommand: ParsableCommand {
     guard ratio == nil || parameters == nil else {
       throw ValidationError("--ratio and --parameters exclude each other")
     }
+    if let structures, structures.names.isEmpty {
+      throw ValidationError("--structures none leaves nothing to compare: name some, or leave it out")
+    }
     if let ratio, !(ratio > 1 && ratio.isFinite) { throw ValidationError("--ratio must be above 1, not \(ratio)") }
   }
 
