@@ -73,9 +73,6 @@ extension Planner {
       return try LayerOptions(choices, request, costs, sizes)
     }
     guard rounded.contains(where: { !$0.choices.rounded.isEmpty }) else { return nil }
-    return try select(
-      limits.known.filter { $0.resource.kind == .peak && costs.total[$0.resource] != nil }
-        .reduce(rounded) { layers, limit in layers.map { $0.within(limit.resource, limit.amount) } }, limits)?.solver
-      .loss
+    return try select(fitting(limits, rounded), limits)?.solver.loss
   }
 }

@@ -173,9 +173,11 @@ package struct Planner: Sendable {
   }
 
   /// The layers' forms that keep every limit on a peak.
-  func fitting(_ limits: Amounts) -> [LayerOptions] {
+  ///
+  /// - Parameter options: nil for the layers' own.
+  func fitting(_ limits: Amounts, _ options: [LayerOptions]? = nil) -> [LayerOptions] {
     limits.known.filter { $0.resource.kind == .peak && costs.total[$0.resource] != nil }
-      .reduce(layers) { layers, limit in layers.map { $0.within(limit.resource, limit.amount) } }
+      .reduce(options ?? layers) { layers, limit in layers.map { $0.within(limit.resource, limit.amount) } }
   }
 
   /// The least amount of one resource that adds up while the limits on the others are kept; nil where these cannot be kept

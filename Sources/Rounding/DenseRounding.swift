@@ -6,7 +6,6 @@ import TensorCore
 struct DenseRounding {
   let result: (integers: [Int8], scales: [Float], levels: Levels)
 
-  private static let damping = 0.01
   /// The largest places that are tried with error feedback, as parts of the one that plain rounding in the norm's diagonal would take: errors
   /// that are fed back leave the range more often.
   private static let parts = [0.85, 0.92, 1, 1.06, 1.12, 1.2]
@@ -24,7 +23,7 @@ struct DenseRounding {
       return
     }
     let feedback = try objective.patchNorm.map {
-      try ErrorFeedback(outer: $0.outer, inner: $0.inner, damping: Self.damping)
+      try ErrorFeedback(outer: $0.outer, inner: $0.inner)
     }
     let weights = objective.patchNorm.map { norm in
       let (a, b) = (norm.outer.shape[0], norm.inner.shape[0])

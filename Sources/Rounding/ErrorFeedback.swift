@@ -37,11 +37,14 @@ struct ErrorFeedback {
     subscript(row: Int, column: Int) -> Double { lower[row * order.count + column] }
   }
 
+  /// What rounding adds to the diagonals of the matrices, as a part of their means.
+  static let usualDamping = 0.01
+
   /// - Parameters:
   ///   - outer, inner: symmetric, positive semidefinite; H is their Kronecker product.
   ///   - damping: what is added to the diagonals, as a part of their means.
   /// - Throws: `Failure` where a matrix is not finite or all zero.
-  init(outer: Tensor<Double>, inner: Tensor<Double>, damping: Double) throws {
+  init(outer: Tensor<Double>, inner: Tensor<Double>, damping: Double = usualDamping) throws {
     self.outer = try Factor(outer, damping: damping)
     self.inner = try Factor(inner, damping: damping)
   }
@@ -66,7 +69,6 @@ struct ErrorFeedback {
         let pivot = outer[i, i]
         // What the rounded inner columns of this outer one add.
         var own = [Double](repeating: 0, count: b)
-        var residual = [Double](repeating: 0, count: b)
         for j in (0..<b).reversed() {
           let place = base + outer.order[i] * b + inner.order[j]
           let diagonal = inner[j, j]
@@ -76,7 +78,6 @@ struct ErrorFeedback {
           integers[place] = integer
           let value = Double(levels.multiple(integer)) * step
           let rest = rows[place] - value
-          residual[j] = rest
           let component = pivot * diagonal * (center - value)
           errors[row] += component * component
           let from = j * b

@@ -15,8 +15,7 @@ struct FactorRounding {
   private let norm: Double
   private let equations: FitEquations
   private let roots: [ModeNorm.Roots]
-  /// For each factor its place among the convolutions, with the output channel of each of its elements.
-  private let places: [Int]
+  /// For each factor the output channel of each of its elements.
   private let channels: [[Int]]
 
   private var factorization: Factorization
@@ -24,8 +23,6 @@ struct FactorRounding {
   private var integers: [[Int8]]
   private var grids: [ChannelGrids?]
 
-  /// What is added to the diagonals of the normal equations when errors are fed back, as a part of their means.
-  private static let damping = 0.01
   /// The sweeps over the factors that are not yet rounded, after each that is.
   private static let sweeps = 2
 
@@ -61,7 +58,6 @@ struct FactorRounding {
     equations = FitEquations(roots.isEmpty ? objective : objective.scaled(by: roots), start.pattern)
     factorization = start.scaled(by: 1 / norm)
     let convolutions = lowering.convolutions
-    places = start.pattern.shapes.indices.map { k in convolutions.firstIndex { $0.factor == k } ?? 0 }
     channels = start.pattern.shapes.indices.map { k in
       convolutions.first { $0.factor == k }?.channels(ofShape: start.pattern.factorShape(k)) ?? []
     }
@@ -85,18 +81,30 @@ struct FactorRounding {
     var result = self
     for k in factorization.factors.indices {
       let values = factorization.factors[k].elements
-      let grids = ChannelGrids(
-        of: values, weights: Array(repeating: 1, count: values.count), channels: channels[k],
-        count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
-      let (steps, levels) = (grids.steps, grids.levels)
-      result.grids[k] = grids
-      result.integers[k] = values.indices.map { levels.integer(nearest: values[$0] / steps[channels[k][$0]]) }
-      result.factorization.factors[k] = Tensor(
-        shape: factorization.factors[k].shape,
-        elements: values.indices.map { Double(levels.multiple(result.integers[k][$0])) * steps[channels[k][$0]] })
+      let grids = channelGrids(k, weights: Array(repeating: 1, count: values.count))
+      result.put(
+        values.indices.map { grids.levels.integer(nearest: values[$0] / grids.steps[channels[k][$0]]) }, grids, k)
     }
     result.place(nil)
     return result
+  }
+
+  /// The grids of a factor's channels.
+  ///
+  /// - Parameter weights: what an error of each element counts.
+  private func channelGrids(_ k: Int, weights: [Double]) -> ChannelGrids {
+    ChannelGrids(
+      of: factorization.factors[k].elements, weights: weights, channels: channels[k],
+      count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
+  }
+
+  /// Puts what integers stand for in the place of a factor; the equations do not know it yet.
+  private mutating func put(_ integers: [Int8], _ grids: ChannelGrids, _ k: Int) {
+    self.integers[k] = integers
+    self.grids[k] = grids
+    factorization.factors[k] = Tensor(
+      shape: factorization.factors[k].shape,
+      elements: integers.indices.map { Double(grids.levels.multiple(integers[$0])) * grids.steps[channels[k][$0]] })
   }
 
   /// - Parameter passes: over the rounded factors.
@@ -105,7 +113,7 @@ struct FactorRounding {
     place(nil)
     let order = lowering.convolutions.map(\.factor)
     for (position, k) in order.enumerated() {
-      try equalize(k)
+      equalize(k)
       if position > 0 { solve(k) }
       try round(k)
       for _ in 0..<Self.sweeps {
@@ -137,19 +145,12 @@ struct FactorRounding {
   private mutating func round(_ k: Int) throws {
     let (components, shape) = equations.curvature(k)
     let problem = RoundingProblem(shape, components)
-    let feedback = try ErrorFeedback(outer: problem.outer, inner: problem.inner, damping: Self.damping)
-    let values = factorization.factors[k]
-    let grids = ChannelGrids(
-      of: values.elements, weights: problem.weights, channels: channels[k],
-      count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
-    let perElement = channels[k].map { grids.steps[$0] }
-    let rows = problem.gathered(values.elements)
-    let rounded = feedback.rounded(rows, steps: problem.gathered(perElement), levels: grids.levels)
-    integers[k] = problem.scattered(rounded.integers)
-    self.grids[k] = grids
-    factorization.factors[k] = Tensor(
-      shape: values.shape,
-      elements: integers[k].indices.map { Double(grids.levels.multiple(integers[k][$0])) * perElement[$0] })
+    let feedback = try ErrorFeedback(outer: problem.outer, inner: problem.inner)
+    let grids = channelGrids(k, weights: problem.weights)
+    let rounded = feedback.rounded(
+      problem.gathered(factorization.factors[k].elements),
+      steps: problem.gathered(channels[k].map { grids.steps[$0] }), levels: grids.levels)
+    put(problem.scattered(rounded.integers), grids, k)
     place(k)
   }
 
@@ -165,7 +166,7 @@ struct FactorRounding {
 
   /// Scales the slices of the ranks over which a factor sums so that errors of its numbers count alike: what comes in then has unit size in
   /// every channel, and the factors before it have a scale for each of these channels anyway.
-  private mutating func equalize(_ k: Int) throws {
+  private mutating func equalize(_ k: Int) {
     let order = lowering.convolutions.map(\.factor)
     let position = order.firstIndex(of: k) ?? 0
     let earlier = order[..<position]

@@ -30,7 +30,9 @@ extension RoundedLayer {
     weights = [Self.weight(shape, storage, parts)]
     kernel = weights[0].values
     outputDiscrepancy = Self.pooled(
-      zip(objectives, kernel.groups(objectives.count)).map { $0.0.distance(to: $0.1) }, objectives)
+      zip(objectives, try kernel.groupBlocks(convolution.groups, shape: convolution.kernelShapePerGroup)).map {
+        $0.0.distance(to: $0.1)
+      }, objectives)
   }
 
   /// Rounds the factors of a fitted layer.
@@ -86,16 +88,5 @@ extension FitObjective {
   /// ||W - What|| in the norm.
   fileprivate func distance(to approximation: Tensor<Double>) -> Double {
     norm > 0 ? discrepancy(of: approximation) * norm : approximation.norm
-  }
-}
-
-extension Tensor where Scalar == Double {
-  /// The kernels of the groups of a layer.
-  fileprivate func groups(_ count: Int) -> [Tensor] {
-    guard count > 1 else { return [self] }
-    let size = elements.count / count
-    return (0..<count).map {
-      Tensor(shape: [shape[0] / count] + shape.dropFirst(), elements: Array(elements[$0 * size..<($0 + 1) * size]))
-    }
   }
 }

@@ -32,16 +32,6 @@ public enum WeightStorage: Sendable, Hashable {
   /// As codes of so many bits for numbers that are chosen for each weight among floating-point numbers of one byte.
   case levels(BitWidth)
 
-  /// The bits of one number, beside scales.
-  ///
-  /// - Parameter dtype: the layer's own type.
-  public func bits(_ dtype: DType) -> Int {
-    switch self {
-    case .float: dtype.bits
-    case .integers(let width), .levels(let width): width.rawValue
-    }
-  }
-
   /// The width of the integers or codes; nil for floating-point numbers of the layer's own type.
   public var width: BitWidth? {
     switch self {
