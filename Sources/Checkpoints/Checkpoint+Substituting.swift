@@ -50,7 +50,7 @@ extension Checkpoint {
       guard let dtype = content.storableType(dtype, of: tensor), dtype != tensor.dtype else { continue }
       let values = try tensor.decoded(as: Double.self)
       let stored = StoredTensor(name: tensor.name, values, as: dtype)
-      guard try stored.decoded(as: Double.self).isFinite || !values.isFinite else {
+      guard try !values.isFinite || stored.decoded(as: Double.self).isCloseTo(values, in: dtype) else {
         kept.append(tensor.name)
         continue
       }
@@ -69,5 +69,13 @@ extension Checkpoint {
     Checkpoint(
       path: path, sha256: sha256, byteCount: byteCount, notices: notices + more,
       content: try content.substituting(changed))
+  }
+}
+
+extension Tensor where Scalar == Double {
+  /// Whether these are the numbers of another tensor as a type holds them: each finite, and together no farther than rounding to the type's
+  /// fraction puts them. Numbers that are too small for the type are farther.
+  fileprivate func isCloseTo(_ other: Tensor, in dtype: DType) -> Bool {
+    isFinite && subtracting(other).norm <= dtype.unitRoundoff * other.norm
   }
 }

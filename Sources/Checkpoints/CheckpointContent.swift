@@ -67,6 +67,10 @@ package protocol CheckpointContent: Sendable {
   /// The type of the scales where weights are stored as integers.
   var scaleType: DType { get }
 
+  /// The type in which a plan with integers stores the numbers that stay floating-point, where nobody asks for one: readers take it as it is.
+  /// Nil leaves each tensor in its own.
+  var floatTypeBesideIntegers: DType? { get }
+
   /// How the format stores weights of a width, where it can.
   func storage(_ width: BitWidth) -> WeightStorage
 

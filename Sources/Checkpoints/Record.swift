@@ -6,7 +6,9 @@ import TensorCore
 /// What apply leaves in a compressed checkpoint, so that verify can check it against the original without the plan.
 package struct Record: Sendable, Equatable {
   /// The schema that a record states.
-  package static let schema = "kcompress.record/1"
+  package static let schema = "kcompress.record/2"
+  /// The schemas that are read: the first version stated everything.
+  private static let readSchemas = ["kcompress.record/1", schema]
 
   /// What a layer has become.
   package struct LayerRecord: Sendable, Equatable {
@@ -25,7 +27,7 @@ package struct Record: Sendable, Equatable {
     /// The relative discrepancy of the kernel that the plan promised.
     package var promised: Double
 
-    /// Makes the record of a layer of its parts.
+    /// Makes the record of a layer from its parts.
     package init(
       name: String, convolution: Convolution, structure: String, stages: [Stage], storage: WeightStorage = .float,
       parts: [String], promised: Double
@@ -94,18 +96,7 @@ extension Record {
     var result: JSONObject = [
       "schema": .string(Self.schema),
       "original": .object(original),
-      "layers": .array(
-        layers.map { layer in
-          var entry: JSONObject = [
-            "name": .string(layer.name),
-            "dense": JSON(stages: [.convolution(layer.convolution)]),
-            "structure": .string(layer.structure),
-            "stages": JSON(stages: layer.stages), "parts": .strings(layer.parts),
-            "promised": Self.fixedWidth(layer.promised),
-          ]
-          entry["bits"] = layer.storage.width.map { .integer($0.rawValue) }
-          return .object(entry)
-        }),
+      "layers": .array(layers.map { .object($0.entry) }),
       "network": .optional(network) { network in
         [
           "samples": .integer(network.samples), "seed": .seed(network.seed),
@@ -137,7 +128,7 @@ extension Record {
     func missing(_ key: String) -> Failure {
       Failure("the record of kcompress", "is damaged", "'\(key)' is missing or malformed")
     }
-    guard json["schema"]?.string == Self.schema else { throw missing("schema") }
+    guard let schema = json["schema"]?.string, Self.readSchemas.contains(schema) else { throw missing("schema") }
     guard let path = json["original"]?["path"]?.string,
       let hash = json["original"]?["sha256"]?.string
     else { throw missing("original") }
@@ -146,19 +137,8 @@ extension Record {
     originalSHA256 = hash
     originalArchitecture = json["original"]?["architecture"]?.string
     layers = try layerValues.map { value in
-      guard let name = value["name"]?.string, let structure = value["structure"]?.string,
-        let dense = try value["dense"].map([Stage].init(parsing:))?.convolutions.first, let stages = value["stages"],
-        let parts = value["parts"]?.strings,
-        let promised = value["promised"]?.real
-      else { throw missing("layers") }
-      var storage = WeightStorage.float
-      if let bits = value["bits"] {
-        guard let width = bits.integer.flatMap(BitWidth.init) else { throw missing("bits") }
-        storage = .integers(width)
-      }
-      return LayerRecord(
-        name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), storage: storage,
-        parts: parts, promised: promised)
+      guard let layer = try LayerRecord(value) else { throw missing("layers") }
+      return layer
     }
     if let value = json["network"], !value.isNull {
       guard let samples = value["samples"]?.integer, let seed = value["seed"]?.seed,
@@ -174,8 +154,57 @@ extension Record {
   }
 
   /// A non-negative number in scientific notation: twelve characters, whatever its value.
-  private static func fixedWidth(_ value: Double) -> JSON {
+  fileprivate static func fixedWidth(_ value: Double) -> JSON {
     .number(String(format: "%.6e", value.isFinite ? min(abs(value), 1e99) : 1e99))
+  }
+}
+
+extension Record.LayerRecord {
+  /// The layer as the file holds it. What follows from the rest is left out: the structure, the stages and the parts of a layer that keeps its
+  /// form, and its name at the beginning of its parts' names.
+  fileprivate var entry: JSONObject {
+    var entry: JSONObject = [
+      "name": .string(name), "dense": JSON(stages: [.convolution(convolution)], statingUsual: false),
+    ]
+    if structure != Replacement.dense || stages != [.convolution(convolution)] || parts != [name] {
+      entry["structure"] = .string(structure)
+      entry["stages"] = JSON(stages: stages, statingUsual: false)
+      if parts.allSatisfy({ $0.hasPrefix(name) }) {
+        entry["suffixes"] = .strings(parts.map { String($0.dropFirst(name.count)) })
+      } else {
+        entry["parts"] = .strings(parts)
+      }
+    }
+    entry["promised"] = Record.fixedWidth(promised)
+    entry["bits"] = storage.width.map { .integer($0.rawValue) }
+    return entry
+  }
+
+  /// Reads what `json` states; nil where a part is missing or malformed.
+  ///
+  /// - Throws: `Failure` where a stage or the width is invalid.
+  fileprivate init?(_ json: JSON) throws {
+    guard let name = json["name"]?.string, let promised = json["promised"]?.real,
+      let dense = try json["dense"].map([Stage].init(parsing:))?.convolutions.first
+    else { return nil }
+    var storage = WeightStorage.float
+    if let bits = json["bits"] {
+      guard let width = bits.integer.flatMap(BitWidth.init) else { return nil }
+      storage = .integers(width)
+    }
+    guard let stages = json["stages"] else {
+      guard json["structure"] == nil, json["parts"] == nil, json["suffixes"] == nil else { return nil }
+      self.init(
+        name: name, convolution: dense, structure: Replacement.dense, stages: [.convolution(dense)], storage: storage,
+        parts: [name], promised: promised)
+      return
+    }
+    guard let structure = json["structure"]?.string,
+      let parts = json["parts"]?.strings ?? json["suffixes"]?.strings?.map({ name + $0 })
+    else { return nil }
+    self.init(
+      name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), storage: storage,
+      parts: parts, promised: promised)
   }
 }
 

@@ -67,6 +67,7 @@ struct KerasEditor {
     for replacement in replacements where replacement.isDense {
       try KerasKernelEdit(replacement, of: graph).apply(to: &file)
     }
+    file.modelConfig = file.modelConfig.map(KerasShorterConfig.of)
     file.hasOptimizerState = false
     file.record = record
     return file

@@ -43,6 +43,8 @@ extension KerasGraph: CheckpointContent {
 
   var scaleType: DType { .f32 }
 
+  var floatTypeBesideIntegers: DType? { .f16 }
+
   var grids: [String: IntegerGrid] { [:] }
 
   func storage(_ width: BitWidth) -> WeightStorage { .levels(width) }

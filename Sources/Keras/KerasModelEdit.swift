@@ -40,7 +40,8 @@ struct KerasModelEdit {
   static func growth(_ change: KerasEditor.Change) -> Int {
     let entries = chain(change, in: change.holder)
     let commas = entries.count - 1
-    return entries.reduce(commas - change.entry.json.text().utf8.count) { $0 + $1.text().utf8.count }
+    func length(_ entry: JSON) -> Int { KerasShorterConfig.of(entry).text().utf8.count }
+    return entries.reduce(commas - length(change.entry.json)) { $0 + length($1) }
   }
 
   // MARK: Entries

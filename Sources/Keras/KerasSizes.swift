@@ -27,6 +27,7 @@ struct KerasSizes: Sendable {
   init(_ graph: KerasGraph) throws {
     self.graph = graph
     var file = graph.file
+    file.modelConfig = file.modelConfig.map(KerasShorterConfig.of)
     let architecture = graph.architecture
     let edit = architecture.map { KerasWeightsEdit([:], $0.weights, file) }
     weights = edit

@@ -23,6 +23,9 @@ extension ONNXGraph: CheckpointContent {
 
   var scaleType: DType { .f32 }
 
+  /// Another type would take Cast nodes, which take more bytes than small tensors save.
+  var floatTypeBesideIntegers: DType? { nil }
+
   func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
 
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? {

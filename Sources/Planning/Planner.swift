@@ -5,6 +5,7 @@ import Networks
 import Plans
 import Running
 import Solver
+import TensorCore
 
 /// Makes plans for a network: chooses one of the candidates that a sweep found for every layer so that all limits are kept and the
 /// loss is least.
@@ -27,11 +28,9 @@ package struct Planner: Sendable {
   ///
   /// - Throws: `Failure` where a file cannot be read, a name matches nothing, or a limit cannot be told.
   package static func prepared(
-    for request: PlanRequest, workers: Workers, progress: ProgressHandler
+    for asked: PlanRequest, workers: Workers, progress: ProgressHandler
   ) throws -> Planner {
-    let checkpoint = try CheckpointSource(
-      path: request.checkpoint, companions: request.companions, dtype: request.dtype
-    ).open()
+    let (request, checkpoint) = try opened(asked)
     guard checkpoint.record == nil else {
       throw Failure(
         request.checkpoint, "is not planned", "kcompress has compressed it already",
@@ -57,10 +56,31 @@ package struct Planner: Sendable {
         "layer '\(layer.choices.layer.name)'", "has no form left", layer.notes.joined(separator: "; "),
         remedy: "ask less of it in the recipe")
     }
+    let typeNotices =
+      request.dtype == asked.dtype
+      ? []
+      : request.dtype.map {
+        ["numbers that stay floating-point are stored as \($0.optionName) (--dtype f32 keeps them)"]
+      } ?? []
     let reached = choices.filter { !$0.candidates.isEmpty }.map(\.layer)
     return Planner(
       request: request, checkpoint: checkpoint, costs: costs, sizes: sizes, layers: layers,
-      notices: checkpoint.notices + costs.notices + (calibrator?.notices(on: reached) ?? []))
+      notices: checkpoint.notices + typeNotices + costs.notices + (calibrator?.notices(on: reached) ?? []))
+  }
+
+  /// The checkpoint in the type that its numbers are stored in, and the request with that type.
+  private static func opened(_ request: PlanRequest) throws -> (PlanRequest, Checkpoint) {
+    func open(_ dtype: DType?) throws -> Checkpoint {
+      try CheckpointSource(path: request.checkpoint, companions: request.companions, dtype: dtype).open()
+    }
+    let checkpoint = try open(request.dtype)
+    guard request.bits != nil, request.dtype == nil, checkpoint.record == nil,
+      let dtype = checkpoint.content.floatTypeBesideIntegers,
+      checkpoint.tensors.allSatisfy({ !$0.dtype.isCompressible || $0.dtype.bits > dtype.bits })
+    else { return (request, checkpoint) }
+    var narrowed = request
+    narrowed.dtype = dtype
+    return (narrowed, try open(dtype))
   }
 
   /// The layers and tensors that a structure might shrink and that nothing here supports, with the reason.

@@ -1,7 +1,8 @@
 import Decompositions
 import TensorCore
 
-/// Rounds the rows of a kernel, its output channels, each to a grid that is chosen by the error that it causes after error feedback.
+/// Rounds the rows of a kernel, its output channels, each to a grid that is chosen by the error that it causes after error feedback. Then
+/// integers and steps are improved together.
 /// Where a file has one scale for a kernel, all rows have the same grid.
 struct DenseRounding {
   let result: (integers: [Int8], scales: [Float], levels: Levels)
@@ -29,17 +30,16 @@ struct DenseRounding {
       let (a, b) = (norm.outer.shape[0], norm.inner.shape[0])
       return (0..<patch).map { norm.outer.elements[$0 / b * (a + 1)] * norm.inner.elements[$0 % b * (b + 1)] }
     }
-    var integers: [Int8] = []
-    var grids: [Grid] = []
     let together = storage.hasScaleOfEachChannel ? 1 : channels
+    var chosen: [(integers: [Int8], grid: Grid)] = []
     for first in stride(from: 0, to: channels, by: together) {
       let rows = Array(kernel.elements[first * patch..<(first + together) * patch])
       let candidates = Grid.candidates(rows, storage, 1)
       // What plain rounding takes: the grid of least error in the weights.
       let plain = Grid.best(of: candidates, rows, Array(repeating: 1, count: rows.count))
-      var best = (integers: rows.map { plain.integer($0) }, grid: plain, error: Double.infinity)
+      var best = (integers: rows.map { plain.integer($0) }, grid: plain)
       if let feedback, let weights {
-        best.error = stride(from: 0, to: rows.count, by: patch).reduce(0) { sum, start in
+        var least = stride(from: 0, to: rows.count, by: patch).reduce(0) { sum, start in
           let places = start..<start + patch
           return sum
             + feedback.error(
@@ -55,12 +55,20 @@ struct DenseRounding {
           let rounded = feedback.rounded(
             rows, steps: Array(repeating: grid.step, count: rows.count), levels: grid.levels)
           let error = rounded.errors.reduce(0, +)
-          if error < best.error { best = (rounded.integers, grid, error) }
+          if error < least { (best, least) = ((rounded.integers, grid), error) }
         }
       }
-      integers += best.integers
-      grids += Array(repeating: best.grid, count: together)
+      chosen.append(best)
     }
-    result = (integers, grids.map { Float($0.step) }, grids[0].levels)
+    var (integers, steps) = (chosen.flatMap(\.integers), chosen.map(\.grid.step))
+    let levels = chosen[0].grid.levels
+    if let feedback {
+      var descent = GridDescent(
+        feedback, kernel.elements, integers, channels: kernel.elements.indices.map { $0 / patch / together },
+        steps: steps, levels: levels)
+      descent.run(storable: Grid.storable(storage, 1))
+      (integers, steps) = (descent.integers, descent.steps)
+    }
+    result = (integers, steps.flatMap { Array(repeating: Float($0), count: together) }, levels)
   }
 }

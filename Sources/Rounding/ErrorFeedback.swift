@@ -18,6 +18,8 @@ struct ErrorFeedback {
     /// The columns in the order in which the factor has them: by ascending diagonal.
     let order: [Int]
     let lower: [Double]
+    /// The matrix with what the damping adds.
+    let damped: Tensor<Double>
     var count: Int { order.count }
 
     init(_ matrix: Tensor<Double>, damping: Double) throws {
@@ -29,9 +31,9 @@ struct ErrorFeedback {
       for (i, row) in order.enumerated() {
         for (j, column) in order.enumerated() { permuted[i * count + j] = matrix.elements[row * count + column] }
       }
-      lower = try Cholesky(
-        Tensor(shape: [count, count], elements: permuted), ridge: max(damping * mean, .leastNormalMagnitude)
-      ).lower
+      let ridge = max(damping * mean, .leastNormalMagnitude)
+      lower = try Cholesky(Tensor(shape: [count, count], elements: permuted), ridge: ridge).lower
+      damped = matrix.addingToDiagonal(ridge)
     }
 
     subscript(row: Int, column: Int) -> Double { lower[row * order.count + column] }
@@ -48,6 +50,10 @@ struct ErrorFeedback {
     self.outer = try Factor(outer, damping: damping)
     self.inner = try Factor(inner, damping: damping)
   }
+
+  /// The matrices whose product the norm is, the damping included.
+  var outerMatrix: Tensor<Double> { outer.damped }
+  var innerMatrix: Tensor<Double> { inner.damped }
 
   /// The integers that the rows become, and the error in the norm, row by row.
   ///

@@ -147,10 +147,13 @@ struct FactorRounding {
     let problem = RoundingProblem(shape, components)
     let feedback = try ErrorFeedback(outer: problem.outer, inner: problem.inner)
     let grids = channelGrids(k, weights: problem.weights)
-    let rounded = feedback.rounded(
-      problem.gathered(factorization.factors[k].elements),
-      steps: problem.gathered(channels[k].map { grids.steps[$0] }), levels: grids.levels)
-    put(problem.scattered(rounded.integers), grids, k)
+    let rows = problem.gathered(factorization.factors[k].elements)
+    let owners = problem.gathered(channels[k])
+    let rounded = feedback.rounded(rows, steps: owners.map { grids.steps[$0] }, levels: grids.levels)
+    var descent = GridDescent(
+      feedback, rows, rounded.integers, channels: owners, steps: grids.steps, levels: grids.levels)
+    descent.run(storable: Grid.storable(storage, unit))
+    put(problem.scattered(descent.integers), ChannelGrids(steps: descent.steps, levels: grids.levels), k)
     place(k)
   }
 

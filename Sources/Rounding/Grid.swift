@@ -45,6 +45,19 @@ struct Grid: Equatable {
     return grids
   }
 
+  /// The step nearest to a number for which a file has a scale.
+  ///
+  /// - Parameter unit: what a number is multiplied by before it is stored.
+  private static func storable(_ step: Double, _ unit: Double) -> Double {
+    let limits = Double(Float.leastNormalMagnitude)...1e38
+    return Double(Float(roundedToBF16: max(limits.lowerBound, min(limits.upperBound, step * unit)))) / unit
+  }
+
+  /// What `GridDescent` may make of a step; nil where files have few scales.
+  static func storable(_ storage: WeightStorage, _ unit: Double) -> ((Double) -> Double)? {
+    storage.hasScaleOfEachChannel ? { storable($0, unit) } : nil
+  }
+
   /// The grid of a storage whose largest place is a number, or where files have few scales the next one above it.
   ///
   /// - Parameters:
@@ -60,9 +73,7 @@ struct Grid: Equatable {
         step = 1 / unit
         return
       }
-      let limits = Double(Float.leastNormalMagnitude)...1e38
-      let scale = max(limits.lowerBound, min(limits.upperBound, largest / Double(width.largest) * unit))
-      step = Double(Float(roundedToBF16: scale)) / unit
+      step = Self.storable(largest / Double(width.largest), unit)
     case .levels(let width):
       let family = Levels.byteFloats(width)
       let exponents = ByteFloat.unitExponents
@@ -93,6 +104,8 @@ struct ChannelGrids {
   /// For each channel the step.
   let steps: [Double]
   let levels: Levels
+
+  init(steps: [Double], levels: Levels) { (self.steps, self.levels) = (steps, levels) }
 
   /// The grids for which the weighted squared error of plain rounding is least.
   ///

@@ -44,7 +44,7 @@ struct RoundingProblem {
   }
 
   /// Elements of the factor in the order (rows, outer, inner).
-  func gathered(_ elements: [Double]) -> [Double] { places.map { elements[$0] } }
+  func gathered<Element>(_ elements: [Element]) -> [Element] { places.map { elements[$0] } }
 
   /// The inverse of `gathered`.
   func scattered(_ elements: [Int8]) -> [Int8] {

@@ -31,6 +31,8 @@ extension SafetensorsSet: CheckpointContent {
 
   var scaleType: DType { RoundedEntry.scaleType }
 
+  var floatTypeBesideIntegers: DType? { .f16 }
+
   func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
 
   func refusal(of storage: WeightStorage, for layer: Layer) -> String? { nil }

@@ -18,6 +18,8 @@ import Testing
       ]
       let text = JSON(stages: stages).text()
       #expect(try [Stage](parsing: JSON(parsing: text.utf8)) == stages)
+      let short = JSON(stages: stages, statingUsual: false).text()
+      #expect(try [Stage](parsing: JSON(parsing: short.utf8)) == stages && short.utf8.count < text.utf8.count)
     }
     let linear: [Stage] = [.convolution(Convolution(kernelShape: [3, 4], window: .unit(0)))]
     #expect(try [Stage](parsing: JSON(stages: linear)) == linear)
@@ -32,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{}", "no array"), ("[]", "at least one stage"), ("[1]", "its kind is missing"),
+    ("{}", "no array"), ("[]", "at least one stage"), ("[1]", "'kernel' is no array"),
     (#"[{"stage":"pool"}]"#, "its kind is 'pool'"),
     ("[\(convolution(kernel: "[4]"))]", "fewer than 2 modes"),
     ("[\(convolution(kernel: "[4,0,1,1]"))]", "'kernel' is no array"),

@@ -74,3 +74,78 @@ private let one = Tensor<Double>(shape: [1, 1], elements: [1])
     #expect(fed / best < 3)
   }
 }
+
+@Suite struct GridDescentTests {
+  /// The matrix of a norm over pairs of axes, written out.
+  private func product(_ outer: Tensor<Double>, _ inner: Tensor<Double>) -> Tensor<Double> {
+    let (a, b) = (outer.shape[0], inner.shape[0])
+    return Tensor(
+      shape: [a * b, a * b],
+      elements: (0..<a * b * a * b).map { place in
+        let (i, j) = (place / (a * b), place % (a * b))
+        return outer[[i / b, j / b]] * inner[[i % b, j % b]]
+      })
+  }
+
+  /// The error that is counted along the way is that of the result, and never above the error of the beginning.
+  @Test(arguments: [1, 3], [[0, 0, 0, 0], [0, 1, 0, 1], [0, 1, 2, 3]])
+  func errorsFallAndAreThoseOfTheNorm(_ outerCount: Int, _ pattern: [Int]) throws {
+    for seed in 0..<10 {
+      var generator = SplitMix64(seed: UInt64(seed))
+      let (outer, inner) = (outerCount == 1 ? one : norm(outerCount, &generator), norm(4, &generator))
+      let width = outerCount * 4
+      let feedback = try ErrorFeedback(outer: outer, inner: inner, damping: 0)
+      let rows = Tensor<Double>(gaussian: [3 * width], using: &generator).elements
+      // Of one row, of alternating columns, and of every row several channels.
+      let channels = rows.indices.map { pattern == [0, 0, 0, 0] ? $0 / width : pattern[$0 % 4] }
+      let steps = Array(repeating: 0.5, count: 4)
+      let levels = Levels(uniform: 3)
+      let start = rows.map { levels.integer(nearest: $0 / 0.5) }
+      func whole(_ integers: [Int8], _ steps: [Double]) -> Double {
+        let matrix = product(outer, inner)
+        return (0..<3).reduce(0) { sum, row in
+          let places = row * width..<(row + 1) * width
+          let rest = places.map { rows[$0] - Double(integers[$0]) * steps[channels[$0]] }
+          return sum + error(matrix, rest, Array(repeating: 0, count: width), 1)
+        }
+      }
+      for hasFreeSteps in [false, true] {
+        var descent = GridDescent(feedback, rows, start, channels: channels, steps: steps, levels: levels)
+        #expect(abs(descent.error - whole(start, steps)) <= 1e-9 * descent.error)
+        descent.run(storable: hasFreeSteps ? { $0 } : nil)
+        let after = whole(descent.integers, descent.steps)
+        #expect(abs(descent.error - after) <= 1e-8 * whole(start, steps))
+        #expect(after < whole(start, steps))
+        #expect(hasFreeSteps || descent.steps == steps)
+        // No integer alone can be better.
+        for place in rows.indices {
+          for change in [-1, 1] where abs(Int(descent.integers[place]) + change) <= 3 {
+            var other = descent.integers
+            other[place] += Int8(change)
+            if !hasFreeSteps { #expect(whole(other, steps) >= after * (1 - 1e-3)) }
+          }
+        }
+      }
+    }
+  }
+
+  /// From error feedback it comes closer to the best of all.
+  @Test func improvesErrorFeedback() throws {
+    var (fed, improved) = (0.0, 0.0)
+    for seed in 0..<20 {
+      var generator = SplitMix64(seed: UInt64(100 + seed))
+      let matrix = norm(12, &generator)
+      let rows = Tensor<Double>(gaussian: [12 * 8], using: &generator).elements
+      let feedback = try ErrorFeedback(outer: one, inner: matrix, damping: 0)
+      let rounded = feedback.rounded(rows, steps: Array(repeating: 0.8, count: 96), levels: Levels(uniform: 1))
+      var descent = GridDescent(
+        feedback, rows, rounded.integers, channels: rows.indices.map { $0 / 12 },
+        steps: Array(repeating: 0.8, count: 8),
+        levels: Levels(uniform: 1))
+      descent.run(storable: { $0 })
+      fed += rounded.errors.reduce(0, +)
+      improved += descent.error
+    }
+    #expect(improved < 0.9 * fed)
+  }
+}

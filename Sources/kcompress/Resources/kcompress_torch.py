@@ -37,14 +37,28 @@ def load_compressed(model, path):
     if "kcompress" not in metadata:
         raise ValueError(f"{path}: it holds no compressed layers; load it with model.load_state_dict")
     record = json.loads(metadata["kcompress"])
-    if record.get("schema") != "kcompress.record/1":
+    if record.get("schema") not in ("kcompress.record/1", "kcompress.record/2"):
         raise ValueError(f"{path}: its record has the unknown schema {record.get('schema')!r}")
-    for layer in record["layers"]:
+    for layer in map(complete, record["layers"]):
         unpack(tensors, layer, path)
         if layer["structure"] != "dense":
             replace(model, layer, path)
     model.load_state_dict(tensors, strict=True)
     return model
+
+
+def complete(layer):
+    """A layer of the record with everything that the file leaves out because it is usual, or follows from the rest."""
+    layer.setdefault("structure", "dense")
+    layer.setdefault("stages", layer["dense"])
+    layer.setdefault("parts", [layer["name"] + suffix for suffix in layer.get("suffixes", [""])])
+    for stage in layer["dense"] + layer["stages"]:
+        stage.setdefault("stage", "convolution")
+        if stage["stage"] == "convolution":
+            ones = [1] * (len(stage["kernel"]) - 2)
+            for key, usual in (("groups", 1), ("batch", 1), ("stride", ones), ("dilation", ones), ("padding", "valid")):
+                stage.setdefault(key, usual)
+    return layer
 
 
 def unpack(tensors, layer, path):
