@@ -35,6 +35,9 @@ struct KerasCoding: Sendable, Equatable {
     }
   }
 
+  /// A type that holds the numbers exactly: that of the tensors of which codes are made.
+  var dtype: DType { .f32 }
+
   var type: HDF5ElementType { .byteFloat(bias: -3 - unitExponent, bits: width.rawValue) }
 
   /// Why a Keras file cannot store a layer's weights so; nil where it can.
@@ -43,7 +46,7 @@ struct KerasCoding: Sendable, Equatable {
     case .float: return nil
     case .integers: return "Keras files have no integers with scales"
     case .levels:
-      if layer.dtype != .f32 {
+      if layer.dtype == .f64 {
         return
           "what is stored in fewer bits is read in single precision, and the layer's numbers are \(layer.dtype.rawValue)"
       }
@@ -67,7 +70,7 @@ extension HDF5Dataset {
       self.init(shape: tensor.shape, type: HDF5ElementType(tensor.dtype), bytes: tensor.bytes)
       return
     }
-    precondition(tensor.dtype == .f32, "'\(tensor.name)' is stored as \(tensor.dtype.rawValue)")
+    precondition(tensor.dtype == coding.dtype, "'\(tensor.name)' is stored as \(tensor.dtype.rawValue)")
     let values = (try? tensor.decoded(as: Float.self)).required("binary32 is numbers").elements
     let codes = values.map { value in
       ByteFloat.code(value, unitExponent: coding.unitExponent).required("rounded numbers are numbers of their coding")

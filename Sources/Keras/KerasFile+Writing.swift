@@ -29,8 +29,8 @@ extension KerasFile {
       root.attributes[name] = .string(value)
       section.attributes[name] = .string(value)
     }
-    section.setStrings(Self.layerNames, layers.map(\.name))
-    for layer in layers { section.insert(group(of: layer), at: layer.name) }
+    section.setStrings(Self.layerNames, groupsWithWeights.map(\.name))
+    for layer in groupsWithWeights { section.insert(group(of: layer), at: layer.name) }
     if let topLevelWeights {
       let name = "top_level_model_weights"
       section.insert(group(of: LayerGroup(name: name, weights: topLevelWeights)), at: name)
@@ -42,6 +42,9 @@ extension KerasFile {
     }
     return root
   }
+
+  /// The groups that are written: Keras passes over those of layers without weights.
+  var groupsWithWeights: [LayerGroup] { layers.filter { !$0.weights.isEmpty } }
 
   /// The architecture as a file of its own, as `model.to_json()` gives it. Without the optimiser's state there is nothing to go
   /// on training with.

@@ -29,7 +29,8 @@ struct KerasKernelEdit {
   func apply(to file: inout KerasFile) throws {
     let values = replacement.weights.first ?? Tensor(zeros: layer.kernelShape)
     let stored = try StoredTensor(
-      name: kernel.name, layer.kernel.write(values, shape: kernel.shape), as: kernel.dtype, of: layer)
+      name: kernel.name, layer.kernel.write(values, shape: kernel.shape), as: coding?.dtype ?? kernel.dtype,
+      of: layer)
     file.layers = file.layers.map { group in
       guard group.weights.contains(where: { $0.name == stored.name }) else { return group }
       return KerasFile.LayerGroup(

@@ -15,8 +15,6 @@ struct KerasSizes: Sendable {
   private let weights: KerasWeightsEdit?
   /// The weights that every group of a `.h5` holds, by the group's name.
   private let groups: [String: KerasFile.LayerGroup]
-  /// The lengths of the names of these groups, in bytes.
-  private let groupNames: [Int]
   /// The HDF5 tree without replacements, configuration and record.
   private let tree: HDF5SizeTree
   private let variables: KerasVariableSizes?
@@ -33,8 +31,7 @@ struct KerasSizes: Sendable {
     weights = edit
     // What is written leaves out groups of layers that the model does not have.
     if let edit, let model = architecture?.model { file.layers = edit.groups(of: model) }
-    groups = Dictionary(file.layers.map { ($0.name, $0) }) { first, _ in first }
-    groupNames = file.layers.map(\.name.utf8.count)
+    groups = Dictionary(file.groupsWithWeights.map { ($0.name, $0) }) { first, _ in first }
     switch graph.container {
     case .hdf5: config = file.isWeightsOnly ? nil : file.modelConfig?.text().utf8.count
     case .variables: config = nil
@@ -124,20 +121,26 @@ struct KerasSizes: Sendable {
       let path = section + name.split(separator: "/")
       tree.edit(path.dropLast()) { $0[path.last.map(String.init) ?? ""] = nil }
     }
-    var names = groupNames
+    var names = Set(groups.keys)
     for (group, arrays) in added {
-      if groups[group] == nil { names.append(group.utf8.count) }
       let gone = removed[group] ?? []
       let lengths =
         (groups[group]?.weights.map(\.name).filter { !gone.contains($0) } ?? []) + arrays.map(\.path)
+      let place = section + group.split(separator: "/")
+      guard !lengths.isEmpty else {
+        names.remove(group)
+        tree.edit(place.dropLast()) { $0[place.last.map(String.init) ?? ""] = nil }
+        continue
+      }
+      names.insert(group)
       guard let list = KerasFile.listSize(lengths.map { $0.utf8.count - group.utf8.count - 1 }) else { return false }
-      tree.edit(section + group.split(separator: "/")) { $0.set(KerasFile.weightNames, list) }
+      tree.edit(place) { $0.set(KerasFile.weightNames, list) }
       for (path, array) in arrays {
         let path = section + path.split(separator: "/")
         tree.edit(path.dropLast()) { $0[path.last.map(String.init) ?? ""] = array }
       }
     }
-    guard let list = KerasFile.listSize(names) else { return false }
+    guard let list = KerasFile.listSize(names.map(\.utf8.count)) else { return false }
     tree.edit(section) { $0.set(KerasFile.layerNames, list) }
     return true
   }

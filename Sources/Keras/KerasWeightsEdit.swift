@@ -28,7 +28,9 @@ struct KerasWeightsEdit {
         let pairs = placed(part, name, of: change).map { weight, path in
           (
             weight.name,
-            weight.stored(named: path, factors: change.replacement.weights, as: change.layer.dtype)
+            weight.stored(
+              named: path, factors: change.replacement.weights,
+              as: weight.coding(in: change.replacement)?.dtype ?? change.layer.dtype)
           )
         }
         new[change.entry.prefix + name] = Dictionary(pairs) { first, _ in first }

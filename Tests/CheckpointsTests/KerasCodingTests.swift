@@ -89,9 +89,9 @@ import Testing
     #expect(graph.refusal(of: .levels(.four), for: grouped)?.contains("groups") == true)
     #expect(graph.refusal(of: .integers(.four), for: grouped) != nil)
     #expect(graph.refusal(of: .float, for: grouped) == nil)
-    let half = Layer(
-      name: "half", kind: .linear, kernel: TensorReference("k"), bias: nil, dtype: .f16,
+    let double = Layer(
+      name: "double", kind: .linear, kernel: TensorReference("k"), bias: nil, dtype: .f64,
       convolution: Convolution(kernelShape: [4, 4], window: .unit(0)))
-    #expect(graph.refusal(of: .levels(.four), for: half)?.contains("single precision") == true)
+    #expect(graph.refusal(of: .levels(.four), for: double)?.contains("single precision") == true)
   }
 }
