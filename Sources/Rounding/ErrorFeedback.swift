@@ -67,14 +67,17 @@ struct ErrorFeedback {
     var integers = [Int8](repeating: 0, count: rows.count)
     var errors = [Double](repeating: 0, count: count)
     let lower = inner.lower.span
+    // For each outer column what the rounded ones add to each inner column, and what the rounded inner columns of one add.
+    var pendingSums = [Double](repeating: 0, count: a * b)
+    var ownSums = [Double](repeating: 0, count: b)
+    var pending = pendingSums.mutableSpan
+    var own = ownSums.mutableSpan
     for row in 0..<count {
       let base = row * a * b
-      // For each outer column what the rounded ones add to each inner column.
-      var pending = [Double](repeating: 0, count: a * b)
+      pending.update(repeating: 0)
       for i in (0..<a).reversed() {
         let pivot = outer[i, i]
-        // What the rounded inner columns of this outer one add.
-        var own = [Double](repeating: 0, count: b)
+        own.update(repeating: 0)
         for j in (0..<b).reversed() {
           let place = base + outer.order[i] * b + inner.order[j]
           let diagonal = inner[j, j]
