@@ -160,19 +160,17 @@ extension Record {
 }
 
 extension Record.LayerRecord {
-  /// The layer as the file holds it. What follows from the rest is left out: the structure, the stages and the parts of a layer that keeps its
-  /// form, and its name at the beginning of its parts' names.
+  /// The layer as the file holds it, its stages as text (`StageText`). What follows from the rest is left out: the structure, the stages and the
+  /// parts of a layer that keeps its form, and its name at the beginning of its parts' names.
   fileprivate var entry: JSONObject {
-    var entry: JSONObject = [
-      "name": .string(name), "dense": JSON(stages: [.convolution(convolution)], statingUsual: false),
-    ]
+    var entry: JSONObject = ["name": .string(name), "dense": .string(StageText.text(of: [.convolution(convolution)]))]
     if structure != Replacement.dense || stages != [.convolution(convolution)] || parts != [name] {
       entry["structure"] = .string(structure)
-      entry["stages"] = JSON(stages: stages, statingUsual: false)
-      if parts.allSatisfy({ $0.hasPrefix(name) }) {
-        entry["suffixes"] = .strings(parts.map { String($0.dropFirst(name.count)) })
-      } else {
+      entry["stages"] = .string(StageText.text(of: stages))
+      if !parts.allSatisfy({ $0.hasPrefix(name) }) {
         entry["parts"] = .strings(parts)
+      } else if parts != Self.usualParts(of: stages, name) {
+        entry["suffixes"] = .strings(parts.map { String($0.dropFirst(name.count)) })
       }
     }
     entry["promised"] = Record.fixedWidth(promised)
@@ -180,31 +178,43 @@ extension Record.LayerRecord {
     return entry
   }
 
+  /// The parts of a sequence of stages that are named by their positions.
+  private static func usualParts(of stages: [Stage], _ name: String) -> [String] {
+    stages.enumerated().compactMap { if case .convolution = $1 { "\(name).\($0)" } else { nil } }
+  }
+
   /// Reads what `json` states; nil where a part is missing or malformed.
   ///
-  /// - Throws: `Failure` where a stage or the width is invalid.
+  /// - Throws: `Failure` where a stage is invalid.
   fileprivate init?(_ json: JSON) throws {
+    func stages(_ key: String) throws -> [Stage]? {
+      try json[key].map { try [Stage](parsing: $0.string.map(StageText.json) ?? $0) }
+    }
     guard let name = json["name"]?.string, let promised = json["promised"]?.real,
-      let dense = try json["dense"].map([Stage].init(parsing:))?.convolutions.first
+      let dense = try stages("dense")?.convolutions.first
     else { return nil }
     var storage = WeightStorage.float
     if let bits = json["bits"] {
       guard let width = bits.integer.flatMap(BitWidth.init) else { return nil }
       storage = .integers(width)
     }
-    guard let stages = json["stages"] else {
+    guard let own = try stages("stages") else {
       guard json["structure"] == nil, json["parts"] == nil, json["suffixes"] == nil else { return nil }
       self.init(
         name: name, convolution: dense, structure: Replacement.dense, stages: [.convolution(dense)], storage: storage,
         parts: [name], promised: promised)
       return
     }
-    guard let structure = json["structure"]?.string,
-      let parts = json["parts"]?.strings ?? json["suffixes"]?.strings?.map({ name + $0 })
-    else { return nil }
+    guard let structure = json["structure"]?.string, let parts = Self.parts(json, name, own) else { return nil }
     self.init(
-      name: name, convolution: dense, structure: structure, stages: try [Stage](parsing: stages), storage: storage,
-      parts: parts, promised: promised)
+      name: name, convolution: dense, structure: structure, stages: own, storage: storage, parts: parts,
+      promised: promised)
+  }
+
+  private static func parts(_ json: JSON, _ name: String, _ stages: [Stage]) -> [String]? {
+    if let parts = json["parts"] { return parts.strings }
+    if let suffixes = json["suffixes"] { return suffixes.strings?.map { name + $0 } }
+    return usualParts(of: stages, name)
   }
 }
 

@@ -2,35 +2,28 @@ import Basics
 import ModelGraph
 
 extension JSON {
-  /// A list of stages, as the record in a compressed checkpoint states how to run a layer:
+  /// A list of stages, which say how to run a layer:
   ///
-  ///     {"kernel":[8,4,3,3],"padding":"same"}
+  ///     {"stage":"convolution","kernel":[8,4,3,3],"groups":1,"batch":1,"stride":[1,1],"dilation":[1,1],"padding":"same"}
   ///     {"stage":"permutation","axes":[2,4],"order":[1,0]}
   ///     {"stage":"bias","channels":8}
   ///
-  /// A convolution states its kind, its groups, its batch, its stride, its dilation and its padding too, or where files are to be small only those
-  /// that are not usual: that are not 1, or `valid`.
   /// A transposed convolution has `"transposed":true` and, where its output padding is stated, `"output_padding":[0,1]`.
   /// Padding is `valid`, `same`, `same_lower`, `causal` or `{"before":[1,1],"after":[1,1]}`.
-  ///
-  /// - Parameter statingUsual: whether what is usual is stated.
-  package init(stages: [Stage], statingUsual: Bool = true) {
-    self = .array(stages.map { JSON(stage: $0, statingUsual) })
+  package init(stages: [Stage]) {
+    self = .array(stages.map(JSON.init(stage:)))
   }
 
-  private init(stage: Stage, _ statingUsual: Bool) {
+  private init(stage: Stage) {
     switch stage {
     case .convolution(let convolution):
-      let window = convolution.window
-      func isStated(_ numbers: [Int]) -> Bool { statingUsual || numbers.contains { $0 != 1 } }
-      var object = JSONObject()
-      if statingUsual { object["stage"] = "convolution" }
-      object["kernel"] = .integers(convolution.kernelShape)
-      if isStated([convolution.groups]) { object["groups"] = .integer(convolution.groups) }
-      if isStated([convolution.batch]) { object["batch"] = .integer(convolution.batch) }
-      if isStated(window.stride) { object["stride"] = .integers(window.stride) }
-      if isStated(window.dilation) { object["dilation"] = .integers(window.dilation) }
-      if statingUsual || window.padding != .valid { object["padding"] = JSON(padding: window.padding) }
+      var object: JSONObject = [
+        "stage": "convolution", "kernel": .integers(convolution.kernelShape),
+        "groups": .integer(convolution.groups), "batch": .integer(convolution.batch),
+        "stride": .integers(convolution.window.stride),
+        "dilation": .integers(convolution.window.dilation),
+        "padding": JSON(padding: convolution.window.padding),
+      ]
       if let transposition = convolution.transposition {
         object["transposed"] = true
         object["output_padding"] = transposition.outputPadding.map { .integers($0) }
@@ -88,8 +81,8 @@ private struct StageReader {
   let position: Int
 
   func stage() throws -> Stage {
-    switch json["stage"].map({ $0.string ?? "" }) {
-    case nil, "convolution": return .convolution(try convolution())
+    switch json["stage"]?.string {
+    case "convolution": return .convolution(try convolution())
     case "permutation":
       let axes = try positives("axes")
       guard let order = json["order"]?.integers, order.sorted() == Array(axes.indices) else {
@@ -97,7 +90,7 @@ private struct StageReader {
       }
       return .permutation(axes: axes, order: order)
     case "bias": return .bias(channels: try positive("channels"))
-    case let name?: throw failure("its kind is '\(name)'")
+    case let name: throw failure("its kind is \(name.map { "'\($0)'" } ?? "missing")")
     }
   }
 
@@ -125,17 +118,16 @@ private struct StageReader {
     guard kernel.count >= 2, product(kernel) != nil else {
       throw failure("its kernel \(kernel) is too large or has fewer than 2 modes")
     }
-    let groups = try positive("groups", else: 1)
+    let groups = try positive("groups")
     guard kernel[0] % groups == 0 else {
       throw failure("\(groups) groups do not divide its \(kernel[0]) output channels")
     }
-    let ones = Array(repeating: 1, count: kernel.count - 2)
-    let stride = try positives("stride", else: ones)
-    let dilation = try positives("dilation", else: ones)
+    let stride = try positives("stride")
+    let dilation = try positives("dilation")
     guard stride.count == kernel.count - 2, dilation.count == stride.count else {
       throw failure("'stride' and 'dilation' need \(kernel.count - 2) numbers each")
     }
-    let batch = try positive("batch", else: 1)
+    let batch = try positive("batch")
     return Convolution(
       kernelShape: kernel, groups: groups, batch: batch,
       window: Window(
@@ -158,7 +150,7 @@ private struct StageReader {
 
   private func padding(spatialOrder: Int) throws -> Padding {
     switch json["padding"] {
-    case nil, .string("valid"): return .valid
+    case .string("valid"): return .valid
     case .string("same"): return .same
     case .string("same_lower"): return .sameLower
     case .string("causal"): return .causal
@@ -172,18 +164,14 @@ private struct StageReader {
     }
   }
 
-  /// - Parameter usual: what a number is that is not stated; nil where it has to be.
-  private func positive(_ key: String, else usual: Int? = nil) throws -> Int {
-    if json[key] == nil, let usual { return usual }
+  private func positive(_ key: String) throws -> Int {
     guard let value = json[key]?.integer, (1...Self.limit).contains(value) else {
       throw failure("'\(key)' is no whole number of 1 to \(Self.limit)")
     }
     return value
   }
 
-  /// - Parameter usual: what numbers are that are not stated; nil where they have to be.
-  private func positives(_ key: String, else usual: [Int]? = nil) throws -> [Int] {
-    if json[key] == nil, let usual { return usual }
+  private func positives(_ key: String) throws -> [Int] {
     guard let values = json[key]?.integers,
       values.allSatisfy({ (1...Self.limit).contains($0) })
     else { throw failure("'\(key)' is no array of whole numbers of 1 to \(Self.limit)") }

@@ -31,6 +31,21 @@ extension [Stage] {
     compactMap { if case .convolution(let convolution) = $0 { convolution } else { nil } }
   }
 
+  /// For each convolution whether its output channels have scales where its weights are integers.
+  ///
+  /// They have none where a convolution that works on each of these channels by itself comes right behind: its scales stand for both, and
+  /// what is before it takes `RoundedTensor.impliedScale`.
+  public var hasScales: [Bool] {
+    indices.compactMap { index in
+      guard case .convolution(let own) = self[index] else { return nil }
+      guard index + 1 < count, case .convolution(let next) = self[index + 1] else { return true }
+      let channels = own.kernelShape[0]
+      return
+        !(next.groups == channels && next.kernelShape[0] == channels && next.kernelShape[1] == 1
+        && next.batch == own.batch && next.transposition == nil)
+    }
+  }
+
   /// Whether the stages add a bias.
   public var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
 
@@ -42,13 +57,13 @@ extension [Stage] {
   /// - Parameters:
   ///   - dtype: the layer's own type, which biases keep.
   ///   - storage: how weights are stored.
-  ///   - scaleType: the type of the scales of integers, one for each output channel of a convolution.
+  ///   - scaleType: the type of the scales of integers, one for each output channel of a convolution that has some.
   public func byteCount(_ dtype: DType, _ storage: WeightStorage, scaleType: DType) -> Int {
-    reduce(0) { sum, stage in
+    let scaled = zip(convolutions, hasScales).filter(\.1).reduce(0) { $0 + $1.0.kernelShape[0] }
+    return reduce(storage.hasScaleOfEachChannel ? scaled * scaleType.bits / 8 : 0) { sum, stage in
       switch (stage, storage) {
       case (.convolution(let convolution), .integers(let width)):
         sum + RoundedTensor.packedCount(convolution.parameterCount, width)
-          + convolution.kernelShape[0] * scaleType.bits / 8
       case (.convolution(let convolution), .levels(let width)):
         sum + RoundedTensor.packedCount(convolution.parameterCount, width)
       case (.convolution, .float), (.bias, _), (.permutation, _): sum + stage.parameterCount * dtype.bits / 8

@@ -49,6 +49,7 @@ struct FileSizeModel {
         - layer.denseStages.byteCount(layer.dtype, .float, scaleType: checkpoint.content.scaleType)
       let form =
         [own.storage.width?.rawValue ?? 0, own.candidate == nil ? 1 : 0] + stages.flatMap(\.form)
+        + stages.hasScales.map { $0 ? 1 : 0 }
         + (own.storage == .float ? [] : stages.convolutions.map { RoundedTensor.lengths($0, own.storage) })
       if let overhead = overheads[form] { return payload + overhead }
       let size = try byteCount([replacement])

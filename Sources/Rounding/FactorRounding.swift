@@ -12,6 +12,8 @@ import TensorCore
 struct FactorRounding {
   private let lowering: Lowering
   private let storage: WeightStorage
+  /// For each convolution of the lowering whether its channels have scales of their own in the file.
+  private let hasScales: [Bool]
   private let norm: Double
   private let equations: FitEquations
   private let roots: [ModeNorm.Roots]
@@ -37,10 +39,10 @@ struct FactorRounding {
   /// - Throws: `Failure` where LAPACK does not converge.
   static func rounded(
     _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, storage: WeightStorage,
-    passes: Int
+    hasScales: [Bool], passes: Int
   ) throws -> Result {
-    guard objective.norm > 0 else { return zero(lowering, storage) }
-    var rounding = try FactorRounding(start, lowering, objective, storage)
+    guard objective.norm > 0 else { return zero(lowering, storage, hasScales) }
+    var rounding = try FactorRounding(start, lowering, objective, storage, hasScales)
     let plain = rounding.roundedPlainly()
     try rounding.run(passes: passes)
     // The equations stand for the norm of channels that are split into digits, so the norm itself decides.
@@ -49,10 +51,13 @@ struct FactorRounding {
     return distances[1] < distances[0] ? results[1] : results[0]
   }
 
-  private init(_ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storage: WeightStorage) throws
-  {
+  private init(
+    _ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storage: WeightStorage,
+    _ hasScales: [Bool]
+  ) throws {
     self.lowering = lowering
     self.storage = storage
+    self.hasScales = hasScales
     norm = objective.norm
     roots = try objective.roots(of: start.pattern)
     equations = FitEquations(roots.isEmpty ? objective : objective.scaled(by: roots), start.pattern)
@@ -186,41 +191,49 @@ struct FactorRounding {
   }
 
   private var result: Result {
-    let scaled = grids.map { grids in
-      let grids = grids.required("every factor is rounded")
-      return (scales: grids.steps.map { Float($0 * unit) }, levels: grids.levels)
+    let grids = grids.map { $0.required("every factor is rounded") }
+    var scales = lowering.convolutions.map { own in grids[own.factor].steps.map { Float($0 * unit) } }
+    if let width = storage.width, storage.hasScaleOfEachChannel {
+      for (position, own) in lowering.convolutions.enumerated() where !hasScales[position] {
+        let implied = RoundedTensor.impliedScale(own.kernelShape, width)
+        for channel in scales[position].indices {
+          let product = Double(scales[position + 1][channel]) * Double(scales[position][channel]) / Double(implied)
+          scales[position + 1][channel] = Float(roundedToBF16: max(product, Double(Float.leastNormalMagnitude)))
+          scales[position][channel] = implied
+        }
+      }
     }
-    let factors = factorization.factors.indices.map { k in
-      let (scales, levels) = scaled[k]
-      return Tensor(
-        shape: factorization.factors[k].shape,
+    var factors = factorization.factors
+    let parts = lowering.convolutions.indices.map { position in
+      let own = lowering.convolutions[position]
+      let (k, levels) = (own.factor, grids[own.factor].levels)
+      factors[k] = Tensor(
+        shape: factors[k].shape,
         elements: integers[k].indices.map {
-          Double(scales[channels[k][$0]] * Float(levels.multiple(integers[k][$0])))
+          Double(scales[position][channels[k][$0]] * Float(levels.multiple(integers[k][$0])))
         })
-    }
-    let parts = lowering.convolutions.map { own in
-      let k = own.factor
-      let values = Tensor(shape: factorization.factors[k].shape, elements: integers[k].map(Double.init))
+      let values = Tensor(shape: factors[k].shape, elements: integers[k].map(Double.init))
       return (
-        integers: values.permuted(own.order).elements.map { Int8($0) }, scales: scaled[k].scales,
-        levels: scaled[k].levels
+        integers: values.permuted(own.order).elements.map { Int8($0) }, scales: scales[position], levels: levels
       )
     }
     return Result(factorization: Factorization(factorization.pattern, factors: factors), parts: parts)
   }
 
   /// A kernel of zeros.
-  private static func zero(_ lowering: Lowering, _ storage: WeightStorage) -> Result {
+  private static func zero(_ lowering: Lowering, _ storage: WeightStorage, _ hasScales: [Bool]) -> Result {
     let pattern = lowering.pattern
     let grid = Grid(largest: 0, storage, 1)
     return Result(
       factorization: Factorization(
         pattern, factors: pattern.shapes.indices.map { Tensor(zeros: pattern.factorShape($0)) }),
-      parts: lowering.convolutions.map { own in
+      parts: zip(lowering.convolutions, hasScales).map { own, hasScales in
         let channels = own.kernelShape[0] / lowering.groups
+        let implied = storage.width.map { RoundedTensor.impliedScale(own.kernelShape, $0) }
+        let scale = !hasScales && storage.hasScaleOfEachChannel ? implied : nil
         return (
           integers: Array(repeating: 0, count: own.kernelShape.reduce(1, *) / lowering.groups),
-          scales: Array(repeating: Float(grid.step), count: channels), levels: grid.levels
+          scales: Array(repeating: scale ?? Float(grid.step), count: channels), levels: grid.levels
         )
       })
   }

@@ -130,13 +130,3 @@ struct ChannelGrids {
     (steps, levels) = (grids.map(\.step), Grid(largest: 0, storage, unit).levels)
   }
 }
-
-extension WeightStorage {
-  /// Whether output channels have grids of their own.
-  var hasScaleOfEachChannel: Bool {
-    switch self {
-    case .integers: true
-    case .float, .levels: false
-    }
-  }
-}

@@ -56,7 +56,9 @@ extension RoundedLayer {
     storage: WeightStorage, passes: Int = 2
   ) throws {
     let results = try zip(factorizations, objectives).map {
-      try FactorRounding.rounded($0, candidate.lowering, towards: $1, storage: storage, passes: passes)
+      try FactorRounding.rounded(
+        $0, candidate.lowering, towards: $1, storage: storage, hasScales: candidate.stages.hasScales,
+        passes: passes)
     }
     weights = candidate.lowering.convolutions.indices.map { index in
       Self.weight(candidate.lowering.convolutions[index].kernelShape, storage, results.map { $0.parts[index] })

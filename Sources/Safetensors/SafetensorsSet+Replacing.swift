@@ -26,7 +26,9 @@ extension SafetensorsSet {
           let stored =
             switch replacement.storage {
             case .float: [try StoredTensor(name: name, replacement.weights[index], as: layer.dtype, of: layer)]
-            case .integers: RoundedEntry.stored(replacement.rounded[index], name: name)
+            case .integers:
+              RoundedEntry.stored(
+                replacement.rounded[index], name: name, hasScales: replacement.stages.hasScales[index])
             case .levels: preconditionFailure("the format stores widths as integers")
             }
           newTensors[layer.kernel.name, default: []] += stored

@@ -6,7 +6,8 @@ import TensorCore
 /// Weights as integers with scales, in a safetensors file: `conv1.0.weight` and `conv1.0.weight.scale`.
 ///
 /// Integers of 8 bits are an I8 tensor of the weight's shape. Narrower ones are packed without gaps into a U8 tensor of one axis
-/// (`RoundedTensor.packed`). Scales are BF16, one for each output channel. The record says how many bits and of which shape.
+/// (`RoundedTensor.packed`). Scales are BF16, one for each output channel; a weight without them has `RoundedTensor.impliedScale`. The record says
+/// how many bits, of which shape, and with the stages which weights have scales.
 enum RoundedEntry {
   static let scaleSuffix = ".scale"
   static let scaleType = DType.bf16
@@ -22,29 +23,38 @@ enum RoundedEntry {
     }
   }
 
-  /// The two tensors of a weight.
-  static func stored(_ weight: RoundedTensor, name: String) -> [StoredTensor] {
+  /// The tensors of a weight: the integers, and the scales where it has some.
+  static func stored(_ weight: RoundedTensor, name: String, hasScales: Bool) -> [StoredTensor] {
     let (dtype, shape, _) = entry(weight.shape, weight.width)
     let bytes = dtype == .i8 ? weight.integers.map { UInt8(bitPattern: $0) } : weight.packed
+    let integers = StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes)
+    guard hasScales else {
+      let implied = RoundedTensor.impliedScale(weight.shape, weight.width)
+      precondition(weight.scales.allSatisfy { $0 == implied }, "'\(name)' has scales that nobody reads")
+      return [integers]
+    }
     let scales = Tensor<Float>(shape: [weight.scales.count], elements: weight.scales)
-    return [
-      StoredTensor(name: name, dtype: dtype, shape: shape, bytes: bytes),
-      StoredTensor(name: name + scaleSuffix, scales, as: scaleType),
-    ]
+    return [integers, StoredTensor(name: name + scaleSuffix, scales, as: scaleType)]
   }
 
   /// Reads a weight.
   ///
+  /// - Parameter scale: nil for a weight without scales.
   /// - Throws: `Failure` about the tensor where the two do not fit each other, the shape or the width.
-  static func weight(_ integers: StoredTensor, _ scale: StoredTensor, shape: [Int], _ width: BitWidth) throws
+  static func weight(_ integers: StoredTensor, _ scale: StoredTensor?, shape: [Int], _ width: BitWidth) throws
     -> RoundedTensor
   {
     let expected = entry(shape, width)
-    let scales = scale.dtype == scaleType ? try scale.decoded(as: Float.self) : nil
-    guard integers.dtype == expected.dtype, integers.shape == expected.shape, let scales, scales.order == 1,
+    func scales() throws -> [Float]? {
+      // The integers say that there are so many channels before memory is taken for them.
+      guard let scale else { return Array(repeating: RoundedTensor.impliedScale(shape, width), count: shape[0]) }
+      guard scale.dtype == scaleType, scale.shape.count == 1 else { return nil }
+      return try scale.decoded(as: Float.self).elements
+    }
+    guard integers.dtype == expected.dtype, integers.shape == expected.shape, let scales = try scales(),
       let weight = expected.dtype == .i8
-        ? RoundedTensor(bytes: integers.bytes, shape: shape, scales: scales.elements)
-        : RoundedTensor(packed: integers.bytes, shape: shape, width: width, scales: scales.elements)
+        ? RoundedTensor(bytes: integers.bytes, shape: shape, scales: scales)
+        : RoundedTensor(packed: integers.bytes, shape: shape, width: width, scales: scales)
     else {
       throw Failure(
         "tensor '\(integers.name)'", "is damaged",
@@ -74,7 +84,7 @@ extension SafetensorsSet {
     let values: Tensor<Float> = try changed.decoded()
     let weight = RoundedTensor(
       shape: values.shape, width: grid.width, integers: grid.integers(values, axis: grid.axis), scales: grid.scales)
-    return RoundedEntry.stored(weight, name: changed.name)[0]
+    return RoundedEntry.stored(weight, name: changed.name, hasScales: true)[0]
   }
 
   /// The tensors of a file with numbers in the place of integers and scales that the record speaks of, and what each of these is
@@ -99,18 +109,20 @@ extension SafetensorsSet {
     var scales: Set<String> = []
     for layer in layers {
       guard let width = layer.storage.width else { continue }
-      for (part, convolution) in zip(layer.parts, layer.stages.convolutions) {
-        guard let integers = kernels[part], let scale = byName[integers.name + RoundedEntry.scaleSuffix] else {
+      for (part, (convolution, hasScales)) in zip(layer.parts, zip(layer.stages.convolutions, layer.stages.hasScales)) {
+        let integers = kernels[part]
+        let scale = integers.flatMap { byName[$0.name + RoundedEntry.scaleSuffix] }
+        guard let integers, scale != nil || !hasScales else {
           throw Failure(
             "layer '\(layer.name)'", "cannot be read",
-            "the record names '\(part)', which the file does not hold with a scale",
+            "the record names '\(part)', which the file does not hold\(hasScales ? " with a scale" : "")",
             remedy: "apply the plan again")
         }
         let weight = try RoundedEntry.weight(integers, scale, shape: convolution.kernelShape, width)
         numbers[integers.name] = StoredTensor(name: integers.name, weight.values, as: .f32)
-        computedFrom[integers.name] = [integers, scale]
+        computedFrom[integers.name] = [integers] + (scale.map { [$0] } ?? [])
         grids[integers.name] = IntegerGrid(width: width, scales: weight.scales, axis: 0)
-        scales.insert(scale.name)
+        if let scale { scales.insert(scale.name) }
       }
     }
     return (stored.filter { !scales.contains($0.name) }.map { numbers[$0.name] ?? $0 }, computedFrom, grids)

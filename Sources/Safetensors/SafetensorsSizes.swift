@@ -182,12 +182,15 @@ struct SafetensorsSizes: Sendable {
         startLength: SafetensorsLayout.entryStartLength(quotedNameLength: quotedLength, dtype: dtype, shape: shape),
         byteCount: byteCount, quotedNameLength: quotedLength, layer: nil, isBias: false)
     }
+    let hasScales = replacement.stages.hasScales
     return replacement.namedTensors.flatMap { tensor -> [Slot] in
-      guard case .weight(_, let shape) = tensor.role else { return [] }
+      guard case .weight(let index, let shape) = tensor.role else { return [] }
       let name = layer.prefix + tensor.suffix
       let integers = RoundedEntry.entry(shape, width)
+      let weight = slot(name, integers.dtype, integers.shape, integers.byteCount)
+      guard hasScales[index] else { return [weight] }
       return [
-        slot(name, integers.dtype, integers.shape, integers.byteCount),
+        weight,
         slot(
           name + RoundedEntry.scaleSuffix, RoundedEntry.scaleType, [shape[0]],
           shape[0] * RoundedEntry.scaleType.bits / 8),

@@ -40,3 +40,13 @@ public enum WeightStorage: Sendable, Hashable {
     }
   }
 }
+
+extension WeightStorage {
+  /// Whether output channels have scales of their own.
+  public var hasScaleOfEachChannel: Bool {
+    switch self {
+    case .integers: true
+    case .float, .levels: false
+    }
+  }
+}

@@ -30,6 +30,15 @@ public struct RoundedTensor: Sendable, Equatable {
     self.levels = levels
   }
 
+  /// The scale of a weight whose channels have none of their own: the power of two that gives independent inputs about their own size.
+  ///
+  /// That is 2^-e with the largest e for which 4^e is at most 2 q^2 n, with n elements for each output channel and integers of -q to q.
+  public static func impliedScale(_ shape: [Int], _ width: BitWidth) -> Float {
+    let elements = max(1, shape.dropFirst().reduce(1, *))
+    let square = 2 * width.largest * width.largest * elements
+    return 1 / Float(1 << ((Int.bitWidth - 1 - square.leadingZeroBitCount) / 2))
+  }
+
   /// How files store such a weight.
   public var storage: WeightStorage { levels.isUniform ? .integers(width) : .levels(width) }
 

@@ -1,7 +1,8 @@
 import Basics
-import Checkpoints
 import ModelGraph
 import Testing
+
+@testable import Checkpoints
 
 @Suite struct StageJSONTests {
   @Test func everyStageComesBack() throws {
@@ -18,11 +19,29 @@ import Testing
       ]
       let text = JSON(stages: stages).text()
       #expect(try [Stage](parsing: JSON(parsing: text.utf8)) == stages)
-      let short = JSON(stages: stages, statingUsual: false).text()
-      #expect(try [Stage](parsing: JSON(parsing: short.utf8)) == stages && short.utf8.count < text.utf8.count)
+      let short = StageText.text(of: stages)
+      #expect(try [Stage](parsing: StageText.json(short)) == stages, "\(short)")
+      #expect(short.utf8.count < text.utf8.count / 3)
+    }
+    let transposed = Convolution(
+      kernelShape: [6, 2, 3, 3], window: .unit(2), transposition: .init(outputPadding: [0, 1]))
+    for stages: [Stage] in [[.convolution(transposed)], [.convolution(transposed), .bias(channels: 6)]] {
+      #expect(try [Stage](parsing: StageText.json(StageText.text(of: stages))) == stages)
     }
     let linear: [Stage] = [.convolution(Convolution(kernelShape: [3, 4], window: .unit(0)))]
     #expect(try [Stage](parsing: JSON(stages: linear)) == linear)
+    #expect(StageText.text(of: linear) == "3,4")
+    #expect(try [Stage](parsing: StageText.json("3,4")) == linear)
+  }
+
+  @Test(arguments: [
+    "", ";", "4", "4,x,1,1", "4,2,1,1 g", "4,2,1,1 g3", "4,2,1,1 s1", "4,2,1,1 q1", "4,2,1,1 p1",
+    "4,2,1,1 p1,1:1,1:1,1",
+    "4,2,1,1 p0,-1", "4,2,1,1 full", "2,2>0,0", "2,2>0", ">", "+", "+5;+5", "4,2,1,1;+5", "4,2,1,1 ",
+    "99999999999999999999,1",
+  ])
+  func damagedTextIsRefused(_ text: String) {
+    #expect(throws: Failure.self) { _ = try [Stage](parsing: StageText.json(text)) }
   }
 
   private static func convolution(
@@ -34,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{}", "no array"), ("[]", "at least one stage"), ("[1]", "'kernel' is no array"),
+    ("{}", "no array"), ("[]", "at least one stage"), ("[1]", "its kind is missing"),
     (#"[{"stage":"pool"}]"#, "its kind is 'pool'"),
     ("[\(convolution(kernel: "[4]"))]", "fewer than 2 modes"),
     ("[\(convolution(kernel: "[4,0,1,1]"))]", "'kernel' is no array"),

@@ -48,17 +48,43 @@ def load_compressed(model, path):
 
 
 def complete(layer):
-    """A layer of the record with everything that the file leaves out because it is usual, or follows from the rest."""
+    """A layer of the record with everything that the file leaves out because it follows from the rest."""
+    for key in ("dense", "stages"):
+        if isinstance(layer.get(key), str):
+            layer[key] = [stage(text) for text in layer[key].split(";")]
     layer.setdefault("structure", "dense")
-    layer.setdefault("stages", layer["dense"])
-    layer.setdefault("parts", [layer["name"] + suffix for suffix in layer.get("suffixes", [""])])
-    for stage in layer["dense"] + layer["stages"]:
-        stage.setdefault("stage", "convolution")
-        if stage["stage"] == "convolution":
-            ones = [1] * (len(stage["kernel"]) - 2)
-            for key, usual in (("groups", 1), ("batch", 1), ("stride", ones), ("dilation", ones), ("padding", "valid")):
-                stage.setdefault(key, usual)
+    if "stages" not in layer:
+        layer["stages"], suffixes = layer["dense"], [""]
+    else:
+        suffixes = [f".{place}" for place, own in enumerate(layer["stages"]) if own["stage"] == "convolution"]
+    layer.setdefault("parts", [layer["name"] + suffix for suffix in layer.get("suffixes", suffixes)])
     return layer
+
+
+def stage(text):
+    """A stage of the record: `8,4,3,3 g2 b4 s2,2 d1,3 p1,1` is a convolution, `2,4>1,0` a permutation, `+8` a bias."""
+    def numbers(part):
+        return [int(number) for number in part.split(",")]
+
+    if text.startswith("+"):
+        return {"stage": "bias", "channels": int(text[1:])}
+    if ">" in text:
+        axes, order = map(numbers, text.split(">"))
+        return {"stage": "permutation", "axes": axes, "order": order}
+    kernel, *options = text.split(" ")
+    kernel = numbers(kernel)
+    own = {"stage": "convolution", "kernel": kernel, "groups": 1, "batch": 1, "dilation": [1] * (len(kernel) - 2)}
+    for option in options:
+        # Strides and padding are those of the model's own module.
+        if option[0] == "g":
+            own["groups"] = int(option[1:])
+        elif option[0] == "b":
+            own["batch"] = int(option[1:])
+        elif option[0] == "d":
+            own["dilation"] = numbers(option[1:])
+        elif option == "t":
+            own["transposed"] = True
+    return own
 
 
 def unpack(tensors, layer, path):
@@ -66,10 +92,15 @@ def unpack(tensors, layer, path):
     bits = layer.get("bits")
     if bits is None:
         return
-    kernels = [stage["kernel"] for stage in layer["stages"] if stage["stage"] == "convolution"]
-    for part, kernel in zip(layer["parts"], kernels, strict=True):
+    stages = layer["stages"]
+    places = [place for place, stage in enumerate(stages) if stage["stage"] == "convolution"]
+    for part, place in zip(layer["parts"], places, strict=True):
+        kernel = stages[place]["kernel"]
         name = f"{part}.weight" if f"{part}.weight" in tensors else "weight"
         scale = tensors.pop(f"{name}.scale", None)
+        if scale is None and passes_scales_on(stages, place):
+            square = 2 * (2 ** (bits - 1) - 1) ** 2 * math.prod(kernel[1:])
+            scale = torch.full([kernel[0]], 2.0 ** -((square.bit_length() - 1) // 2))
         if scale is None or name not in tensors:
             raise ValueError(f"{path}: it holds no weight of {part!r} with its scale, which its record names")
         stored = tensors[name]
@@ -83,6 +114,16 @@ def unpack(tensors, layer, path):
             integers = (codes.sum(1) - (2 ** (bits - 1) - 1)).to(torch.float32)
         integers = integers.reshape(kernel)
         tensors[name] = integers * scale.to(torch.float32).reshape(-1, *[1] * (len(kernel) - 1))
+
+
+def passes_scales_on(stages, place):
+    """Whether the next convolution works on each output channel of this one by itself, so that its scales stand for both."""
+    if place + 1 == len(stages) or stages[place + 1]["stage"] != "convolution":
+        return False
+    own, after = stages[place], stages[place + 1]
+    channels = own["kernel"][0]
+    return (after["groups"] == channels and after["kernel"][:2] == [channels, 1] and after["batch"] == own["batch"]
+            and not after.get("transposed", False))
 
 
 def read(path):
