@@ -7,7 +7,7 @@
     make accuracy ARGUMENTS="--networks resnet32 --bytes 187000 --bits auto"
 
 A ratio counts all parameters of the network; the file may add 40 kB of graph. --bytes counts the whole file, --bits lets weights have fewer bits. Fits and plans see calibration images without labels, and the
-accuracy is that on images which they never saw.
+accuracy is that on images which they never saw. Plans that find nothing that fits are left out with a line. Benchmarks/frontier.py draws the rows.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def run(*arguments):
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) in (0, 1), arguments
-    return json.loads(text), time.perf_counter() - start, usage.ru_maxrss * 1024
+    return json.loads(text or "{}"), time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
 def luminance(path):
@@ -108,9 +108,12 @@ def case(name, ratio, structures, seed, baseline, samples, folder, size=None, bi
         uniform(plan, ratio)
         planning, plan_memory = 0.0, 0
     else:
-        _, planning, plan_memory = run(
+        planned, planning, plan_memory = run(
             "plan", checkpoint, "--budget", budget, "--seed", seed, "--cache", folder / "cache", "-o", plan, *chosen,
             *([] if baseline else options))
+        if "layers" not in planned:
+            print(f"{name}: no plan of {structures} fits {budget} bytes", flush=True)
+            return
     output = folder / f"compressed{checkpoint.suffix}"
     applied, applying, memory = run(
         "apply", plan, "-o", output, "--report", folder / "report.html", "--overwrite")

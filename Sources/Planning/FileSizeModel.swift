@@ -50,7 +50,8 @@ struct FileSizeModel {
       let form =
         [own.storage.width?.rawValue ?? 0, own.candidate == nil ? 1 : 0] + stages.flatMap(\.form)
         + stages.hasScales.map { $0 ? 1 : 0 }
-        + (own.storage == .float ? [] : stages.convolutions.map { RoundedTensor.lengths($0, own.storage) })
+        + (own.storage == .float
+          ? [] : zip(stages.convolutions, stages.storages(own.storage)).map(RoundedTensor.lengths))
       if let overhead = overheads[form] { return payload + overhead }
       let size = try byteCount([replacement])
       overheads[form] = size - denseByteCount - payload
