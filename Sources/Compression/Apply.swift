@@ -175,20 +175,19 @@ private struct ApplyWork {
       // The plan knew of no samples and left no room to remember what was measured on them.
       record.sampleDiscrepancy = nil
     }
-    var target = checkpoint
-    if calibration != nil || planned.contains(where: { $0.storage != .float }) {
-      // Fits on samples and rounding trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
-      record.promise(
-        Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
-      target = try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)
-    }
+    // Fits on samples and rounding trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
+    let promisesAnew = calibration != nil || planned.contains { $0.storage != .float }
+    let target =
+      promisesAnew
+      ? try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets) : checkpoint
     var draft = Draft(target, replacing: replacements, record: record)
     // What was asked for is compared with what was there, in the types that it had.
     let original =
       source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()
     try draft.measure(
       against: original, Companions(graph: source.companions.graph), seed: plan.options.seed,
-      samples: Samples.usualRandomCount, data: samples, workers: workers, progress: progress)
+      samples: Samples.usualRandomCount, data: samples, promisesAnew: promisesAnew, workers: workers,
+      progress: progress)
     if isDense { try draft.compose() }
     return draft
   }

@@ -40,12 +40,12 @@ package struct Draft {
   ///   - companions: what the written file needs to be opened.
   ///   - samples: random inputs that the network runs on.
   ///   - data: samples of what it will see, on which it runs too.
-  ///   - again: whether the checkpoint was measured before. What is measured of its layers becomes what the record promises, and
-  ///     a network that was not run then is not run now.
+  ///   - promisesAnew: whether what is measured of the layers becomes what the record promises.
+  ///   - again: whether the checkpoint was measured before: a network that was not run then is not run now.
   /// - Throws: `Failure` where the draft cannot be written or read, or its layers do not compose to kernels.
   package mutating func measure(
     against original: Checkpoint?, _ companions: Companions, seed: UInt64, samples: Int, data: CalibrationSource? = nil,
-    again: Bool = false, workers: Workers, progress: ProgressHandler
+    promisesAnew: Bool, again: Bool = false, workers: Workers, progress: ProgressHandler
   ) throws {
     guard var record else { return }
     let compressed = try target.rereading(
@@ -53,7 +53,7 @@ package struct Draft {
     let kind = NetworkKinds.of(compressed)
     layers = try record.checkLayers(
       in: compressed, original: original, seed: seed, workers: workers, progress: progress)
-    if again {
+    if promisesAnew {
       record.promise(
         Dictionary(layers.compactMap { check in check.discrepancy.map { (check.name, $0) } }) { first, _ in first })
     }

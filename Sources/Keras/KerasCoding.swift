@@ -46,7 +46,7 @@ struct KerasCoding: Sendable, Equatable {
     case .float: return nil
     case .integers: return "Keras files have no integers with scales"
     case .levels:
-      if layer.dtype == .f64 {
+      if layer.dtype != .f32, layer.dtype != .f16 {
         return
           "what is stored in fewer bits is read in single precision, and the layer's numbers are \(layer.dtype.rawValue)"
       }

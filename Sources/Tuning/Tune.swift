@@ -77,7 +77,9 @@ extension TuneRequest: Job {
     try draft.measure(
       against: original.checkpoint, companions, seed: record?.network?.seed ?? 0,
       samples: record?.network?.samples ?? Samples.usualRandomCount,
-      data: record?.sampleDiscrepancy.map { _ in CalibrationSource(path: data, preparation: preparation) }, again: true,
+      data: record?.sampleDiscrepancy.map { _ in CalibrationSource(path: data, preparation: preparation) },
+      promisesAnew: true,
+      again: true,
       workers: workers, progress: progress)
     try draft.write(to: output, overwrite: overwrite)
     file.remove()

@@ -76,7 +76,7 @@ def test_pytorch(tmp_path, load_compressed, bits, structures):  # noqa: F811
     save_file({k: v for k, v in net.state_dict().items() if v.dim() > 0}, checkpoint)
     graph = exported(net, tmp_path / "model.onnx")
     path, plan = compress(
-        checkpoint, tmp_path, int(checkpoint.stat().st_size * 0.55), "--graph", graph, "--bits", bits,
+        checkpoint, tmp_path, int(checkpoint.stat().st_size * 0.36), "--graph", graph, "--bits", bits,
         *chosen(tmp_path, structures))
     assert any(layer["bits"] for layer in plan["layers"])
     if structures != "none":
@@ -115,7 +115,9 @@ def test_onnx(tmp_path, opset, bits, structures):
     result = onnx.load(written)
     onnx.checker.check_model(result, full_check=True)
     widths = {TensorProto.INT8: 8, TensorProto.INT4: 4}
-    assert {widths[t.data_type] for t in result.graph.initializer if t.data_type in widths} <= {int(b) for b in bits.split(",")}
+    # Small factors have twice the bits.
+    allowed = {int(b) for b in bits.split(",")} | {8}
+    assert {widths[t.data_type] for t in result.graph.initializer if t.data_type in widths} <= allowed
     x = np.random.default_rng(1).standard_normal((5, 3, 8, 8)).astype(np.float32)
     session = inference_session(written)
     np.savez(tmp_path / "ort.npz", inputs=x, outputs=session.run(None, {"x": x})[0])
