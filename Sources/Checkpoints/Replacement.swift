@@ -39,13 +39,14 @@ package struct Replacement: Sendable {
 
   /// Makes a replacement whose weights are integers.
   ///
-  /// - Precondition: the weights are stored as `storages` of the stages says.
-  package init(layer: String, structure: String, stages: [Stage], storage: WeightStorage, rounded: [RoundedTensor]) {
-    precondition(rounded.map(\.storage) == stages.storages(storage), "the weights of '\(layer)' have other widths")
+  /// - Precondition: all have one width.
+  package init(layer: String, structure: String, stages: [Stage], rounded: [RoundedTensor]) {
+    let storages = Set(rounded.map(\.storage))
+    precondition(storages.count == 1, "\(storages.count) ways of storing in one layer")
     self.layer = layer
     self.structure = structure
     self.stages = stages
-    self.storage = storage
+    storage = storages.first ?? .float
     weights = rounded.map(\.values)
     self.rounded = rounded
   }

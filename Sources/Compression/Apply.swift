@@ -162,8 +162,7 @@ private struct ApplyWork {
         ? Replacement(
           layer: item.layer.name, structure: item.structure, stages: item.stages, weights: fitted.weights)
         : Replacement(
-          layer: item.layer.name, structure: item.structure, stages: item.stages, storage: item.storage,
-          rounded: fitted.rounded)
+          layer: item.layer.name, structure: item.structure, stages: item.stages, rounded: fitted.rounded)
     }
     let kind = NetworkKinds.of(checkpoint)
     var record = try Record(

@@ -15,7 +15,7 @@ struct KerasCoding: Sendable, Equatable {
   ///
   /// - Parameter index: of the weight among the replacement's convolutions.
   init?(_ replacement: Replacement, _ index: Int) {
-    guard let width = Self.width(replacement.stages.storages(replacement.storage)[index]) else { return nil }
+    guard let width = Self.width(replacement.storage) else { return nil }
     self.width = width
     guard !replacement.rounded.isEmpty else {
       unitExponent = ByteFloat.unitExponents.upperBound

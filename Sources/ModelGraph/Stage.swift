@@ -46,18 +46,6 @@ extension [Stage] {
     }
   }
 
-  /// How each convolution's weight is stored in a layer that is stored so: with twice the bits where it has less than an eighth of the numbers
-  /// of the largest one.
-  ///
-  /// Factors lose alike by rounding, relative to their own size, whatever their size is. So the loss is least for given bytes where each has
-  /// log2(N / n) / 2 bits more than the largest with N numbers (as rates are shared among Gaussian sources: Cover and Thomas, Elements of Information
-  /// Theory, 10.3). A rule of two widths comes close to that, and every format has both.
-  public func storages(_ storage: WeightStorage) -> [WeightStorage] {
-    let counts = convolutions.map(\.parameterCount)
-    let largest = counts.max() ?? 0
-    return counts.map { 8 * $0 < largest ? storage.withWidth(\.doubled) : storage }
-  }
-
   /// Whether the stages add a bias.
   public var hasBias: Bool { contains { if case .bias = $0 { true } else { false } } }
 
@@ -71,18 +59,16 @@ extension [Stage] {
   ///   - storage: how weights are stored.
   ///   - scaleType: the type of the scales of integers, one for each output channel of a convolution that has some.
   public func byteCount(_ dtype: DType, _ storage: WeightStorage, scaleType: DType) -> Int {
-    let others = filter { if case .convolution = $0 { false } else { true } }
-    let weights = zip(convolutions, zip(storages(storage), hasScales)).map { convolution, stored in
-      let count = convolution.parameterCount
-      switch stored.0 {
-      case .float: return count * dtype.bits / 8
-      case .levels(let width): return RoundedTensor.packedCount(count, width)
-      case .integers(let width):
-        let scales = stored.1 ? convolution.kernelShape[0] * scaleType.bits / 8 : 0
-        return RoundedTensor.packedCount(count, width) + scales
+    let scaled = zip(convolutions, hasScales).filter(\.1).reduce(0) { $0 + $1.0.kernelShape[0] }
+    return reduce(storage.hasScaleOfEachChannel ? scaled * scaleType.bits / 8 : 0) { sum, stage in
+      switch (stage, storage) {
+      case (.convolution(let convolution), .integers(let width)):
+        sum + RoundedTensor.packedCount(convolution.parameterCount, width)
+      case (.convolution(let convolution), .levels(let width)):
+        sum + RoundedTensor.packedCount(convolution.parameterCount, width)
+      case (.convolution, .float), (.bias, _), (.permutation, _): sum + stage.parameterCount * dtype.bits / 8
       }
     }
-    return weights.reduce(0, +) + others.parameterCount * dtype.bits / 8
   }
 
   /// Multiply-accumulates for one sample with these spatial input extents.

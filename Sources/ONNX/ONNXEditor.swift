@@ -128,9 +128,8 @@ struct ONNXEditor {
       let writer = writer(replacement, layer)
       let uses = graph.uses[layer.name] ?? []
       let computed = uses.first.flatMap { graph.model.constant(named: graph.model.proto.graph.node[$0].input[1])?.type }
-      let storages = replacement.stages.storages(replacement.storage)
       for (name, shape, weight) in writer.weights {
-        if case .integers(let width) = storages[weight] {
+        if case .integers(let width) = replacement.storage {
           edit.addRounded(
             name, shape: shape, axis: writer.channelAxis(ofWeight: weight), width: width,
             replacement.rounded.isEmpty ? nil : writer.stored(replacement.rounded[weight], weight))

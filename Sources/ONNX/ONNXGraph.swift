@@ -72,8 +72,8 @@ extension ONNXModel {
     guard let record, let layers = (try? Record(record))?.layers else { return [:] }
     var result: [String: IntegerGrid] = [:]
     for layer in layers {
-      for (part, storage) in zip(layer.parts, layer.stages.storages(layer.storage)) {
-        guard let width = storage.width else { continue }
+      guard let width = layer.storage.width else { continue }
+      for part in layer.parts {
         let name = part + ".weight"
         guard integers(of: name) != nil, let maker = wiring.makers[name], let shape = constant(named: name)?.shape,
           let scales = try? proto.graph.node[maker].input.dropFirst().first.flatMap(stored(named:))?.decoded(

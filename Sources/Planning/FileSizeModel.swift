@@ -50,8 +50,7 @@ struct FileSizeModel {
       let form =
         [own.storage.width?.rawValue ?? 0, own.candidate == nil ? 1 : 0] + stages.flatMap(\.form)
         + stages.hasScales.map { $0 ? 1 : 0 }
-        + (own.storage == .float
-          ? [] : zip(stages.convolutions, stages.storages(own.storage)).map(RoundedTensor.lengths))
+        + (own.storage == .float ? [] : stages.convolutions.map { RoundedTensor.lengths($0, own.storage) })
       if let overhead = overheads[form] { return payload + overhead }
       let size = try byteCount([replacement])
       overheads[form] = size - denseByteCount - payload

@@ -11,8 +11,8 @@ import TensorCore
 /// much of the error. Then each factor in turn is solved for and rounded once more, as long as that helps.
 struct FactorRounding {
   private let lowering: Lowering
-  /// For each convolution of the lowering how the file stores its weight, and whether its channels have scales of their own.
-  private let storages: [WeightStorage]
+  private let storage: WeightStorage
+  /// For each convolution of the lowering whether its channels have scales of their own in the file.
   private let hasScales: [Bool]
   private let norm: Double
   private let equations: FitEquations
@@ -38,11 +38,11 @@ struct FactorRounding {
 
   /// - Throws: `Failure` where LAPACK does not converge.
   static func rounded(
-    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, storages: [WeightStorage],
+    _ start: Factorization, _ lowering: Lowering, towards objective: FitObjective, storage: WeightStorage,
     hasScales: [Bool], passes: Int
   ) throws -> Result {
-    guard objective.norm > 0 else { return zero(lowering, storages, hasScales) }
-    var rounding = try FactorRounding(start, lowering, objective, storages, hasScales)
+    guard objective.norm > 0 else { return zero(lowering, storage, hasScales) }
+    var rounding = try FactorRounding(start, lowering, objective, storage, hasScales)
     let plain = rounding.roundedPlainly()
     try rounding.run(passes: passes)
     // The equations stand for the norm of channels that are split into digits, so the norm itself decides.
@@ -52,11 +52,11 @@ struct FactorRounding {
   }
 
   private init(
-    _ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storages: [WeightStorage],
+    _ start: Factorization, _ lowering: Lowering, _ objective: FitObjective, _ storage: WeightStorage,
     _ hasScales: [Bool]
   ) throws {
     self.lowering = lowering
-    self.storages = storages
+    self.storage = storage
     self.hasScales = hasScales
     norm = objective.norm
     roots = try objective.roots(of: start.pattern)
@@ -70,11 +70,6 @@ struct FactorRounding {
     grids = start.factors.map { _ in nil }
     loss = .infinity
     place(nil)
-  }
-
-  /// How the file stores a factor.
-  private func storage(_ k: Int) -> WeightStorage {
-    storages[lowering.convolutions.firstIndex { $0.factor == k }.required("every factor is a convolution's")]
   }
 
   /// What a number of a factor is multiplied by to be that of the kernel's own factors.
@@ -105,7 +100,7 @@ struct FactorRounding {
   private func channelGrids(_ k: Int, weights: [Double]) -> ChannelGrids {
     ChannelGrids(
       of: factorization.factors[k].elements, weights: weights, channels: channels[k],
-      count: (channels[k].max() ?? 0) + 1, storage: storage(k), unit: unit)
+      count: (channels[k].max() ?? 0) + 1, storage: storage, unit: unit)
   }
 
   /// Puts what integers stand for in the place of a factor; the equations do not know it yet.
@@ -162,7 +157,7 @@ struct FactorRounding {
     let rounded = feedback.rounded(rows, steps: owners.map { grids.steps[$0] }, levels: grids.levels)
     var descent = GridDescent(
       feedback, rows, rounded.integers, channels: owners, steps: grids.steps, levels: grids.levels)
-    descent.run(storable: Grid.storable(storage(k), unit))
+    descent.run(storable: Grid.storable(storage, unit))
     put(problem.scattered(descent.integers), ChannelGrids(steps: descent.steps, levels: grids.levels), k)
     place(k)
   }
@@ -198,13 +193,14 @@ struct FactorRounding {
   private var result: Result {
     let grids = grids.map { $0.required("every factor is rounded") }
     var scales = lowering.convolutions.map { own in grids[own.factor].steps.map { Float($0 * unit) } }
-    for (position, own) in lowering.convolutions.enumerated() where !hasScales[position] {
-      guard let width = storages[position].width, storages[position].hasScaleOfEachChannel else { continue }
-      let implied = RoundedTensor.impliedScale(own.kernelShape, width)
-      for channel in scales[position].indices {
-        let product = Double(scales[position + 1][channel]) * Double(scales[position][channel]) / Double(implied)
-        scales[position + 1][channel] = Float(roundedToBF16: max(product, Double(Float.leastNormalMagnitude)))
-        scales[position][channel] = implied
+    if let width = storage.width, storage.hasScaleOfEachChannel {
+      for (position, own) in lowering.convolutions.enumerated() where !hasScales[position] {
+        let implied = RoundedTensor.impliedScale(own.kernelShape, width)
+        for channel in scales[position].indices {
+          let product = Double(scales[position + 1][channel]) * Double(scales[position][channel]) / Double(implied)
+          scales[position + 1][channel] = Float(roundedToBF16: max(product, Double(Float.leastNormalMagnitude)))
+          scales[position][channel] = implied
+        }
       }
     }
     var factors = factorization.factors
@@ -225,20 +221,19 @@ struct FactorRounding {
   }
 
   /// A kernel of zeros.
-  private static func zero(_ lowering: Lowering, _ storages: [WeightStorage], _ hasScales: [Bool]) -> Result {
+  private static func zero(_ lowering: Lowering, _ storage: WeightStorage, _ hasScales: [Bool]) -> Result {
     let pattern = lowering.pattern
+    let grid = Grid(largest: 0, storage, 1)
     return Result(
       factorization: Factorization(
         pattern, factors: pattern.shapes.indices.map { Tensor(zeros: pattern.factorShape($0)) }),
-      parts: lowering.convolutions.indices.map { position in
-        let (own, storage) = (lowering.convolutions[position], storages[position])
-        let grid = Grid(largest: 0, storage, 1)
+      parts: zip(lowering.convolutions, hasScales).map { own, hasScales in
+        let channels = own.kernelShape[0] / lowering.groups
         let implied = storage.width.map { RoundedTensor.impliedScale(own.kernelShape, $0) }
-        let scale = !hasScales[position] && storage.hasScaleOfEachChannel ? implied : nil
+        let scale = !hasScales && storage.hasScaleOfEachChannel ? implied : nil
         return (
           integers: Array(repeating: 0, count: own.kernelShape.reduce(1, *) / lowering.groups),
-          scales: Array(repeating: scale ?? Float(grid.step), count: own.kernelShape[0] / lowering.groups),
-          levels: grid.levels
+          scales: Array(repeating: scale ?? Float(grid.step), count: channels), levels: grid.levels
         )
       })
   }

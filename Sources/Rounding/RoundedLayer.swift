@@ -40,7 +40,7 @@ extension RoundedLayer {
   /// - Parameters:
   ///   - layer: what `candidate` was fitted to.
   ///   - objectives: for each of the layer's groups the kernel and the norm.
-  ///   - storage: of the layer, from which that of its stages follows; other than `float`; `levels` for a layer without groups.
+  ///   - storage: other than `float`; `levels` for a layer without groups.
   /// - Throws: `Failure` where LAPACK does not converge.
   package init(
     _ layer: FittedLayer, of candidate: Candidate, towards objectives: [FitObjective], storage: WeightStorage
@@ -55,14 +55,13 @@ extension RoundedLayer {
     _ factorizations: [Factorization], of candidate: Candidate, towards objectives: [FitObjective],
     storage: WeightStorage, passes: Int = 2
   ) throws {
-    let storages = candidate.stages.storages(storage)
     let results = try zip(factorizations, objectives).map {
       try FactorRounding.rounded(
-        $0, candidate.lowering, towards: $1, storages: storages, hasScales: candidate.stages.hasScales,
+        $0, candidate.lowering, towards: $1, storage: storage, hasScales: candidate.stages.hasScales,
         passes: passes)
     }
     weights = candidate.lowering.convolutions.indices.map { index in
-      Self.weight(candidate.lowering.convolutions[index].kernelShape, storages[index], results.map { $0.parts[index] })
+      Self.weight(candidate.lowering.convolutions[index].kernelShape, storage, results.map { $0.parts[index] })
     }
     let blocks = results.map { $0.factorization.reconstruct() }
     kernel = Tensor(groupBlocks: blocks)

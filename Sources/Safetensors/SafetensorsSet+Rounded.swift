@@ -108,19 +108,17 @@ extension SafetensorsSet {
     var grids: [String: IntegerGrid] = [:]
     var scales: Set<String> = []
     for layer in layers {
-      let (convolutions, hasScales) = (layer.stages.convolutions, layer.stages.hasScales)
-      let widths = layer.stages.storages(layer.storage).map(\.width)
-      for (index, part) in layer.parts.prefix(convolutions.count).enumerated() {
-        guard let width = widths[index] else { continue }
+      guard let width = layer.storage.width else { continue }
+      for (part, (convolution, hasScales)) in zip(layer.parts, zip(layer.stages.convolutions, layer.stages.hasScales)) {
         let integers = kernels[part]
         let scale = integers.flatMap { byName[$0.name + RoundedEntry.scaleSuffix] }
-        guard let integers, scale != nil || !hasScales[index] else {
+        guard let integers, scale != nil || !hasScales else {
           throw Failure(
             "layer '\(layer.name)'", "cannot be read",
-            "the record names '\(part)', which the file does not hold\(hasScales[index] ? " with a scale" : "")",
+            "the record names '\(part)', which the file does not hold\(hasScales ? " with a scale" : "")",
             remedy: "apply the plan again")
         }
-        let weight = try RoundedEntry.weight(integers, scale, shape: convolutions[index].kernelShape, width)
+        let weight = try RoundedEntry.weight(integers, scale, shape: convolution.kernelShape, width)
         numbers[integers.name] = StoredTensor(name: integers.name, weight.values, as: .f32)
         computedFrom[integers.name] = [integers] + (scale.map { [$0] } ?? [])
         grids[integers.name] = IntegerGrid(width: width, scales: weight.scales, axis: 0)

@@ -115,14 +115,14 @@ struct SafetensorsSizes: Sendable {
     _ replacements: [Replacement], record: JSON, shardNameLength: Int
   ) throws -> Int {
     var tensors: [[SequentialTensor]?] = Array(repeating: nil, count: layers.count)
-    var rounded: Set<Int> = []
+    var rounded: [Int: BitWidth] = [:]
     // Integers and scales stand elsewhere in the file than the kernel that they take the place of.
     var added: [[Slot]] = Array(repeating: [], count: files.count)
     for (index, replacement) in try indices(replacements) {
       if !replacement.isDense { tensors[index] = replacement.stages.sequentialTensors }
-      guard replacement.storage != .float else { continue }
-      rounded.insert(index)
-      added[layers[index].file] += slots(of: replacement, layers[index])
+      guard case .integers(let width) = replacement.storage else { continue }
+      rounded[index] = width
+      added[layers[index].file] += slots(of: replacement, width, layers[index])
     }
     let recordLength = SafetensorsLayout.quotedLength(record.text())
     var total = 0
@@ -132,10 +132,10 @@ struct SafetensorsSizes: Sendable {
         metadataLength: file == 0
           ? Self.withRecord(metadataLengths[0], recordLength) : metadataLengths[file])
       for slot in Self.merged(slots, added[file]) {
-        if let layer = slot.layer, rounded.contains(layer), !slot.isBias, tensors[layer] == nil {
+        if let layer = slot.layer, rounded[layer] != nil, !slot.isBias, tensors[layer] == nil {
           continue
         } else if let layer = slot.layer, let tensors = tensors[layer] {
-          add(tensors, of: layers[layer], isRounded: rounded.contains(layer), at: slot, to: &header, &index)
+          add(tensors, of: layers[layer], isRounded: rounded[layer] != nil, at: slot, to: &header, &index)
         } else {
           header.add(startLength: slot.startLength, byteCount: slot.byteCount)
           index.add(quotedNameLength: slot.quotedNameLength)
@@ -174,7 +174,7 @@ struct SafetensorsSizes: Sendable {
   }
 
   /// The integers and scales of a layer, in the order of a file.
-  private func slots(of replacement: Replacement, _ layer: LayerSlots) -> [Slot] {
+  private func slots(of replacement: Replacement, _ width: BitWidth, _ layer: LayerSlots) -> [Slot] {
     func slot(_ name: String, _ dtype: DType, _ shape: [Int], _ byteCount: Int) -> Slot {
       let quotedLength = SafetensorsLayout.quotedLength(name)
       return Slot(
@@ -183,9 +183,8 @@ struct SafetensorsSizes: Sendable {
         byteCount: byteCount, quotedNameLength: quotedLength, layer: nil, isBias: false)
     }
     let hasScales = replacement.stages.hasScales
-    let widths = replacement.stages.storages(replacement.storage).map(\.width)
     return replacement.namedTensors.flatMap { tensor -> [Slot] in
-      guard case .weight(let index, let shape) = tensor.role, let width = widths[index] else { return [] }
+      guard case .weight(let index, let shape) = tensor.role else { return [] }
       let name = layer.prefix + tensor.suffix
       let integers = RoundedEntry.entry(shape, width)
       let weight = slot(name, integers.dtype, integers.shape, integers.byteCount)

@@ -19,9 +19,6 @@ public enum BitWidth: Int, Sendable, CaseIterable, Comparable, Hashable {
     }
   }
 
-  /// Twice the bits, eight at most.
-  package var doubled: BitWidth { BitWidth(rawValue: 2 * rawValue) ?? .eight }
-
   /// Orders widths by their bits.
   public static func < (a: BitWidth, b: BitWidth) -> Bool { a.rawValue < b.rawValue }
 }
@@ -45,15 +42,6 @@ public enum WeightStorage: Sendable, Hashable {
 }
 
 extension WeightStorage {
-  /// The same with another width; floating-point numbers have none.
-  package func withWidth(_ change: (BitWidth) -> BitWidth) -> WeightStorage {
-    switch self {
-    case .float: .float
-    case .integers(let width): .integers(change(width))
-    case .levels(let width): .levels(change(width))
-    }
-  }
-
   /// Whether output channels have scales of their own.
   public var hasScaleOfEachChannel: Bool {
     switch self {

@@ -170,11 +170,10 @@ extension Replacement {
 
   /// The same with every number at the nearest place of a grid.
   func rounded(to width: BitWidth) -> Replacement {
-    let widths = stages.storages(.levels(width)).compactMap(\.width)
+    let levels = Levels.byteFloats(width)[0]
     return Replacement(
-      layer: layer, structure: structure, stages: stages, storage: .levels(width),
-      rounded: zip(weights, widths).map { weight, width in
-        let levels = Levels.byteFloats(width)[0]
+      layer: layer, structure: structure, stages: stages,
+      rounded: weights.map { weight in
         let largest = weight.elements.reduce(1e-9) { max($0, abs($1)) }
         let scale = Float(ByteFloat.unit(exponent: Int((Float(largest) / Float(ByteFloat.largest)).exponent) + 1))
         return RoundedTensor(

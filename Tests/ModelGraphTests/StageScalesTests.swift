@@ -27,22 +27,6 @@ import Testing
     #expect([convolution([4, 8, 1, 1], batch: 2), convolution([8, 1, 3, 1], groups: 8)].hasScales == [true, true])
   }
 
-  /// A factor with less than an eighth of the largest one's numbers has twice the bits, eight at most.
-  @Test func smallFactorsHaveMoreBits() {
-    let cp = [
-      convolution([30, 64, 1, 1]), convolution([30, 1, 3, 1], groups: 30), convolution([30, 1, 1, 3], groups: 30),
-      convolution([64, 30, 1, 1]),
-    ]
-    #expect(cp.storages(.integers(.three)) == [.integers(.three), .integers(.six), .integers(.six), .integers(.three)])
-    #expect(cp.storages(.levels(.five)) == [.levels(.five), .levels(.eight), .levels(.eight), .levels(.five)])
-    #expect(cp.storages(.float) == Array(repeating: .float, count: 4))
-    #expect(
-      cp.byteCount(.f32, .integers(.three), scaleType: .bf16) == 2 * 30 * 64 * 3 / 8 + 2 * 68 + (30 + 64) * 2)
-    #expect(
-      [convolution([8, 64, 1, 1]), convolution([64, 1, 1, 1], groups: 64)].storages(.integers(.two)).last
-        == .integers(.two))
-  }
-
   @Test func impliedScalesKeepTheSizeOfInputs() {
     for width in BitWidth.allCases {
       for shape in [[4, 1, 1, 1], [30, 64, 1, 1], [7, 1, 3, 3], [2, 4096]] {

@@ -59,7 +59,7 @@ import Testing
       for width in [BitWidth.eight, .six, .four] {
         let storage = hasOneScale ? WeightStorage.levels(width) : .integers(width)
         let rounded = try RoundedLayer(layer, of: candidate, towards: [objective], storage: storage)
-        #expect(rounded.weights.map(\.storage) == candidate.stages.storages(storage))
+        #expect(rounded.weights.allSatisfy { $0.storage == storage })
         #expect(rounded.weights.map(\.shape) == candidate.stages.convolutions.map(\.kernelShape))
         // What the file holds is what was measured.
         let stored = try candidate.reconstruct(from: rounded.weights.map(\.values))

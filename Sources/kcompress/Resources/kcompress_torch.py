@@ -89,15 +89,13 @@ def stage(text):
 
 def unpack(tensors, layer, path):
     """Puts numbers in the place of the integers and scales that a layer's weights are stored as."""
-    if layer.get("bits") is None:
+    bits = layer.get("bits")
+    if bits is None:
         return
     stages = layer["stages"]
     places = [place for place, stage in enumerate(stages) if stage["stage"] == "convolution"]
-    most = max(math.prod(stages[place]["kernel"]) for place in places)
     for part, place in zip(layer["parts"], places, strict=True):
         kernel = stages[place]["kernel"]
-        # A small factor has twice the bits.
-        bits = min(8, 2 * layer["bits"]) if 8 * math.prod(kernel) < most else layer["bits"]
         name = f"{part}.weight" if f"{part}.weight" in tensors else "weight"
         scale = tensors.pop(f"{name}.scale", None)
         if scale is None and passes_scales_on(stages, place):
