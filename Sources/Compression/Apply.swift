@@ -41,7 +41,8 @@ package struct ApplyRequest: Job {
     let start = ContinuousClock.now
     let work = try ApplyWork(self)
     let fitted = try work.fitted(workers: workers, progress: progress)
-    let draft = try work.measured(fitted, workers: workers, progress: progress)
+    let outcome = fitted.outcome
+    let draft = try work.measured(consume fitted, workers: workers, progress: progress)
     try draft.write(to: work.output, overwrite: overwrite)
     let written = try CheckpointSource(path: work.output).open()
     return ApplyResult(
@@ -49,7 +50,7 @@ package struct ApplyRequest: Job {
       architecture: work.checkpoint.architecturePath(besides: work.output), bytes: written.byteCount,
       sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: draft.layers,
       network: draft.network, reports: work.reports,
-      notices: work.checkpoint.notices + (fitted.outcome?.notices ?? []), calibration: fitted.outcome)
+      notices: work.checkpoint.notices + (outcome?.notices ?? []), calibration: outcome)
   }
 }
 
@@ -156,8 +157,9 @@ private struct ApplyWork {
   }
 
   /// The checkpoint to write, measured on a draft.
-  func measured(_ fitted: FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
-    let replacements = zip(planned, fitted.layers).map { item, fitted in
+  func measured(_ fitted: consuming FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
+    let discrepancies = fitted.layers.map(\.discrepancy)
+    var replacements = zip(planned, fitted.layers).map { item, fitted in
       fitted.rounded.isEmpty
         ? Replacement(
           layer: item.layer.name, structure: item.structure, stages: item.stages, weights: fitted.weights)
@@ -165,6 +167,7 @@ private struct ApplyWork {
           layer: item.layer.name, structure: item.structure, stages: item.stages, storage: item.storage,
           rounded: fitted.rounded)
     }
+    fitted.layers = []
     let kind = NetworkKinds.of(checkpoint)
     var record = try Record(
       replacing: replacements, in: checkpoint, architecture: plan.options.architecture,
@@ -179,10 +182,12 @@ private struct ApplyWork {
     if calibration != nil || planned.contains(where: { $0.storage != .float }) {
       // Fits on samples and rounding trade the kernel's own discrepancy for that of the outputs; what is promised is what was made.
       record.promise(
-        Dictionary(zip(replacements.map(\.layer), fitted.layers.map(\.discrepancy))) { first, _ in first })
+        Dictionary(zip(replacements.map(\.layer), discrepancies)) { first, _ in first })
       target = try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets)
     }
     var draft = Draft(target, replacing: replacements, record: record)
+    // The draft alone holds the weights, until it has written them.
+    replacements = []
     // What was asked for is compared with what was there, in the types that it had.
     let original =
       source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()
