@@ -43,13 +43,14 @@ package struct ApplyRequest: Job {
     let fitted = try work.fitted(workers: workers, progress: progress)
     let outcome = fitted.outcome
     let draft = try work.measured(consume fitted, workers: workers, progress: progress)
-    try draft.write(to: work.output, overwrite: overwrite)
+    let (layers, network) = (draft.layers, draft.network)
+    try (consume draft).write(to: work.output, overwrite: overwrite)
     let written = try CheckpointSource(path: work.output).open()
     return ApplyResult(
       plan: work.plan, output: work.output, isDense: dense,
       architecture: work.checkpoint.architecturePath(besides: work.output), bytes: written.byteCount,
-      sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: draft.layers,
-      network: draft.network, reports: work.reports,
+      sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: layers,
+      network: network, reports: work.reports,
       notices: work.checkpoint.notices + (outcome?.notices ?? []), calibration: outcome)
   }
 }

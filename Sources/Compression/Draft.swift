@@ -103,11 +103,14 @@ package struct Draft {
     self.record = nil
   }
 
-  /// Writes the checkpoint.
+  /// Writes the checkpoint, for which the draft is used up.
   ///
   /// - Throws: `Failure` where the file exists and may not be replaced, or cannot be written.
-  package func write(to path: String, overwrite: Bool) throws {
-    try target.write(replacing: filled(), record: record?.json, to: path, overwrite: overwrite)
+  package consuming func write(to path: String, overwrite: Bool) throws {
+    let filled = try filled()
+    // The weights are not needed twice.
+    written = nil
+    try target.write(replacing: filled, record: record?.json, to: path, overwrite: overwrite)
   }
 
   /// The replacements with their weights, those of the draft where it has been written: the same numbers, as the file holds them.
