@@ -75,6 +75,13 @@ struct ChannelsLastConvolution: FinishingComputation {
     weights = convolution.spatialOrder == 0 ? kernel.elements : convolution.tapMajor(kernel)
   }
 
+  /// - Parameter weights: as the property, of a layer with spatial axes.
+  init(_ convolution: Convolution, weights: [Float], finish: Finish) {
+    self.convolution = convolution
+    self.finish = finish
+    self.weights = weights
+  }
+
   func channelAxis(rank: Int) -> Int { rank - 1 }
 
   func run(_ inputs: inout [Value], outputShape: [Int]) throws -> Value {
