@@ -46,8 +46,8 @@ LAYERS = {
     # Windows of a plane, dilated as in atrous pyramids.
     "atrous": ("Conv", (64, 512, 3, 3), ["n", 512, 33, 33], dict(dilations=[18, 18], pads=[18, 18, 18, 18])),
     # As the first linear layer of VGG: what grows with the layer is held once.
-    "large": ("Gemm", (768, 25088), ["n", 25088], dict(transB=1)),
-    "large, input channels first": ("MatMul", (25088, 768), ["n", 25088], {}),
+    "large": ("Gemm", (512, 16384), ["n", 16384], dict(transB=1)),
+    "large, input channels first": ("MatMul", (16384, 512), ["n", 16384], {}),
 }
 
 
