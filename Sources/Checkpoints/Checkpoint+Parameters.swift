@@ -22,7 +22,13 @@ extension Checkpoint {
   }
 
   /// Whether `kernel(of:mode:range:)` gives parts of a layer's kernel.
-  package func hasParts(_ layer: Layer) -> Bool { layer.convolution.groups == 1 && layer.kernel.shape == nil }
+  package func hasParts(_ layer: Layer) -> Bool {
+    guard layer.convolution.groups == 1, layer.kernel.shape == nil, let stored = tensor(named: layer.kernel.name),
+      stored.dtype.bits % 8 == 0
+    else { return false }
+    let order = layer.kernel.permutation ?? Array(stored.shape.indices)
+    return order.map { stored.shape[$0] } == layer.kernelShape
+  }
 
   /// Reads the part of a layer's kernel for some output channels (mode 0) or input channels (mode 1), in double precision, without the rest.
   ///

@@ -75,7 +75,7 @@ extension Record.LayerRecord {
   func check(in compressed: Checkpoint, original: Checkpoint?, seed: UInt64) throws -> LayerCheck {
     let original = try original.flatMap { original in
       try original.layers.first { $0.name == name && $0.kernelShape == convolution.kernelShape }
-        .map { try OriginalKernel($0, of: original) }
+        .map { try OriginalKernel($0, of: original, inParts: convolution.groups == 1) }
     }
     let weights = try weights(in: compressed)
     let kernel = try kernel(of: weights, in: compressed)
@@ -107,9 +107,10 @@ private enum OriginalKernel {
   case single(Tensor<Float>)
   case double(Tensor<Double>)
 
+  /// - Parameter inParts: whether the compressed layer has no groups either, whatever its record says.
   /// - Throws: `Failure` where the kernel cannot be read or is not finite.
-  init(_ layer: Layer, of checkpoint: Checkpoint) throws {
-    if checkpoint.hasParts(layer) {
+  init(_ layer: Layer, of checkpoint: Checkpoint, inParts: Bool) throws {
+    if inParts, checkpoint.hasParts(layer) {
       self = .stored(checkpoint, layer)
     } else if layer.dtype == .f64 {
       self = .double(try checkpoint.kernel(of: layer))
