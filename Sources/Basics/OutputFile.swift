@@ -145,7 +145,7 @@ package enum OutputFile {
   /// Whether all bytes were written; where they were not, `errno` says why.
   private static func append(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) -> Bool {
     var written = 0
-    while unsafe written < bytes.count {
+    while written < bytes.count {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
       let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
       if count < 0, errno == EINTR { continue }
