@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// Reading whole files with errors that name them.
 package enum InputFile {
@@ -7,11 +8,38 @@ package enum InputFile {
   /// - Throws: `Failure` when the path is no readable regular file.
   package static func read(_ path: String) throws -> [UInt8] {
     try check(path)
-    do {
-      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-    } catch {
-      throw Failure(path, "cannot be read", (error as NSError).localizedDescription)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw cannotRead(path) }
+    defer { _ = Glibc.close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw cannotRead(path) }
+    // Straight into the array, so that a large file is in memory once. What grows meanwhile, or states no size, is read to its end.
+    var bytes = try part(of: descriptor, count: Int(status.st_size), path)
+    while true {
+      let more = try part(of: descriptor, count: 1 << 16, path)
+      if more.isEmpty { return bytes }
+      bytes += more
     }
+  }
+
+  /// The next bytes of a file, as many as there are at most.
+  private static func part(of descriptor: CInt, count: Int, _ path: String) throws -> [UInt8] {
+    try unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+      while done < count {
+        let rest = unsafe UnsafeMutableRawBufferPointer(buffer)[done...]
+        let got = unsafe Glibc.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if got < 0, errno == EINTR { continue }
+        guard got >= 0 else { throw cannotRead(path) }
+        if got == 0 { return }
+        done += got
+      }
+    }
+  }
+
+  /// What the last call to the operating system failed with: nothing else may have been called since.
+  private static func cannotRead(_ path: String) -> Failure {
+    let code = errno
+    return Failure(path, "cannot be read", unsafe String(cString: strerror(code)))
   }
 
   /// Refuses what could not be read.

@@ -84,6 +84,24 @@ package enum OutputFile {
     }
   }
 
+  /// Writes contents that are made part by part, so that they need not be in memory at once.
+  ///
+  /// - Parameter write: gives the parts, in order, to the function that it is given.
+  /// - Throws: `Failure` when the target exists and may not be replaced, or when it cannot be written; what `write` throws.
+  package static func write(
+    to path: String, overwrite: Bool, option: String = "-o",
+    _ write: (_ append: ([UInt8]) throws -> Void) throws -> Void
+  ) throws {
+    try replace(path, overwrite: overwrite, option: option) { temporary in
+      let target = OutputSet.Target(path, option: option)
+      try create(temporary, describedAs: target) { descriptor in
+        try write { part in
+          guard unsafe part.withUnsafeBytes({ unsafe append($0, to: descriptor) }) else { throw cannotWrite(target) }
+        }
+      }
+    }
+  }
+
   /// Writes the whole contents of files that belong together, all or none.
   ///
   /// - Throws: `Failure` when a target exists and may not be replaced, or when one cannot be written.
@@ -107,21 +125,34 @@ package enum OutputFile {
     _ path: String, describedAs target: String, _ data: Data, option: String = "-o"
   ) throws {
     let target = OutputSet.Target(target, option: option)
+    try create(path, describedAs: target) { descriptor in
+      guard unsafe data.withUnsafeBytes({ unsafe append($0, to: descriptor) }) else { throw cannotWrite(target) }
+    }
+  }
+
+  private static func create(
+    _ path: String, describedAs target: OutputSet.Target, _ write: (_ descriptor: CInt) throws -> Void
+  ) throws {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw cannotWrite(target) }
-    try finish(descriptor, describedAs: target) {
-      unsafe data.withUnsafeBytes { bytes in
-        var written = 0
-        while written < bytes.count {
-          let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
-          let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
-          if count < 0, errno == EINTR { continue }
-          guard count > 0 else { return false }
-          written += count
-        }
-        return true
-      }
+    do { try write(descriptor) } catch {
+      _ = Glibc.close(descriptor)
+      throw error
     }
+    try finish(descriptor, describedAs: target)
+  }
+
+  /// Whether all bytes were written; where they were not, `errno` says why.
+  private static func append(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) -> Bool {
+    var written = 0
+    while written < bytes.count {
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
+      let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return false }
+      written += count
+    }
+    return true
   }
 
   /// Makes what another library wrote to a temporary path durable.
@@ -131,14 +162,12 @@ package enum OutputFile {
     let target = OutputSet.Target(target, option: "-o")
     let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
     guard descriptor >= 0 else { throw cannotWrite(target) }
-    try finish(descriptor, describedAs: target) { true }
+    try finish(descriptor, describedAs: target)
   }
 
-  /// Writes, makes durable and closes; each of them can be what finds a disk full.
-  ///
-  /// - Parameter write: whether it came to its end; where it did not, `errno` says why.
-  private static func finish(_ descriptor: CInt, describedAs target: OutputSet.Target, _ write: () -> Bool) throws {
-    guard write(), fsync(descriptor) == 0 else {
+  /// Makes durable and closes; each of them can be what finds a disk full.
+  private static func finish(_ descriptor: CInt, describedAs target: OutputSet.Target) throws {
+    guard fsync(descriptor) == 0 else {
       let failure = cannotWrite(target)
       _ = Glibc.close(descriptor)
       throw failure

@@ -16,6 +16,9 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
+  /// Goes on as if so many numbers had been drawn.
+  public mutating func skip(_ count: Int) { state &+= 0x9E37_79B9_7F4A_7C15 &* UInt64(truncatingIfNeeded: count) }
+
   /// A number of [0, 1) with 53 random bits.
   public mutating func nextUniform() -> Double {
     Double(next() >> 11) * 0x1p-53

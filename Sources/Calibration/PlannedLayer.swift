@@ -46,24 +46,22 @@ package struct CompressedLayer: Sendable {
   package let weights: [Tensor<Double>]
   /// The same as integers; empty where they are floating-point numbers.
   package let rounded: [RoundedTensor]
-  /// The kernel that they stand for.
-  package let kernel: Tensor<Double>
   /// ||W - What|| / ||W|| of the kernel.
   package let discrepancy: Double
 
   /// Factors, or integers for them.
   ///
   /// - Parameter kernel: the layer's own.
-  package init(_ fitted: FittedLayer?, _ rounded: RoundedLayer?, of kernel: Tensor<Double>) {
+  package init(
+    _ fitted: FittedLayer?, _ rounded: RoundedLayer?, of kernel: @autoclosure () throws -> Tensor<Double>
+  ) rethrows {
     if let rounded {
       weights = rounded.weights.map(\.values)
       self.rounded = rounded.weights
-      self.kernel = rounded.kernel
-      discrepancy = rounded.discrepancy(from: kernel)
+      discrepancy = try rounded.discrepancy(from: kernel())
     } else {
-      weights = fitted?.weights ?? [kernel]
+      weights = try fitted?.weights ?? [kernel()]
       self.rounded = []
-      self.kernel = fitted?.reconstruct() ?? kernel
       discrepancy = fitted?.discrepancy ?? 0
     }
   }

@@ -16,11 +16,8 @@ extension [PlannedLayer] {
   ) throws -> [FittedLayer?] {
     let counter = Counter()
     return try workers.map(self) { item in
-      let fitted = try item.candidate.map { candidate in
-        try candidate.fit(checkpoint.kernel(of: item.layer), norm: norm(item.layer), seed: seed)
-      }
-      progress("fit", counter.next(), of: count, item.layer.name)
-      return fitted
+      defer { progress("fit", counter.next(), of: count, item.layer.name) }
+      return try item.fitted(of: checkpoint, norm: norm(item.layer), seed: seed)
     }
   }
 
@@ -32,17 +29,33 @@ extension [PlannedLayer] {
     of checkpoint: Checkpoint, seed: UInt64, workers: Workers, progress: ProgressHandler,
     norm: @escaping @Sendable (Layer) -> FitNorm? = { _ in nil }
   ) throws -> [CompressedLayer] {
-    let fitted = try fitted(of: checkpoint, seed: seed, workers: workers, progress: progress, norm: norm)
-    let counter = Counter()
-    return try workers.map(Array<Int>(indices)) { index in
-      let item = self[index]
-      let kernel = try checkpoint.kernel(of: item.layer)
-      defer { progress("round", counter.next(), of: count, item.layer.name) }
-      let rounded = try item.storage.width.map { _ in
-        try item.rounded(fitted[index], towards: item.layer.objectives(kernel, norm: norm(item.layer)))
+    let (fits, roundings) = (Counter(), Counter())
+    // One layer after the other to its end: beyond its weights nothing of a fit is held.
+    return try workers.map(self) { item in
+      let fitted = try item.fitted(of: checkpoint, norm: norm(item.layer), seed: seed)
+      progress("fit", fits.next(), of: count, item.layer.name)
+      defer { progress("round", roundings.next(), of: count, item.layer.name) }
+      let rounded = try item.storage.width.flatMap { _ in
+        try item.rounded(
+          fitted, towards: item.layer.objectives(checkpoint.kernel(of: item.layer), norm: norm(item.layer)))
       }
-      return CompressedLayer(fitted[index], rounded.flatMap(\.self), of: kernel)
+      return try CompressedLayer(fitted, rounded, of: checkpoint.kernel(of: item.layer))
     }
+  }
+}
+
+extension PlannedLayer {
+  /// The layer's factors; nil where it keeps its dense kernel.
+  ///
+  /// - Throws: `Failure` where the kernel cannot be read, or LAPACK does not converge.
+  fileprivate func fitted(of checkpoint: Checkpoint, norm: FitNorm?, seed: UInt64) throws -> FittedLayer? {
+    guard let candidate else { return nil }
+    if norm == nil, checkpoint.hasParts(layer) {
+      let layer = layer
+      let parts = KernelParts(shape: layer.kernelShape) { try checkpoint.kernel(of: layer, mode: $0, range: $1) }
+      if let fitted = try candidate.fit(parts) { return fitted }
+    }
+    return try candidate.fit(checkpoint.kernel(of: layer), norm: norm, seed: seed)
   }
 }
 

@@ -5,7 +5,7 @@ package struct CheckpointFile: Sendable {
   /// Where the file lies.
   package let path: String
   /// The whole content.
-  package let bytes: [UInt8]
+  package private(set) var bytes: [UInt8]
 
   /// Reads a file.
   ///
@@ -21,6 +21,12 @@ package struct CheckpointFile: Sendable {
   package init(path: String, bytes: [UInt8]) {
     self.path = path
     self.bytes = bytes
+  }
+
+  /// Gives the content away, so that it need not be held beside what is read from it.
+  package mutating func takeBytes() -> [UInt8] {
+    defer { bytes = [] }
+    return bytes
   }
 
   /// Says that the file takes no architecture from another file, for the caller to add the path.

@@ -24,8 +24,9 @@ package protocol CheckpointFormat: Sendable {
 
   /// Reads a file that the format recognises or claims.
   ///
-  /// - Parameter architecture: The path of the architecture of a file that comes without one; nil leaves it to the format to
-  ///   look beside the file.
+  /// - Parameters:
+  ///   - file: Nobody else holds its bytes: what has been read of them can go.
+  ///   - architecture: The path of the architecture of a file that comes without one; nil leaves it to the format to look beside the file.
   /// - Throws: `Failure` for a file that is damaged, or that cannot be read here.
-  static func open(_ file: CheckpointFile, architecture: String?) throws -> Checkpoint
+  static func open(_ file: consuming CheckpointFile, architecture: String?) throws -> Checkpoint
 }

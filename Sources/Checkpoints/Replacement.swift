@@ -16,7 +16,8 @@ package struct Replacement: Sendable {
   package let storage: WeightStorage
   /// One weight for every convolution among the stages, in their order, each of the convolution's `kernelShape`. The list is
   /// empty where only the size of the result matters.
-  package let weights: [Tensor<Double>]
+  package var weights: [Tensor<Double>] { rounded.isEmpty ? plain : rounded.map(\.values) }
+  private let plain: [Tensor<Double>]
   /// The same weights as integers; empty where they are stored as floating-point numbers.
   package let rounded: [RoundedTensor]
 
@@ -33,7 +34,7 @@ package struct Replacement: Sendable {
     self.structure = structure
     self.stages = stages
     self.storage = storage
-    self.weights = weights
+    plain = weights
     rounded = []
   }
 
@@ -47,7 +48,12 @@ package struct Replacement: Sendable {
     self.structure = structure
     self.stages = stages
     storage = storages.first ?? .float
-    weights = rounded.map(\.values)
+    plain = []
     self.rounded = rounded
+  }
+
+  /// The same with other floating-point weights, or with none where only the size of the result matters.
+  package func with(weights: [Tensor<Double>]) -> Replacement {
+    Replacement(layer: layer, structure: structure, stages: stages, storage: storage, weights: weights)
   }
 }

@@ -41,15 +41,17 @@ package struct ApplyRequest: Job {
     let start = ContinuousClock.now
     let work = try ApplyWork(self)
     let fitted = try work.fitted(workers: workers, progress: progress)
-    let draft = try work.measured(fitted, workers: workers, progress: progress)
-    try draft.write(to: work.output, overwrite: overwrite)
+    let outcome = fitted.outcome
+    let draft = try work.measured(consume fitted, workers: workers, progress: progress)
+    let (layers, network) = (draft.layers, draft.network)
+    try (consume draft).write(to: work.output, overwrite: overwrite)
     let written = try CheckpointSource(path: work.output).open()
     return ApplyResult(
       plan: work.plan, output: work.output, isDense: dense,
       architecture: work.checkpoint.architecturePath(besides: work.output), bytes: written.byteCount,
-      sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: draft.layers,
-      network: draft.network, reports: work.reports,
-      notices: work.checkpoint.notices + (fitted.outcome?.notices ?? []), calibration: fitted.outcome)
+      sha256: written.sha256, seconds: (ContinuousClock.now - start).inSeconds, layers: layers,
+      network: network, reports: work.reports,
+      notices: work.checkpoint.notices + (outcome?.notices ?? []), calibration: outcome)
   }
 }
 
@@ -156,14 +158,15 @@ private struct ApplyWork {
   }
 
   /// The checkpoint to write, measured on a draft.
-  func measured(_ fitted: FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
-    let replacements = zip(planned, fitted.layers).map { item, fitted in
+  func measured(_ fitted: consuming FittedPlan, workers: Workers, progress: ProgressHandler) throws -> Draft {
+    var replacements = zip(planned, fitted.layers).map { item, fitted in
       fitted.rounded.isEmpty
         ? Replacement(
           layer: item.layer.name, structure: item.structure, stages: item.stages, weights: fitted.weights)
         : Replacement(
           layer: item.layer.name, structure: item.structure, stages: item.stages, rounded: fitted.rounded)
     }
+    fitted.layers = []
     let kind = NetworkKinds.of(checkpoint)
     var record = try Record(
       replacing: replacements, in: checkpoint, architecture: plan.options.architecture,
@@ -180,6 +183,8 @@ private struct ApplyWork {
       promisesAnew
       ? try checkpoint.substituting(kernels: fitted.kernels).substituting(offsets: fitted.offsets) : checkpoint
     var draft = Draft(target, replacing: replacements, record: record)
+    // The draft alone holds the weights, until it has written them.
+    replacements = []
     // What was asked for is compared with what was there, in the types that it had.
     let original =
       source.dtype == nil ? checkpoint : try CheckpointSource(path: source.path, companions: source.companions).open()

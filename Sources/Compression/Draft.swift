@@ -18,7 +18,10 @@ package struct Draft {
   }
 
   private var target: Checkpoint
+  /// Once the draft has been read back, without the weights that it holds.
   private var replacements: [Replacement]
+  /// The draft as it was read back, with these weights.
+  private var written: Checkpoint?
   /// Nil for a file that is as good as an original.
   private var record: Record?
   /// What was measured of every compressed layer.
@@ -28,7 +31,7 @@ package struct Draft {
   /// - Parameters:
   ///   - target: the checkpoint with everything but the replacements.
   ///   - record: what the file will remember; its promises are replaced by what is measured. Nil for an uncompressed file.
-  package init(_ target: Checkpoint, replacing replacements: [Replacement] = [], record: Record?) {
+  package init(_ target: Checkpoint, replacing replacements: consuming [Replacement] = [], record: Record?) {
     self.target = target
     self.replacements = replacements
     self.record = record
@@ -50,6 +53,8 @@ package struct Draft {
     guard var record else { return }
     let compressed = try target.rereading(
       replacing: replacements, record: record.json, as: CheckpointPath(target.path).compressed, companions: companions)
+    written = compressed
+    replacements = replacements.map { $0.storage == .float ? $0.with(weights: []) : $0 }
     let kind = NetworkKinds.of(compressed)
     layers = try record.checkLayers(
       in: compressed, original: original, seed: seed, workers: workers, progress: progress)
@@ -93,15 +98,28 @@ package struct Draft {
   /// - Throws: `Failure` when a value is no finite number of its tensor's type.
   package mutating func compose() throws {
     guard let record else { return }
-    target = try target.substituting(kernels: record.kernels(of: replacements))
+    target = try target.substituting(kernels: record.kernels(of: filled()))
     replacements = []
     self.record = nil
   }
 
-  /// Writes the checkpoint.
+  /// Writes the checkpoint, for which the draft is used up.
   ///
   /// - Throws: `Failure` where the file exists and may not be replaced, or cannot be written.
-  package func write(to path: String, overwrite: Bool) throws {
-    try target.write(replacing: replacements, record: record?.json, to: path, overwrite: overwrite)
+  package consuming func write(to path: String, overwrite: Bool) throws {
+    let filled = try filled()
+    // The weights are not needed twice.
+    written = nil
+    try target.write(replacing: filled, record: record?.json, to: path, overwrite: overwrite)
+  }
+
+  /// The replacements with their weights, those of the draft where it has been written: the same numbers, as the file holds them.
+  private func filled() throws -> [Replacement] {
+    guard let written, let record else { return replacements }
+    let layers = Dictionary(record.layers.map { ($0.name, $0) }) { first, _ in first }
+    return try replacements.map { replacement in
+      guard replacement.storage == .float, let layer = layers[replacement.layer] else { return replacement }
+      return replacement.with(weights: try layer.weights(in: written))
+    }
   }
 }

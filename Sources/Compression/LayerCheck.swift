@@ -69,38 +69,69 @@ extension Record {
 extension Record.LayerRecord {
   /// Measures the layer in a compressed checkpoint, against the original where it is given.
   ///
-  /// The composed kernel is never there as a whole: each part of it is compared and multiplied when it is made.
+  /// Neither kernel is ever there as a whole in double precision: parts of them are compared and multiplied when they are made.
   ///
   /// - Throws: `Failure` where the parts that the record names are missing or do not compose to a kernel.
   func check(in compressed: Checkpoint, original: Checkpoint?, seed: UInt64) throws -> LayerCheck {
-    let own = original?.layers.first { $0.name == name && $0.kernelShape == convolution.kernelShape }
-    // Single precision holds what a file of single precision has.
-    guard let original, let own, own.dtype != .f64 else {
-      let kernel = try own.flatMap { layer in try original?.kernel(of: layer, as: Double.self) }
-      return try check(in: compressed, against: kernel, seed: seed)
+    let original = try original.flatMap { original in
+      try original.layers.first { $0.name == name && $0.kernelShape == convolution.kernelShape }
+        .map { try OriginalKernel($0, of: original, inParts: convolution.groups == 1) }
     }
-    return try check(in: compressed, against: original.kernel(of: own, as: Float.self), seed: seed)
-  }
-
-  private func check<Scalar>(
-    in compressed: Checkpoint, against original: Tensor<Scalar>?, seed: UInt64
-  ) throws -> LayerCheck {
     let weights = try weights(in: compressed)
     let kernel = try kernel(of: weights, in: compressed)
     var execution = try ExecutionCheck(convolution, stages, weights, seed: seed)
-    var squares = 0.0
+    var (squares, norm) = (0.0, 0.0)
     for inputs in kernel.slices {
       guard let slice = kernel.slice(inputs) else { throw doesNotCompose(in: compressed) }
-      if let original { squares += kernel.squaredDistance(slice, of: inputs, from: original) }
+      if let original {
+        let part = try original.compared(slice, of: inputs, kernel)
+        squares += part.distance
+        norm += part.norm
+      }
       try execution.add(slice, of: inputs)
     }
-    let discrepancy = original.map { original in
-      let norm = original.norm
-      return norm > 0 ? squares.squareRoot() / norm : (squares == 0 ? 0 : .infinity)
+    let discrepancy = original.map { _ in
+      norm > 0 ? (squares / norm).squareRoot() : (squares == 0 ? 0 : .infinity)
     }
     return LayerCheck(
       name: name, structure: structure, discrepancy: discrepancy, promised: promised,
       execution: execution.discrepancy)
+  }
+}
+
+/// The kernel that a compressed layer is compared with.
+private enum OriginalKernel {
+  /// Parts of it are decoded when they are asked for.
+  case stored(Checkpoint, Layer)
+  /// Single precision holds what a file of single precision has.
+  case single(Tensor<Float>)
+  case double(Tensor<Double>)
+
+  /// - Parameter inParts: whether the compressed layer has no groups either, whatever its record says.
+  /// - Throws: `Failure` where the kernel cannot be read or is not finite.
+  init(_ layer: Layer, of checkpoint: Checkpoint, inParts: Bool) throws {
+    if inParts, checkpoint.hasParts(layer) {
+      self = .stored(checkpoint, layer)
+    } else if layer.dtype == .f64 {
+      self = .double(try checkpoint.kernel(of: layer))
+    } else {
+      self = .single(try checkpoint.kernel(of: layer, as: Float.self))
+    }
+  }
+
+  /// The squared distance of a slice of a composed kernel from the same part of this one, and the squared norm of that part.
+  ///
+  /// - Throws: `Failure` where the part cannot be read or is not finite.
+  func compared(
+    _ slice: Tensor<Double>, of inputs: Range<Int>, _ composed: ComposedKernel
+  ) throws -> (distance: Double, norm: Double) {
+    switch self {
+    case .stored(let checkpoint, let layer):
+      let part = try checkpoint.kernel(of: layer, mode: 1, range: inputs)
+      return (slice.subtracting(part).squaredNorm, part.squaredNorm)
+    case .single(let kernel): return composed.squaredDistance(slice, of: inputs, from: kernel)
+    case .double(let kernel): return composed.squaredDistance(slice, of: inputs, from: kernel)
+    }
   }
 }
 

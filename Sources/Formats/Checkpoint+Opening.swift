@@ -14,7 +14,7 @@ extension Checkpoint {
     guard architecture == nil || format.takesArchitecture(file) else {
       throw CheckpointFile.hasArchitecture.within(path)
     }
-    return try format.open(file, architecture: architecture)
+    return try format.open(consume file, architecture: architecture)
   }
 
   private static func format(of file: CheckpointFile) throws -> any CheckpointFormat.Type {

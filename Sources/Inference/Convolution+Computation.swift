@@ -63,14 +63,23 @@ extension Convolution {
 /// The channels that `Convolution.batch` repeats the weight over are rows like the positions: (position, copy).
 struct ChannelsLastConvolution: FinishingComputation {
   let convolution: Convolution
-  /// The kernel as it is multiplied: (groups, taps * in / groups, out / groups).
+  /// The kernel as it is multiplied: (groups, taps * in / groups, out / groups); of a linear layer, which can be large, as it is:
+  /// (groups, out / groups, in / groups).
   let weights: [Float]
+  private var isLinear: Bool { convolution.spatialOrder == 0 }
   var finish: Finish
 
   init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
     self.convolution = convolution
     self.finish = finish
-    weights = convolution.tapMajor(kernel)
+    weights = convolution.spatialOrder == 0 ? kernel.elements : convolution.tapMajor(kernel)
+  }
+
+  /// - Parameter weights: as the property, of a layer with spatial axes.
+  init(_ convolution: Convolution, weights: [Float], finish: Finish) {
+    self.convolution = convolution
+    self.finish = finish
+    self.weights = weights
   }
 
   func channelAxis(rank: Int) -> Int { rank - 1 }
@@ -124,8 +133,8 @@ struct ChannelsLastConvolution: FinishingComputation {
     let width = outputs / convolution.groups
     let depth = convolution.tapCount * convolution.kernelShape[1]
     BLAS.gemm(
-      false, false, m: rows, n: width, k: depth, a: patches, aOffset: offset, lda: leading,
-      b: weights.span, bOffset: group * depth * width, ldb: width, c: &target,
+      false, isLinear, m: rows, n: width, k: depth, a: patches, aOffset: offset, lda: leading,
+      b: weights.span, bOffset: group * depth * width, ldb: isLinear ? depth : width, c: &target,
       cOffset: row * outputs + group * width, ldc: outputs)
   }
 }

@@ -14,6 +14,8 @@ struct ChannelsFirstRowwiseConvolution: FinishingComputation {
 
   /// The lines of a tile; they should stay in the second-level cache.
   private static let tileElements = 64 * 1024
+  /// Where what one line reaches for takes more, as with a large dilation of many channels, these are taken some at a time.
+  private static let mostElements = 1 << 20
 
   init(_ convolution: Convolution, kernel: Tensor<Float>, finish: Finish) {
     self.convolution = convolution
@@ -29,11 +31,12 @@ struct ChannelsFirstRowwiseConvolution: FinishingComputation {
     let (copies, groups, outputs) = (convolution.batch, convolution.groups, convolution.outputsPerCopy)
     let channels = convolution.kernelShape[1]
     let width = outputs / groups
-    let depth = channels * g.kernel.width
     let (height, columns) = (g.output.height, g.output.width)
     let reach = (g.kernel.height - 1) * g.dilation.height
+    let block = max(1, min(channels, Self.mostElements / max(1, g.kernel.width * (1 + reach) * columns)))
+    let depth = channels * g.kernel.width
     let tile = max(1, min(height, Self.tileElements / max(1, depth * columns) - reach))
-    var buffer = [Float](repeating: 0, count: depth * (tile + reach) * columns)
+    var buffer = [Float](repeating: 0, count: block * g.kernel.width * (tile + reach) * columns)
     let positions = height * columns
 
     let elements = [Float](count: outputShape.reduce(1, *)) { target in
@@ -42,17 +45,20 @@ struct ChannelsFirstRowwiseConvolution: FinishingComputation {
           let lines = min(tile, height - first)
           let row = (lines + reach) * columns
           for group in 0..<groups {
-            var span = buffer.mutableSpan
-            fill(
-              first..<first + lines + reach, g, from: input.elements.span,
-              at: (image * groups + group) * channels * g.input.count, into: &span)
             let place = (image * outputs + group * width) * positions + first * columns
-            for kernelRow in 0..<g.kernel.height {
-              BLAS.gemm(
-                false, false, m: width, n: lines * columns, k: depth, a: weights.span,
-                aOffset: (kernelRow * outputs + group * width) * depth, lda: depth, b: buffer.span,
-                bOffset: kernelRow * g.dilation.height * columns, ldb: row, beta: kernelRow == 0 ? 0 : 1, c: &target,
-                cOffset: place, ldc: positions)
+            for start in stride(from: 0, to: channels, by: block) {
+              let count = min(block, channels - start)
+              var span = buffer.mutableSpan
+              fill(
+                first..<first + lines + reach, g, channels: count, from: input.elements.span,
+                at: ((image * groups + group) * channels + start) * g.input.count, into: &span)
+              for kernelRow in 0..<g.kernel.height {
+                BLAS.gemm(
+                  false, false, m: width, n: lines * columns, k: count * g.kernel.width, a: weights.span,
+                  aOffset: (kernelRow * outputs + group * width) * depth + start * g.kernel.width, lda: depth,
+                  b: buffer.span, bOffset: kernelRow * g.dilation.height * columns, ldb: row,
+                  beta: start == 0 && kernelRow == 0 ? 0 : 1, c: &target, cOffset: place, ldc: positions)
+              }
             }
             for channel in 0..<width {
               let start = place + channel * positions
@@ -69,11 +75,12 @@ struct ChannelsFirstRowwiseConvolution: FinishingComputation {
 
   /// Rows (channel, tap) over some lines of the padded input.
   private func fill(
-    _ lines: Range<Int>, _ g: Geometry, from source: Span<Float>, at offset: Int, into target: inout MutableSpan<Float>
+    _ lines: Range<Int>, _ g: Geometry, channels: Int, from source: Span<Float>, at offset: Int,
+    into target: inout MutableSpan<Float>
   ) {
     let columns = g.output.width
     var to = 0
-    for channel in 0..<convolution.kernelShape[1] {
+    for channel in 0..<channels {
       let plane = offset + channel * g.input.count
       for tap in 0..<g.kernel.width {
         let inside = Geometry.inside(

@@ -15,6 +15,8 @@ struct RowwiseConvolution: FinishingComputation {
 
   /// The lines of a tile; they should stay in the second-level cache.
   private static let tileElements = 64 * 1024
+  /// Where what one line reaches for takes more, as with a large dilation of many channels, patches of the whole window take less.
+  private static let mostElements = 1 << 20
 
   static func suits(_ convolution: Convolution) -> Bool {
     convolution.spatialOrder == 2 && convolution.spatialExtents[0] > 1 && convolution.window.stride[0] == 1
@@ -38,6 +40,10 @@ struct RowwiseConvolution: FinishingComputation {
     let rowsPerLine = geometry.output.width * convolution.batch
     let lineLength = rowsPerLine * depth
     let reach = (geometry.kernel.height - 1) * geometry.dilation.height
+    if (1 + reach) * lineLength > Self.mostElements {
+      return try ChannelsLastConvolution(convolution, weights: weights, finish: finish).run(
+        &inputs, outputShape: outputShape)
+    }
     let height = geometry.output.height
     let tile = max(1, min(height, Self.tileElements / max(1, lineLength) - reach))
     var buffer = [Float](repeating: 0, count: (tile + reach) * lineLength)

@@ -9,7 +9,7 @@ public protocol BLASScalar: TensorScalar {
     _ alpha: Self, _ a: UnsafePointer<Self>, _ lda: Int32, _ b: UnsafePointer<Self>, _ ldb: Int32,
     _ beta: Self, _ c: UnsafeMutablePointer<Self>, _ ldc: Int32)
 
-  /// The routine behind `Tensor.gram`: the upper triangle of op(a) op(a)^T, with n rows in op(a) and k columns.
+  /// The routine behind `Tensor.gram`: adds the upper triangle of op(a) op(a)^T to c, with n rows in op(a) and k columns.
   @unsafe static func syrk(
     _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Self>, _ lda: Int32,
     _ c: UnsafeMutablePointer<Self>)
@@ -29,7 +29,7 @@ extension Float: BLASScalar {
     _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Float>, _ lda: Int32,
     _ c: UnsafeMutablePointer<Float>
   ) {
-    unsafe cblas_ssyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 0, c, n)
+    unsafe cblas_ssyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 1, c, n)
   }
 }
 
@@ -47,7 +47,7 @@ extension Double: BLASScalar {
     _ transpose: CBLAS_TRANSPOSE, _ n: Int32, _ k: Int32, _ a: UnsafePointer<Double>, _ lda: Int32,
     _ c: UnsafeMutablePointer<Double>
   ) {
-    unsafe cblas_dsyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 0, c, n)
+    unsafe cblas_dsyrk(CblasRowMajor, CblasUpper, transpose, n, k, 1, a, lda, 1, c, n)
   }
 }
 

@@ -24,18 +24,32 @@ extension Tensor where Scalar: BLASScalar {
   /// - Precondition: the order is 2.
   public func gram(ofColumns: Bool = false) -> Tensor {
     precondition(order == 2, "\(shape) is no matrix")
-    let (n, k) = ofColumns ? (shape[1], shape[0]) : (shape[0], shape[1])
+    let n = ofColumns ? shape[1] : shape[0]
     var product = [Scalar](repeating: 0, count: n * n)
-    guard n > 0, k > 0 else { return Tensor(shape: [n, n], elements: product) }
-    unsafe elements.span.withUnsafeBufferPointer { a in
-      unsafe product.withUnsafeMutableBufferPointer { c in
+    BLAS.addGram(of: self, ofColumns: ofColumns, to: &product)
+    BLAS.mirror(&product, n)
+    return Tensor(shape: [n, n], elements: product)
+  }
+}
+
+extension BLAS {
+  /// Adds the upper triangle of A A^T to a matrix (m x m), or of A^T A (n x n) where it is taken over the columns.
+  static func addGram<Scalar: BLASScalar>(of matrix: Tensor<Scalar>, ofColumns: Bool, to sum: inout [Scalar]) {
+    let (n, k) = ofColumns ? (matrix.shape[1], matrix.shape[0]) : (matrix.shape[0], matrix.shape[1])
+    precondition(sum.count == n * n, "\(sum.count) elements for the Gram matrix of \(n) vectors")
+    guard n > 0, k > 0 else { return }
+    unsafe matrix.elements.span.withUnsafeBufferPointer { a in
+      unsafe sum.withUnsafeMutableBufferPointer { c in
         guard let a = a.baseAddress, let c = c.baseAddress else { return }
-        unsafe Scalar.syrk(ofColumns ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), a, Int32(shape[1]), c)
+        unsafe Scalar.syrk(ofColumns ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), a, Int32(matrix.shape[1]), c)
       }
     }
+  }
+
+  /// Copies the upper triangle of an n x n matrix to the lower one.
+  static func mirror<Scalar: BLASScalar>(_ matrix: inout [Scalar], _ n: Int) {
     for row in 0..<n {
-      for column in 0..<row { product[row * n + column] = product[column * n + row] }
+      for column in 0..<row { matrix[row * n + column] = matrix[column * n + row] }
     }
-    return Tensor(shape: [n, n], elements: product)
   }
 }

@@ -35,8 +35,8 @@ struct CharacterCalibrator: Calibrator {
     ) { statistics[$0.name]?.norm }
     var plan = FittedPlan(layers: layers)
     if let item = planned.first, let fitted = layers.first {
-      plan.offsets = try offsets(
-        error: try checkpoint.kernel(of: item.layer).subtracting(fitted.kernel))
+      let kernel = try item.candidate?.reconstruct(from: fitted.weights) ?? fitted.weights[0]
+      plan.offsets = try offsets(error: try checkpoint.kernel(of: item.layer).subtracting(kernel))
     }
     return plan
   }

@@ -36,38 +36,17 @@ package struct GraphNetwork: NetworkKind {
       case .random(let seed, let count): try Samples(seed: seed, count: count, for: before.graph)
       case .data(let source): try judging(source, of: before.graph)
       }
-    let outputs = try after.run(samples, progress: progress, task: "run")
-    let expected = try before.run(samples, progress: progress, task: "run original")
+    let meter = OutputMeter(after.graph, samples, source: checkpoint.path)
+    let total = try meter.total(
+      after.measured(samples, beside: before, progress: progress, task: "run", meter.measure))
     return NetworkComparison(
-      outputs: try compared(outputs, with: expected, on: samples, after.graph, source: checkpoint.path),
-      samples: samples.count, source: after.source(of: samples))
+      outputs: meter.comparisons(total), samples: samples.count, source: after.source(of: samples))
   }
 
   /// The samples of a calibration that judge its fits.
   private func judging(_ source: CalibrationSource, of graph: ModelGraph) throws -> Samples {
     let samples = try Samples(file: source.path, for: graph, source.calibrating)
     return samples.last(GraphCalibration.judgeCount(of: samples.count))
-  }
-
-  /// - Throws: `Failure` where an output has another shape than what it is compared with.
-  private func compared(
-    _ outputs: [Tensor<Float>], with expected: [Tensor<Float>], on samples: Samples, _ graph: ModelGraph, source: String
-  ) throws -> [OutputComparison] {
-    guard outputs.count == expected.count else {
-      throw Failure(
-        source, "cannot be compared by its outputs", "it gives \(outputs.count), and the original \(expected.count)")
-    }
-    return try graph.outputs.enumerated().map { index, output in
-      let isNumber = outputs[index].count == 1 && expected[index].count == 1
-      guard isNumber || outputs[index].shape == expected[index].shape else {
-        throw Failure(
-          source, "output '\(output.name)' cannot be compared",
-          "the reference has the shape \(expected[index].shape), the network gives \(outputs[index].shape)")
-      }
-      return OutputComparison(
-        name: output.name, samples.samplesFirst(outputs[index], of: output.value),
-        reference: samples.samplesFirst(expected[index].reshaped(outputs[index].shape), of: output.value))
-    }
   }
 
   package func examined(
@@ -119,49 +98,25 @@ package struct GraphNetwork: NetworkKind {
     result.source = network.source(of: samples)
     if request.reference == nil { result.notices.append("no reference was given: \(samples.source) were used") }
 
-    let outputs = try network.run(samples, progress: progress, task: "run")
-    for (output, values) in zip(network.graph.outputs, outputs) where !values.isFinite {
+    let meter = OutputMeter(network.graph, samples, source: request.reference ?? checkpoint.path)
+    let before = try samples.outputs == nil ? original.map { try Network(partOf: $0, workers: workers) } : nil
+    // Outputs that a file holds are there as a whole.
+    let parts =
+      try samples.outputs.map {
+        [try meter.measure(0..<samples.count, network.run(samples, progress: progress, task: "run"), $0)]
+      } ?? network.measured(samples, beside: before, progress: progress, task: "run", meter.measure)
+    let total = try meter.total(parts)
+    for (output, isFinite) in zip(network.graph.outputs, total.areFinite) where !isFinite {
       result.failures.append("output '\(output.name)': it holds NaN or infinite values")
     }
-    let before =
-      try samples.outputs
-      ?? original.map {
-        try Network(partOf: $0, workers: workers).run(samples, progress: progress, task: "run original")
-      }
-    if let before {
-      result.outputs = try zip(
-        network.graph.outputs,
-        compared(outputs, with: before, on: samples, network.graph, source: request.reference ?? checkpoint.path)
-      ).map { try network.noting($1, of: $0, on: samples, dtype: checkpoint.content.computedType) }
+    result.outputs = try zip(network.graph.outputs, meter.comparisons(total)).map {
+      try network.noting($1, of: $0, on: samples, dtype: checkpoint.content.computedType)
     }
-    let first = network.graph.outputs[0].value
-    try measure(
-      outputs.first.map { samples.samplesFirst($0, of: first) }, samples,
-      before: before?.first.map { samples.samplesFirst($0, of: first) }, into: &result)
-    if before == nil, result.accuracy == nil, result.psnr == nil {
+    (result.accuracy, result.originalAccuracy) = (total.accuracy(total.own), total.accuracy(total.reference))
+    (result.psnr, result.originalPSNR) = (total.psnr(total.own), total.psnr(total.reference))
+    if total.reference == nil, result.accuracy == nil, result.psnr == nil {
       result.failures.append(
         "\(checkpoint.path): there is nothing to compare with: neither reference outputs nor the original are at hand")
-    }
-  }
-
-  /// Accuracy and PSNR of the first output, of this network and of what it is compared with.
-  private func measure(
-    _ output: Tensor<Float>?, _ samples: Samples, before: Tensor<Float>?, into result: inout Examination
-  ) throws {
-    guard let output else { return }
-    if let labels = samples.labels {
-      if let classes = output.kind.classCount, let wrong = labels.first(where: { $0 >= classes }) {
-        throw Failure(
-          samples.source, "array 'labels' holds \(wrong)", "the network has \(classes) classes",
-          remedy: "expected class indices from 0 to \(classes - 1)")
-      }
-      result.accuracy = output.accuracy(labels: labels)
-      result.originalAccuracy = before?.accuracy(labels: labels)
-    }
-    if let targets = samples.targets, output.count == targets.count {
-      let peak = (targets.elements.max() ?? 1) > 2 ? 255.0 : 1.0
-      result.psnr = output.reshaped(targets.shape).psnr(targets: targets, peak: peak)
-      result.originalPSNR = before.map { $0.reshaped(targets.shape).psnr(targets: targets, peak: peak) }
     }
   }
 }

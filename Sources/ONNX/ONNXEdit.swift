@@ -212,33 +212,28 @@ struct ONNXEdit {
     return proto
   }
 
+  /// The file, which takes its bytes from here when it is written.
+  ///
   /// - Throws: `Failure` where the file is too large for the format.
-  func fileBytes() throws -> [UInt8] {
-    let size = try byteCount()
-    guard size <= Int(Int32.max) else {
-      throw Failure("", "cannot be written", "the model takes \(size) bytes, and an ONNX file holds at most 2 GiB")
-    }
-    return try proto().serializedBytes(options: ONNXEditor.reproducible)
-  }
-
-  private func proto() throws -> Onnx_ModelProto {
+  func file() throws -> ONNXFile {
     var proto = frame
     proto.graph.node = nodes
-    proto.graph.initializer =
-      keptInitializers.map { header in
-        guard let tensor = original.stored(named: header.name) else { return header }
-        var result = header.bare
-        result.rawData = Data(FourBits.stored(tensor, as: header))
-        return result
+    proto.graph.initializer = []
+    let kept = keptInitializers.map { header in
+      guard let tensor = original.stored(named: header.name) else {
+        return ONNXFile.Initializer(header: header, byteCount: nil) { [] }
       }
-      + added.map { addition in
-        var result = addition.header
-        result.rawData = Data(
-          addition.bytes.map { _ in FourBits.stored(addition.tensor, as: addition.header) }
-            ?? Array(repeating: 0, count: addition.byteCount))
-        return result
+      return ONNXFile.Initializer(header: header.bare, byteCount: FourBits.storedCount(tensor, as: header)) {
+        FourBits.stored(tensor, as: header)
       }
-    return proto
+    }
+    let new = added.map { addition in
+      ONNXFile.Initializer(header: addition.header, byteCount: addition.byteCount) {
+        addition.bytes.map { _ in FourBits.stored(addition.tensor, as: addition.header) }
+          ?? Array(repeating: 0, count: addition.byteCount)
+      }
+    }
+    return try ONNXFile(proto, kept + new, byteCount: byteCount())
   }
 
   private var keptInitializers: [Onnx_TensorProto] {
@@ -262,7 +257,7 @@ struct ONNXEdit {
       sparse: proto.graph.sparseInitializer.map { original.stored(named: $0.values.name) }, externalFiles: [])
   }
 
-  /// The bytes of the file that `fileBytes` gives.
+  /// The bytes of the file that `file` writes.
   ///
   /// - Complexity: O(what changes).
   func byteCount() throws -> Int {

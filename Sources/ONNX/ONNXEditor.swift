@@ -60,11 +60,11 @@ struct ONNXEditor {
   ///
   /// - Throws: `Failure` where a layer cannot be replaced, a weight is no finite number of its type, or the file is too large for
   ///   the format.
-  func fileBytes(replacing replacements: [Replacement], record: JSON?) throws -> [UInt8] {
-    try edited(replacements, record: record).fileBytes()
+  func file(replacing replacements: [Replacement], record: JSON?) throws -> ONNXFile {
+    try edited(replacements, record: record).file()
   }
 
-  /// The exact bytes that `fileBytes` gives. Replacements need no weights.
+  /// The exact bytes that `file` writes. Replacements need no weights.
   func byteCount(replacing replacements: [Replacement], record: JSON) throws -> Int {
     try edited(replacements, record: record).byteCount()
   }
@@ -117,6 +117,17 @@ struct ONNXEditor {
     return first
   }
 
+  /// A weight as the file has it. What becomes single precision does so first, so that a large one is not there in doubles twice.
+  private func stored(
+    _ weight: Tensor<Double>, _ index: Int, _ name: String, _ writer: ONNXStageWriter, _ layer: Layer
+  ) throws -> StoredTensor {
+    guard layer.dtype == .f32 else {
+      return try StoredTensor(name: name, writer.stored(weight, index), as: layer.dtype, of: layer)
+    }
+    return try StoredTensor(
+      name: name, writer.stored(weight.converted(to: Float.self), index), as: layer.dtype, of: layer)
+  }
+
   private func edited(_ replacements: [Replacement], record: JSON?) throws -> ONNXEdit {
     var edit = ONNXEdit(graph.model)
     for replacement in replacements {
@@ -139,8 +150,7 @@ struct ONNXEditor {
           edit.add(name, shape: shape, dtype: layer.dtype, nil, computed: computed)
           continue
         }
-        let stored = try StoredTensor(
-          name: name, writer.stored(replacement.weights[weight], weight), as: layer.dtype, of: layer)
+        let stored = try stored(replacement.weights[weight], weight, name, writer, layer)
         edit.add(name, shape: shape, dtype: layer.dtype, stored.bytes, computed: computed)
       }
       for use in uses {

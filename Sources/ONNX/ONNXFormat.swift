@@ -21,12 +21,18 @@ package enum ONNXFormat: CheckpointFormat {
 
   package static func takesArchitecture(_ file: CheckpointFile) -> Bool { false }
 
-  package static func open(_ file: CheckpointFile, architecture: String?) throws -> Checkpoint {
-    try Failure.within(file.path) {
+  package static func open(_ file: consuming CheckpointFile, architecture: String?) throws -> Checkpoint {
+    let path = file.path
+    var bytes = file.takeBytes()
+    let byteCount = bytes.count
+    return try Failure.within(path) {
       var hash = SHA256()
-      hash.update(file.bytes)
-      let folder = file.path.folderPath as NSString
-      let model = try ONNXModel(parsing: file.bytes) { location in
+      hash.update(bytes)
+      let folder = path.folderPath as NSString
+      let proto = try ONNXModel.proto(parsing: bytes)
+      // The parsed model holds them too.
+      bytes = []
+      let model = try ONNXModel(proto, byteCount: byteCount) { location in
         let bytes = try InputFile.read(folder.appendingPathComponent(location))
         hash.update(bytes)
         return bytes
@@ -36,9 +42,8 @@ package enum ONNXFormat: CheckpointFormat {
         ? []
         : ["the weights lie in \(model.externalFiles.count) files beside the model; what is written is one file"]
       return Checkpoint(
-        path: file.path, sha256: hash.hexadecimal(), byteCount: file.bytes.count + model.externalByteCount,
-        notices: notices,
-        content: try ONNXGraph(model))
+        path: path, sha256: hash.hexadecimal(), byteCount: byteCount + model.externalByteCount,
+        notices: notices, content: try ONNXGraph(model))
     }
   }
 }

@@ -60,10 +60,8 @@ extension ONNXGraph: CheckpointContent {
   func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
   ) throws {
-    let bytes = try Failure.within(source) {
-      try ONNXEditor(self).fileBytes(replacing: replacements, record: record)
-    }
-    try OutputFile.write(bytes, to: path, overwrite: overwrite)
+    let file = try Failure.within(source) { try ONNXEditor(self).file(replacing: replacements, record: record) }
+    try OutputFile.write(to: path, overwrite: overwrite) { try file.write($0) }
   }
 
   func refusal(of dtype: DType) -> String? {

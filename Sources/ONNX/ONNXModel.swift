@@ -33,13 +33,31 @@ struct ONNXModel: Sendable {
   /// - Parameter readFile: Reads a file beside the model by its path relative to the model's folder; each is asked for once.
   /// - Throws: `Failure` for what is no model, or none that can be read here.
   init(parsing bytes: [UInt8], readFile: (String) throws -> [UInt8]) throws {
-    var proto: Onnx_ModelProto
+    try self.init(Self.proto(parsing: bytes), byteCount: bytes.count, readFile: readFile)
+  }
+
+  /// What the bytes of a file say.
+  ///
+  /// - Throws: `Failure` for what is no model.
+  static func proto(parsing bytes: [UInt8]) throws -> Onnx_ModelProto {
     do {
-      proto = try Onnx_ModelProto(serializedBytes: bytes)
+      return try Onnx_ModelProto(serializedBytes: bytes)
     } catch {
       throw Failure(
         "", "cannot be read", "it is no complete ONNX model", remedy: "fetch or export the file again")
     }
+  }
+
+  /// Reads a parsed file.
+  ///
+  /// - Parameters:
+  ///   - proto: The data of its initialisers go as they are read: nobody else should hold it.
+  ///   - byteCount: The size of the file.
+  ///   - readFile: Reads a file beside the model by its path relative to the model's folder; each is asked for once.
+  /// - Throws: `Failure` for what is no model that can be read here.
+  init(
+    _ proto: consuming Onnx_ModelProto, byteCount: Int, readFile: (String) throws -> [UInt8]
+  ) throws {
     guard proto.hasGraph, !proto.graph.node.isEmpty else {
       throw Failure("", "cannot be read", "the model has no graph", remedy: "expected an ONNX model with nodes")
     }
@@ -55,7 +73,7 @@ struct ONNXModel: Sendable {
     }
     try proto.graph.takeIn { try files.bytes(of: $0, readFile: readFile) }
     let constants = try proto.graph.node.map { try $0.constantTensor() }
-    let sparse = try proto.graph.sparseInitializer.map { try $0.stored(atMost: Self.sparseGrowth * bytes.count) }
+    let sparse = try proto.graph.sparseInitializer.map { try $0.stored(atMost: Self.sparseGrowth * byteCount) }
     try self.init(
       proto, opset: opset, initializers: initializers, constants: constants, sparse: sparse,
       externalFiles: files.order)

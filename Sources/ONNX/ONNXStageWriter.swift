@@ -33,7 +33,9 @@ struct ONNXStageWriter {
   }
 
   /// A weight as the file has it.
-  func stored(_ weight: Tensor<Double>, _ index: Int) -> Tensor<Double> { weight.permuted(order(ofWeight: index)) }
+  func stored<Scalar>(_ weight: Tensor<Scalar>, _ index: Int) -> Tensor<Scalar> {
+    weight.permuted(order(ofWeight: index))
+  }
 
   /// The same of integers, with their scales.
   func stored(_ weight: RoundedTensor, _ index: Int) -> (integers: [Int8], scales: [Float]) {

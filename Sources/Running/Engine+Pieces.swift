@@ -43,15 +43,25 @@ extension Engine {
     return try graph.outputs.enumerated().map { place, output in
       let parts = pieces.map { $0[place] }
       let axis = axes?.axis(of: output.value) ?? 0
-      // What a value decides need not come out alike in every run: the number of boxes, say.
-      let shapes = parts.map { axis < $0.order ? $0.shape[..<axis] + $0.shape[(axis + 1)...] : [] }
-      guard parts.count == 1 || (parts.allSatisfy { axis < $0.order } && Set(shapes).count == 1) else {
-        throw Failure(
-          "output '\(output.name)'", "cannot be joined over the samples",
-          "its shape is \(parts[0].shape) in one run and \(parts.last?.shape ?? []) in another",
-          remedy: "give one sample")
-      }
+      try output.checkJoining(parts.map(\.shape), axis: axis)
       return Tensor(concatenatingSamples: parts, axis: axis)
     }
+  }
+}
+
+extension ModelGraph.Output {
+  /// Refuses parts of the output that do not make up a whole.
+  ///
+  /// - Parameters:
+  ///   - shapes: of what several runs gave.
+  ///   - axis: where the samples are.
+  /// - Throws: `Failure` where the shapes differ by more than the count of samples.
+  package func checkJoining(_ shapes: [[Int]], axis: Int) throws {
+    // What a value decides need not come out alike in every run: the number of boxes, say.
+    let rests = Set(shapes.map { axis < $0.count ? $0[..<axis] + $0[(axis + 1)...] : [] })
+    guard shapes.count > 1, !shapes.allSatisfy({ axis < $0.count }) || rests.count > 1 else { return }
+    throw Failure(
+      "output '\(name)'", "cannot be joined over the samples",
+      "its shape is \(shapes[0]) in one run and \(shapes[shapes.count - 1]) in another", remedy: "give one sample")
   }
 }

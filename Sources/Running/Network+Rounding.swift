@@ -10,6 +10,8 @@ extension Network {
   private static let tinyPart = 1e-4
   /// The roundings that two programs may differ by, in units of the type's roundoff.
   private static let roundings = 8.0
+  /// The samples that show how large the numbers behind an output are.
+  private static let looks = 4
 
   /// The comparison with `rounding` set where the output is all tiny.
   ///
@@ -43,10 +45,13 @@ extension Network {
       sources.remove(hidden)
       sources.formUnion(makers[hidden]?.inputs ?? [])
     }
-    let count = samples.axes.map { $0.batch ?? min(4, samples.count) } ?? samples.count
+    // One after the other where that can be: activations may be large.
+    let step = samples.axes.map { $0.batch ?? 1 } ?? samples.count
     var largest: Float = 0
-    try engine.run(samples.inputs(of: 0..<count), observing: sources) { _, tensor in
-      largest = tensor.elements.reduce(largest) { $1.isFinite ? max($0, abs($1)) : $0 }
+    for first in stride(from: 0, to: min(samples.count, max(step, Self.looks)), by: step) {
+      try engine.run(samples.inputs(of: first..<first + step), observing: sources) { _, tensor in
+        largest = tensor.elements.reduce(largest) { $1.isFinite ? max($0, abs($1)) : $0 }
+      }
     }
     return Double(largest)
   }

@@ -35,25 +35,49 @@ package struct Network: Sendable {
   /// - Returns: one tensor for each output of the graph, in the layout of the output.
   /// - Throws: `Failure` where the count of samples does not fit the model, or the network cannot be run.
   package func run(_ samples: Samples, progress: ProgressHandler, task: String) throws -> [Tensor<Float>] {
-    if let batch = samples.axes?.batch, samples.count % batch != 0 {
-      throw Failure(
-        "\(samples.count) samples", "cannot be run", "the model is made for \(batch) at a time",
-        remedy: "give a multiple of \(batch), with --max-samples say")
-    }
-    let piece = pieceSize(samples)
+    try check(samples)
     return try engine.outputs(
-      count: samples.count, piece: piece, axes: samples.axes, workers: workers,
-      finished: { progress(task, $0.upperBound, of: samples.count, "samples") },
+      count: samples.count, piece: pieceSize(samples, activations: Self.widestActivations), axes: samples.axes,
+      workers: workers, finished: { progress(task, $0.upperBound, of: samples.count, "samples") },
       of: { range in samples.inputs(of: range) })
   }
 
-  /// The samples that run together.
-  private func pieceSize(_ samples: Samples) -> Int {
-    guard let axes = samples.axes else { return samples.count }
-    if let batch = axes.batch { return batch }
-    let piece = pieceSize(samples: samples.count)
-    return piece == samples.count || keepsApart(samples) ? piece : samples.count
+  /// Runs all samples, and another network on the same ones, and gives what is measured of both. No more of the inputs and outputs is held
+  /// than of the samples that run together.
+  ///
+  /// - Parameters:
+  ///   - other: nil where the network runs alone.
+  ///   - measure: takes a range of the samples and what the networks make of it. Called on any thread.
+  /// - Returns: what was measured, in the order of the samples.
+  /// - Throws: `Failure` where the count of samples does not fit the model, or a network cannot be run; what `measure` throws.
+  package func measured<Result: Sendable>(
+    _ samples: Samples, beside other: Network?, progress: ProgressHandler, task: String,
+    _ measure: @escaping @Sendable (Range<Int>, [Tensor<Float>], [Tensor<Float>]?) throws -> Result
+  ) throws -> [Result] {
+    try check(samples)
+    let pieces = [self, other].compactMap { $0?.pieceSize(samples, activations: Self.measuredActivations) }
+    return try workers.mapPieces(
+      of: samples.count, size: pieces.contains(samples.count) ? samples.count : pieces.min() ?? 1
+    ) {
+      range in
+      let inputs = samples.inputs(of: range)
+      let result = try measure(range, engine.run(inputs), other?.engine.run(inputs))
+      progress(task, range.upperBound, of: samples.count, "samples")
+      return result
+    }
   }
+
+  private func check(_ samples: Samples) throws {
+    guard let batch = samples.axes?.batch, samples.count % batch != 0 else { return }
+    throw Failure(
+      "\(samples.count) samples", "cannot be run", "the model is made for \(batch) at a time",
+      remedy: "give a multiple of \(batch), with --max-samples say")
+  }
+
+  /// The elements of the widest activations of the samples that run together, for each worker: 64 MB.
+  private static let widestActivations = 16 << 20
+  /// The same where two networks run beside each other and their weights and files are held too: 16 MB.
+  private static let measuredActivations = 4 << 20
 
   /// Whether samples come out alike, some of them run together and two of these alone. Shapes do not show whether operations with NumPy's
   /// semantics mix what lies along an axis; a network of layers has its batch by definition.
@@ -61,7 +85,7 @@ package struct Network: Sendable {
     guard graph.mayMixSamples, let axes = samples.axes else { return true }
     let last = samples.count - 1
     let indices = [0, last / 3, 2 * last / 3, last].reduce(into: [Int]()) { if $0.last != $1 { $0.append($1) } }
-    func outputs(_ indices: [Int]) -> [Tensor<Float>]? { try? engine.run(samples.inputs.picked(indices, axes)) }
+    func outputs(_ indices: [Int]) -> [Tensor<Float>]? { try? engine.run(samples.inputs(picking: indices, axes)) }
     guard let together = outputs(indices) else { return false }
     return [0, indices.count - 1].allSatisfy { place in
       guard let alone = outputs([indices[place]]) else { return false }
@@ -73,11 +97,14 @@ package struct Network: Sendable {
     }
   }
 
-  /// The samples of one piece: at least one piece for every worker, and the widest activations stay around 64 MB a worker.
-  private func pieceSize(samples: Int) -> Int {
+  /// The samples that run together: at least one piece for every worker, and no wider activations than stated.
+  private func pieceSize(_ samples: Samples, activations: Int) -> Int {
+    guard let axes = samples.axes else { return samples.count }
+    if let batch = axes.batch { return batch }
     let perSample = max(1, (try? graph.peakActivationCount()) ?? 1 << 18)
-    let fitting = max(1, (16 << 20) / perSample)
-    return max(1, min(fitting, (samples + workers.count - 1) / workers.count, 64))
+    let fitting = max(1, activations / perSample)
+    let piece = max(1, min(fitting, (samples.count + workers.count - 1) / workers.count, 64))
+    return piece == samples.count || keepsApart(samples) ? piece : samples.count
   }
 }
 

@@ -44,9 +44,12 @@ extension Tensor where Scalar == Float {
   package func accuracy(labels: [Int]) -> Double? { agreement(withClasses: labels) }
 
   private func agreement(withClasses classes: [Int]) -> Double? {
-    topOne.map { ours in
-      Double(zip(ours, classes).count { $0 == $1 && $0 >= 0 }) / Double(Swift.max(1, classes.count))
-    }
+    countAgreeing(with: classes).map { Double($0) / Double(Swift.max(1, classes.count)) }
+  }
+
+  /// How many samples have these largest classes. Nil for values.
+  package func countAgreeing(with classes: [Int]) -> Int? {
+    topOne.map { ours in zip(ours, classes).count { $0 == $1 && $0 >= 0 } }
   }
 
   /// The peak signal-to-noise ratio in dB against targets with the peak `peak`, averaged over the samples.

@@ -8,8 +8,13 @@ package struct Samples: Sendable {
   /// The random samples on which apply measures a network and verify repeats the measurement.
   package static let usualRandomCount = 16
 
-  /// One tensor for each input of the graph, as the network takes it.
-  package var inputs: [String: Tensor<Float>]
+  /// How the inputs are at hand.
+  private enum Inputs: Sendable {
+    case held([String: Tensor<Float>])
+    case drawn(RandomInputs)
+  }
+
+  private var origin: Inputs
   /// How many there are; where the network runs on them as a whole, what the first axis of its first input has.
   package let count: Int
   /// Which axes count the samples; nil where the network runs on them as a whole.
@@ -31,7 +36,7 @@ extension Samples {
   package init(file path: String, for graph: ModelGraph, _ preparation: SamplePreparation) throws {
     let file = try SampleFile(path, for: graph, preparation)
     self.init(
-      inputs: try file.inputs.samples(0..<file.count), count: file.count, axes: file.inputs.axes,
+      origin: .held(try file.inputs.samples(0..<file.count)), count: file.count, axes: file.inputs.axes,
       outputs: file.outputs, labels: try file.labels, targets: file.targets, source: path)
   }
 
@@ -43,8 +48,7 @@ extension Samples {
     let axes = graph.sampleAxes
     let batch = axes?.batch ?? 1
     let count = (wanted + batch - 1) / batch * batch
-    var generator = SplitMix64(seed: seed)
-    var inputs: [String: Tensor<Float>] = [:]
+    var shapes: [(name: String, shape: [Int])] = []
     for input in graph.inputs {
       var extents = graph.shape(of: input, samples: count, axes)
       let others = extents.indices.filter { $0 != (axes.map { $0.axis(of: input.name) } ?? 0) }
@@ -57,19 +61,48 @@ extension Samples {
           "the model leaves its shape \(input.rankIsOpen ? "" : input.shape.text + " ")open",
           remedy: "give samples with --reference, or bench a shape with --input-shape")
       }
-      inputs[input.name] = Tensor(
-        shape: shape, elements: (0..<shape.reduce(1, *)).map { _ in Float(generator.nextUniform()) })
+      shapes.append((input.name, shape))
     }
     let isWhole = axes == nil && !graph.inputs.contains { $0.shape.first == .some(nil) }
     self.init(
-      inputs: inputs, count: isWhole ? 1 : count, axes: axes,
+      origin: .drawn(RandomInputs(seed: seed, shapes: shapes)), count: isWhole ? 1 : count, axes: axes,
       source: isWhole ? "one seeded random input (seed \(seed))" : "\(count) seeded random inputs (seed \(seed))")
   }
 
   /// The inputs of some of the samples, with those that all samples share.
   ///
   /// - Precondition: the samples have axes, or the range is all of them.
-  package func inputs(of range: Range<Int>) -> [String: Tensor<Float>] { inputs.samples(range, axes) }
+  package func inputs(of range: Range<Int>) -> [String: Tensor<Float>] {
+    switch origin {
+    case .held(let inputs): inputs.samples(range, axes)
+    case .drawn(let random): random.samples(range, axes)
+    }
+  }
+
+  /// One tensor for each input of the graph, as the network takes it.
+  package var inputs: [String: Tensor<Float>] {
+    get {
+      switch origin {
+      case .held(let inputs): inputs
+      case .drawn(let random): random.samples(0..<count, axes)
+      }
+    }
+    set { origin = .held(newValue) }
+  }
+
+  /// The inputs of samples of these numbers, with those that all samples share.
+  func inputs(picking indices: [Int], _ axes: SampleAxes) -> [String: Tensor<Float>] {
+    switch origin {
+    case .held(let inputs): return inputs.picked(indices, axes)
+    case .drawn(let random):
+      let samples = indices.map { random.samples($0..<$0 + 1, axes) }
+      return samples[0].reduce(into: [:]) { result, input in
+        let axis = axes.axis(of: input.key)
+        result[input.key] =
+          axis.map { Tensor(concatenatingSamples: samples.compactMap { $0[input.key] }, axis: $0) } ?? input.value
+      }
+    }
+  }
 
   /// The last samples, at most `most`; all of them where the network runs on them as a whole.
   package func last(_ most: Int) -> Samples {
@@ -77,7 +110,8 @@ extension Samples {
     let batch = axes?.batch ?? 1
     let range = count - max(1, most / batch) * batch..<count
     return Samples(
-      inputs: inputs(of: range), count: range.count, axes: axes, source: "\(range.count) samples of '\(source)'")
+      origin: .held(inputs(of: range)), count: range.count, axes: axes,
+      source: "\(range.count) samples of '\(source)'")
   }
 
   /// An output with its samples first, as measures of it take it.

@@ -34,6 +34,20 @@ extension Array where Element == UInt8 {
 }
 
 extension Array where Element: BitwiseCopyable {
+  /// The bytes of what a function makes of every element, without these as an array.
+  @inline(__always)
+  func mapBytes<Raw: BitwiseCopyable>(_ transform: (Element) -> Raw) -> [UInt8] {
+    let width = MemoryLayout<Raw>.stride
+    let source = span
+    return unsafe [UInt8](unsafeUninitializedCapacity: source.count * width) { target, initializedCount in
+      let bytes = UnsafeMutableRawBufferPointer(target)
+      for i in 0..<source.count {
+        unsafe bytes.storeBytes(of: transform(source[i]), toByteOffset: i * width, as: Raw.self)
+      }
+      initializedCount = source.count * width
+    }
+  }
+
   /// The elements as they lie in memory.
   public var rawBytes: [UInt8] {
     unsafe withUnsafeBytes { bytes in unsafe [UInt8](bytes) }

@@ -37,10 +37,10 @@ public struct StoredTensor: Sendable, Equatable {
   public init<Scalar>(name: String, _ tensor: Tensor<Scalar>, as dtype: DType) {
     let bytes: [UInt8] =
       switch dtype {
-      case .f64: tensor.elements.map { Double($0) }.rawBytes
-      case .f32: tensor.elements.map { Float($0) }.rawBytes
-      case .f16: tensor.elements.map { Float16($0) }.rawBytes
-      case .bf16: tensor.elements.map { BFloat16.bitPattern(Double($0)) }.rawBytes
+      case .f64: tensor.elements.mapBytes { Double($0) }
+      case .f32: tensor.elements.mapBytes { Float($0) }
+      case .f16: tensor.elements.mapBytes { Float16($0) }
+      case .bf16: tensor.elements.mapBytes { BFloat16.bitPattern(Double($0)) }
       case .bool, .f4, .f6e2m3, .f6e3m2, .u8, .i8, .f8e5m2, .f8e4m3, .f8e8m0, .f8e4m3fnuz, .f8e5m2fnuz, .i16, .u16,
         .i32, .u32, .c64, .i64, .u64:
         preconditionFailure("tensors are written as F16, BF16, F32 or F64 only, not as \(dtype.rawValue)")

@@ -47,10 +47,6 @@ extension Tensor {
     }
     var extents = first.shape
     extents[axis] = parts.reduce(0) { $0 + $1.shape[axis] }
-    guard axis > 0 else {
-      self.init(shape: extents, elements: parts.flatMap(\.elements))
-      return
-    }
     let size = extents.dropFirst(axis + 1).reduce(1, *)
     var result: [Scalar] = []
     result.reserveCapacity(extents.reduce(1, *))

@@ -17,6 +17,47 @@ import Testing
     #expect(fit.discrepancy <= (fit.sweeps == 0 ? 1e-12 : 2e-3), "\(pattern)")
   }
 
+  /// A large kernel is fitted in parts, without the whole, to the factors that the whole gives.
+  @Test(arguments: [
+    ([40, 110_000], [[40, 1], [1, 110_000]], 1), ([110_000, 40], [[110_000, 1], [1, 40]], 0),
+    ([32, 15_000, 3, 3], [[32, 1, 1, 1], [1, 15_000, 3, 3]], 1),
+    ([15_000, 32, 3, 3], [[15_000, 1, 3, 3], [1, 32, 1, 1]], 0),
+    ([15_000, 32, 3, 3], [[15_000, 1, 1, 3], [1, 32, 3, 1]], 0),
+  ])
+  func fitsLargeKernelsInParts(shape: [Int], shapes: [[Int]], mode: Int) throws {
+    let kernel = gaussian(shape, seed: 8)
+    let candidate = try Candidate(
+      structure: "svd", shapes: shapes, ranks: [9], discrepancy: 1,
+      convolution: Convolution(kernelShape: shape, window: .unit(shape.count - 2)), hasBias: false)
+    var largest = 0
+    let parts = KernelParts(shape: shape) { ownMode, range in
+      #expect(ownMode == mode)
+      largest = max(largest, range.count)
+      return kernel.samples(range, axis: ownMode)
+    }
+    let fitted = try #require(try candidate.fit(parts))
+    let whole = try candidate.fit(kernel)
+    #expect(0 < largest && largest <= shape[mode] / 2)
+    #expect(
+      abs(fitted.discrepancy - whole.discrepancy) <= 1e-12 && fitted.weights.map(\.shape) == whole.weights.map(\.shape))
+    for (ours, theirs) in zip(fitted.weights, whole.weights) { #expect(ours.relativeDiscrepancy(from: theirs) <= 1e-9) }
+    // From the factors themselves.
+    let distance = fitted.reconstruct().relativeDiscrepancy(from: kernel)
+    #expect(abs(distance - fitted.discrepancy) <= 1e-12)
+  }
+
+  /// What needs the whole kernel says so.
+  @Test(arguments: [
+    ([8, 8], [[8, 1], [1, 8]]), ([64, 70_000], [[32, 7], [2, 10_000]]),
+  ])
+  func otherKernelsAreFittedAsAWhole(shape: [Int], shapes: [[Int]]) throws {
+    let candidate = try Candidate(
+      structure: "gkpd", shapes: shapes, ranks: [2], discrepancy: 1,
+      convolution: Convolution(kernelShape: shape, window: .unit(0)), hasBias: false)
+    let parts = KernelParts(shape: shape) { _, _ in Tensor(zeros: []) }
+    #expect(try candidate.fit(parts)?.weights == nil)
+  }
+
   @Test(arguments: samplePatterns.indices)
   func lossNeverRisesWithASweep(index: Int) throws {
     let pattern = try samplePattern(index)

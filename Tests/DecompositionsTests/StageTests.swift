@@ -121,8 +121,8 @@ struct StageTests {
     var (squares, distance) = (0.0, 0.0)
     for channel in 0..<layer.inputChannels {
       let slice = try #require(kernel.slice(channel..<channel + 1))
-      squares += kernel.squaredDistance(slice, of: channel..<channel + 1, from: zero)
-      distance += kernel.squaredDistance(slice, of: channel..<channel + 1, from: dense)
+      squares += kernel.squaredDistance(slice, of: channel..<channel + 1, from: zero).distance
+      distance += kernel.squaredDistance(slice, of: channel..<channel + 1, from: dense).distance
     }
     #expect(abs(squares.squareRoot() - dense.norm) <= 1e-11 * dense.norm)
     #expect(distance.squareRoot() <= 1e-11 * dense.norm)

@@ -115,8 +115,7 @@ def test_onnx(tmp_path, opset, bits, structures):
     result = onnx.load(written)
     onnx.checker.check_model(result, full_check=True)
     widths = {TensorProto.INT8: 8, TensorProto.INT4: 4}
-    # Small factors have twice the bits.
-    allowed = {int(b) for b in bits.split(",")} | {8}
+    allowed = {int(b) for b in bits.split(",")}
     assert {widths[t.data_type] for t in result.graph.initializer if t.data_type in widths} <= allowed
     x = np.random.default_rng(1).standard_normal((5, 3, 8, 8)).astype(np.float32)
     session = inference_session(written)

@@ -64,6 +64,40 @@ import Testing
     #expect(matrix.gram(ofColumns: true).relativeDiscrepancy(from: product(transposed, matrix)) <= tolerance)
   }
 
+  /// What is summed up over parts is that of the whole, of wide and of tall matrices, whatever parts may begin at.
+  @Test(arguments: [[3, 1_200_000], [1_200_000, 3]], [1, 1_000])
+  func partsMakeUpAMatrix(shape: [Int], unit: Int) throws {
+    let matrix = gaussian(shape)
+    let isWide = shape[0] < shape[1]
+    var ranges: [Range<Int>] = []
+    let parted = PartedMatrix(rows: shape[0], columns: shape[1], unit: unit) { range in
+      ranges.append(range)
+      return matrix.samples(range, axis: isWide ? 1 : 0)
+    }
+    let gram = try parted.gram()
+    #expect(ranges.count > 1 && ranges.allSatisfy { $0.lowerBound % unit == 0 && $0.upperBound % unit == 0 })
+    #expect(
+      ranges.flatMap { [$0.lowerBound, $0.upperBound] }.sorted() == [0]
+        + ranges.dropFirst().flatMap { [$0.lowerBound, $0.lowerBound] } + [1_200_000])
+    // A sum of 1.2 million products rounds each time at most.
+    let tolerance = 1_200_000 * Double.ulpOfOne
+    #expect(gram.relativeDiscrepancy(from: matrix.gram(ofColumns: !isWide)) <= tolerance)
+    let vectors = try SymmetricEigendecomposition(gram).vectors
+    let images = try parted.images(of: vectors)
+    let whole =
+      isWide
+      ? matrix.times(vectors, transposed: true, otherTransposed: true) : matrix.times(vectors, otherTransposed: true)
+    #expect(images.relativeDiscrepancy(from: whole) <= 10 * .ulpOfOne)
+    // All vectors give the matrix back, and without the last one its singular value is what is missing.
+    let factors = isWide ? (vectors.permuted([1, 0]), images) : (images, vectors.permuted([1, 0]))
+    #expect(try parted.discrepancy(of: factors.0, factors.1) <= tolerance)
+    let two = try parted.images(of: vectors.leadingRows(2))
+    let leading = vectors.leadingRows(2).permuted([1, 0])
+    let missing = try parted.discrepancy(of: isWide ? leading : two, isWide ? two : leading)
+    let least = try SymmetricEigendecomposition(gram).values[2].squareRoot() / matrix.norm
+    #expect(abs(missing - least) <= tolerance)
+  }
+
   @Test(arguments: [1, 2, 17, 60])
   func eigenvectorsDiagonalise(count: Int) throws {
     let root = gaussian([count, count + 3])

@@ -39,6 +39,23 @@ import Testing
     #expect(OutputComparison(name: "y", tensor([[0, 1]]), reference: zero).relativeDiscrepancy == .infinity)
   }
 
+  /// What is measured does not depend on how many samples are measured at once.
+  @Test(arguments: [1, 2, 3, 7])
+  func sumsOfPartsAreThoseOfTheWhole(size: Int) {
+    func rows(_ shift: Int) -> Tensor<Float> { tensor((0..<7).map { [Float(($0 * 5 + shift) % 7), Float($0), 3] }) }
+    let (output, reference) = (rows(0), rows(2))
+    var sums: OutputDifference?
+    for first in stride(from: 0, to: 7, by: size) {
+      let range = first..<min(first + size, 7)
+      let part = OutputDifference(output.samples(range), reference: reference.samples(range))
+      if sums == nil { sums = part } else { sums?.add(part) }
+    }
+    // Sums of small whole numbers are exact.
+    let whole = OutputComparison(name: "y", output, reference: reference)
+    #expect(sums.map { OutputComparison(name: "y", $0) } == whole)
+    #expect(whole.topOneAgreement.map { (0..<1).contains($0) } == true && whole.relativeDiscrepancy > 0)
+  }
+
   @Test func countsHits() {
     let scores = tensor([[1, 5, 2], [9, 0, 0], [0, 0, 3], [1, 1, 0]])
     #expect(scores.topOne == [1, 0, 2, 0])

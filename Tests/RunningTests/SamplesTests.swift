@@ -91,6 +91,19 @@ import Testing
     #expect(samples.last(2).inputs["state"] == samples.inputs["state"]?.samples(3..<5, axis: 1))
   }
 
+  /// A part of the samples is drawn without the others, and is the same part.
+  @Test(arguments: [0..<5, 0..<1, 1..<4, 4..<5, 2..<2])
+  func randomSamplesAreDrawnInParts(_ range: Range<Int>) throws {
+    let samples = try Samples(seed: 7, count: 5, for: Self.recurrent)
+    let (all, part) = (samples.inputs, samples.inputs(of: range))
+    #expect(part["x"] == all["x"]?.samples(range) && part["state"] == all["state"]?.samples(range, axis: 1))
+    #expect(part["rate"] == all["rate"])
+    let axes = try #require(samples.axes)
+    let picked = samples.inputs(picking: [4, 1], axes)
+    #expect(picked["x"] == all["x"]?.picked([4, 1]) && picked["state"] == all["state"]?.picked([4, 1], axis: 1))
+    #expect(picked["rate"] == all["rate"])
+  }
+
   /// A network whose only output is one number runs as a whole.
   @Test func aScalarOutputIsOneRun() throws {
     let graph = ModelGraph(

@@ -4,6 +4,24 @@ import Testing
 @testable import TensorCore
 
 @Suite struct StoredTensorTests {
+  /// A large tensor is decoded a part at a time, into another order or to see whether it is finite.
+  @Test(arguments: [[1, 0, 2], [2, 1, 0], [0, 2, 1], [1, 2, 0]], [DType.f32, .f16])
+  func decodesLargeTensorsInParts(order: [Int], dtype: DType) throws {
+    let shape = [601, 3, 701]
+    var generator = SplitMix64(seed: 2)
+    let values = Tensor<Float>(gaussian: shape, using: &generator)
+    let stored = StoredTensor(name: "t", values, as: dtype)
+    let whole: Tensor<Double> = try stored.decoded()
+    #expect(try stored.decoded(permuted: order) == whole.permuted(order))
+    for axis in shape.indices {
+      #expect(try stored.samples(2..<3, axis: axis).decoded() == whole.samples(2..<3, axis: axis))
+    }
+    #expect(stored.isFinite)
+    var broken = values
+    broken.elements[values.count - 1] = .infinity
+    #expect(!StoredTensor(name: "t", broken, as: dtype).isFinite)
+  }
+
   private func stored<Raw: FixedWidthInteger>(_ dtype: DType, _ patterns: [Raw]) -> StoredTensor {
     var bytes: [UInt8] = []
     for pattern in patterns { bytes.appendLittleEndian(pattern) }

@@ -102,20 +102,22 @@ public struct ComposedKernel: Sendable {
     return Tensor(shape: layer.kernelShape, elements: kernel)
   }
 
-  /// The sum of the squared differences between a slice and the same part of a kernel (out, in / groups, spatial...).
+  /// The squared distance of a slice from the same part of a kernel (out, in / groups, spatial...), and that part's squared norm.
   public func squaredDistance<Scalar>(
     _ slice: Tensor<Double>, of inputs: Range<Int>, from kernel: Tensor<Scalar>
-  ) -> Double {
+  ) -> (distance: Double, norm: Double) {
     precondition(kernel.shape == layer.kernelShape, "\(kernel.shape) is not \(layer.kernelShape)")
     let (ours, theirs) = (slice.elements.span, kernel.elements.span)
-    var sum = 0.0
+    var (sum, norm) = (0.0, 0.0)
     layer.forEachRun(of: inputs) { place, from, count in
       for i in 0..<count {
-        let difference = ours[from + i] - Double(theirs[place + i])
+        let value = Double(theirs[place + i])
+        let difference = ours[from + i] - value
         sum += difference * difference
+        norm += value * value
       }
     }
-    return sum
+    return (sum, norm)
   }
 
   /// Composes the whole kernel at once.

@@ -108,7 +108,8 @@ public struct Lowering: Sendable, Equatable {
   public func weights(of factorizations: [Factorization]) -> [Tensor<Double>] {
     convolutions.map { own in
       let parts = factorizations.map { $0.factors[own.factor].permuted(own.order).elements }
-      return Tensor(shape: own.kernelShape, elements: Array(parts.joined()))
+      // One group's weight is the factor itself, which can be large.
+      return Tensor(shape: own.kernelShape, elements: parts.count == 1 ? parts[0] : Array(parts.joined()))
     }
   }
 

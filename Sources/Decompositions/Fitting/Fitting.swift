@@ -76,7 +76,7 @@ public struct Fitting {
     let start = structure.needsTrials && !isLowRank ? nil : try structure.start(objective.kernel, pattern)
     if let start, objective.isPlain, structure.startIsOptimal || isLowRank {
       let discrepancy =
-        start.blockwiseDiscrepancy(from: objective.kernel) ?? objective.discrepancy(of: start.reconstruct())
+        try start.blockwiseDiscrepancy(from: objective.kernel) ?? objective.discrepancy(of: start.reconstruct())
       return Fit(
         factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
     }

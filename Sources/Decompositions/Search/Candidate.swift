@@ -115,7 +115,7 @@ public struct Candidate: Sendable, Equatable {
     return fitted([fit], discrepancy: fit.factorization.reconstruct().relativeDiscrepancy(from: kernel))
   }
 
-  private func fitted(_ fits: [Fit], discrepancy: Double) -> FittedLayer {
+  func fitted(_ fits: [Fit], discrepancy: Double) -> FittedLayer {
     FittedLayer(
       weights: lowering.weights(of: fits.map(\.factorization)), discrepancy: discrepancy,
       converged: fits.allSatisfy(\.converged), sweeps: fits.map(\.sweeps).max().required("a layer has a group"),
