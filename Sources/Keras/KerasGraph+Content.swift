@@ -67,8 +67,12 @@ extension KerasGraph: CheckpointContent {
     preconditionFailure("a Keras file holds no integers for its layers")
   }
 
-  /// The lists of names are as wide as the longest.
-  var sizeSlack: Int { 64 + 48 * layers.count }
+  /// The lists of names are as wide as the longest. A configuration that grows beyond 64 kB leaves the object header for a heap of its own, which
+  /// takes up to 2,300 bytes more; the structures of a network make it two or three times longer at most.
+  var sizeSlack: Int {
+    let configuration = file.modelConfig?.text().utf8.count ?? 0
+    return 64 + 48 * layers.count + (configuration > 20_000 ? 2560 : 0)
+  }
 
   func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
     try sizes.sizes(of: self).byteCount(replacements, record: record)
