@@ -12,7 +12,7 @@ import sys
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 430, 62, 52, 46, 20
 COLOURS = ["#0b5cad", "#d1570b", "#3b8a3e", "#7b4fa3", "#6b6b6b"]
-TICKS = [1, 2, 3, 5, 8, 10, 12, 15, 20, 30, 40]
+TICKS = [1, 2, 3, 5, 8, 10, 15, 20, 30, 40]
 
 
 def rows(path):
