@@ -35,11 +35,12 @@ extension [PlannedLayer] {
       let fitted = try item.fitted(of: checkpoint, norm: norm(item.layer), seed: seed)
       progress("fit", fits.next(), of: count, item.layer.name)
       defer { progress("round", roundings.next(), of: count, item.layer.name) }
-      let rounded = try item.storage.width.flatMap { _ in
-        try item.rounded(
-          fitted, towards: item.layer.objectives(checkpoint.kernel(of: item.layer), norm: norm(item.layer)))
+      guard item.storage != .float else {
+        return try CompressedLayer(fitted, nil, of: checkpoint.kernel(of: item.layer))
       }
-      return try CompressedLayer(fitted, rounded, of: checkpoint.kernel(of: item.layer))
+      let kernel = try checkpoint.kernel(of: item.layer)
+      let rounded = try item.rounded(fitted, towards: item.layer.objectives(kernel, norm: norm(item.layer)))
+      return CompressedLayer(fitted, rounded, of: kernel)
     }
   }
 }

@@ -198,7 +198,7 @@ struct FactorRounding {
         let implied = RoundedTensor.impliedScale(own.kernelShape, width)
         for channel in scales[position].indices {
           let product = Double(scales[position + 1][channel]) * Double(scales[position][channel]) / Double(implied)
-          scales[position + 1][channel] = Float(roundedToBF16: max(product, Double(Float.leastNormalMagnitude)))
+          scales[position + 1][channel] = Float(Grid.storable(product, 1))
           scales[position][channel] = implied
         }
       }

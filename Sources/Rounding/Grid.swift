@@ -48,7 +48,7 @@ struct Grid: Equatable {
   /// The step nearest to a number for which a file has a scale.
   ///
   /// - Parameter unit: what a number is multiplied by before it is stored.
-  private static func storable(_ step: Double, _ unit: Double) -> Double {
+  static func storable(_ step: Double, _ unit: Double) -> Double {
     let limits = Double(Float.leastNormalMagnitude)...1e38
     return Double(Float(roundedToBF16: max(limits.lowerBound, min(limits.upperBound, step * unit)))) / unit
   }

@@ -121,21 +121,19 @@ struct GridDescent {
     _ rows: [Int], _ multiples: [Double], _ products: [Double], _ storable: (Double) -> Double
   ) {
     let width = max(1, outer.shape[0] * inner.shape[0])
-    var slopes: [Int: Double] = [:]
-    var curvatures: [Int: Double] = [:]
+    var (slopes, curvatures) = (Array(repeating: 0.0, count: steps.count), Array(repeating: 0.0, count: steps.count))
     for (position, row) in rows.enumerated() {
-      for k in 0..<width where multiples[position * width + k] != 0 {
+      for k in 0..<width {
         let channel = channels[row * width + k]
-        slopes[channel, default: 0] += multiples[position * width + k] * curved[row * width + k]
-        curvatures[channel, default: 0] += multiples[position * width + k] * products[position * width + k]
+        slopes[channel] += multiples[position * width + k] * curved[row * width + k]
+        curvatures[channel] += multiples[position * width + k] * products[position * width + k]
       }
     }
-    var changes: [Int: Double] = [:]
-    for (channel, slope) in slopes.sorted(by: { $0.key < $1.key }) {
-      guard let curvature = curvatures[channel], curvature > 0 else { continue }
-      let step = storable(steps[channel] + slope / curvature)
+    var changes = Array(repeating: 0.0, count: steps.count)
+    for channel in steps.indices where curvatures[channel] > 0 {
+      let step = storable(steps[channel] + slopes[channel] / curvatures[channel])
       let change = step - steps[channel]
-      let gain = change * (2 * slope - change * curvature)
+      let gain = change * (2 * slopes[channel] - change * curvatures[channel])
       guard step > 0, step.isFinite, gain > 0 else { continue }
       changes[channel] = change
       steps[channel] = step
@@ -143,12 +141,9 @@ struct GridDescent {
     }
     for (position, row) in rows.enumerated() {
       // A row's numbers that change are of one channel.
-      guard let member = (0..<width).first(where: { multiples[position * width + $0] != 0 }),
-        let change = changes[channels[row * width + member]]
-      else { continue }
-      for k in 0..<width {
-        curved[row * width + k] -= change * products[position * width + k]
-      }
+      guard let member = (0..<width).first(where: { multiples[position * width + $0] != 0 }) else { continue }
+      let change = changes[channels[row * width + member]]
+      for k in 0..<width { curved[row * width + k] -= change * products[position * width + k] }
     }
   }
 
