@@ -58,16 +58,15 @@ extension GraphCalibration {
   /// The moments of the input channels over all positions.
   private func channelMoments(of node: Int, input: Tensor<Float>) throws -> Moments {
     let operation = graph.nodes[node].operation
-    let parts = try workers.mapPieces(of: input.shape[0], size: Self.channelPiece) { range in
+    let channels = input.samples(0..<1).channelRows(of: operation).shape[1]
+    let none = MomentSums(rows: channels, columns: channels)
+    return try workers.reducePieces(of: input.shape[0], size: Self.channelPiece, into: none) { range in
       let rows = input.samples(range).channelRows(of: operation)
-      return (rows.shape[0], rows.channelSums(1), rows.gram(ofColumns: true).converted(to: Double.self))
-    }
-    var sums = MomentSums(rows: parts[0].1.count, columns: parts[0].1.count)
-    for (count, channels, products) in parts {
-      sums.add(sums: channels, count: count)
-      sums.add(products: products.elements)
-    }
-    return sums.moments
+      return (count: rows.shape[0], sums: rows.channelSums(1), products: rows.gram(ofColumns: true))
+    } _: { sums, part in
+      sums.add(sums: part.sums, count: part.count)
+      sums.add(products: part.products.elements)
+    }.moments
   }
 
   /// - Parameter outputs: what the layer should give for these inputs.
@@ -119,8 +118,8 @@ extension GraphCalibration {
     let hands = bytes > Self.gradientBytes ? Workers(count: 1) : workers
     let counter = Counter()
     let pieces = (count + piece - 1) / piece
-    let parts = try hands.mapPieces(of: count, size: piece) { range in
-      var sums: [String: Tensor<Double>] = [:]
+    let sums = try hands.reducePieces(of: count, size: piece, into: [String: Tensor<Double>]()) { range in
+      var grams: [String: Tensor<Float>] = [:]
       var generator = SplitMix64(seed: UInt64(range.lowerBound))
       let inputs = fitted.samples(range, axes)
       try gradients.run(inputs) {
@@ -129,21 +128,22 @@ extension GraphCalibration {
         loss.gradients(of: outputs, using: &generator)
       } observe: { name, gradient in
         if let operation = graph.nodes.first(where: { $0.name == name })?.operation {
-          sums[name] = gradient.channelRows(of: operation).gram(ofColumns: true).converted(to: Double.self)
+          grams[name] = gradient.channelRows(of: operation).gram(ofColumns: true)
         }
       }
       progress("gradients", counter.next(), of: pieces, "")
-      return sums
+      return grams
+    } _: { sums, grams in
+      for (name, gram) in grams {
+        let gram = gram.converted(to: Double.self)
+        sums[name] = sums.removeValue(forKey: name)?.adding(gram) ?? gram
+      }
     }
     var result: [String: ModeNorm] = [:]
     for (layer, nodes) in Dictionary(grouping: nodes, by: { graph.nodes[$0].layer }) {
-      let moments = nodes.sorted().flatMap { node in parts.compactMap { $0[graph.nodes[node].name] } }
-      guard let first = moments.first, moments.count == nodes.count * parts.count else { continue }
-      var sum = first.elements
-      for moment in moments.dropFirst() {
-        for i in sum.indices { sum[i] += moment.elements[i] }
-      }
-      let moment = Tensor(shape: first.shape, elements: sum)
+      let moments = nodes.sorted().compactMap { sums[graph.nodes[$0].name] }
+      guard let first = moments.first, moments.count == nodes.count else { continue }
+      let moment = moments.dropFirst().reduce(first) { $0.adding($1) }
       // A layer whose outputs nothing depends on has no gradients: its channels count alike.
       if moment.isFinite, moment.trace > 0 { result[layer] = try ModeNorm(moment) }
     }

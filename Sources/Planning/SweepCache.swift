@@ -20,7 +20,7 @@ struct SweepCache: Sendable {
   private let storage: @Sendable (BitWidth) -> WeightStorage
 
   /// Changes with everything that makes a sweep come out otherwise.
-  private static let version = 9
+  private static let version = 10
 
   /// - Throws: `Failure` where the samples or a companion cannot be read.
   init(folder: String, _ checkpoint: Checkpoint, _ request: PlanRequest) throws {

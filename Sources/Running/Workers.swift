@@ -16,8 +16,22 @@ package struct Workers: Sendable {
   package func map<Item: Sendable, Result: Sendable>(
     _ items: [Item], _ transform: @escaping @Sendable (Item) throws -> Result
   ) throws -> [Result] {
-    guard count > 1, items.count > 1 else { return try items.map(transform) }
-    let state = Mutex(MapState<Result>(results: Array(repeating: nil, count: items.count)))
+    try reduce(items, into: [], transform) { $0.append($1) }
+  }
+
+  /// Applies `transform` to every item as `map` does, and adds each result to `initial` as soon as all earlier ones are added: in the
+  /// order of the items, so that sums do not depend on the number of threads. No more results wait than the threads make meanwhile.
+  ///
+  /// - Parameter add: is called by one thread at a time.
+  /// - Throws: the error of the first item (in order) that failed; items not yet begun are left out.
+  package func reduce<Item: Sendable, Result: Sendable, Sum: Sendable>(
+    _ items: [Item], into initial: Sum, _ transform: @escaping @Sendable (Item) throws -> Result,
+    _ add: @escaping @Sendable (inout Sum, Result) -> Void
+  ) throws -> Sum {
+    guard count > 1, items.count > 1 else {
+      return try items.reduce(into: initial) { add(&$0, try transform($1)) }
+    }
+    let state = Mutex(ReductionState<Result, Sum>(sum: initial))
     DispatchQueue.concurrentPerform(iterations: min(count, items.count)) { _ in
       while true {
         let index = state.withLock { state -> Int? in
@@ -28,7 +42,7 @@ package struct Workers: Sendable {
         guard let index else { return }
         do {
           let result = try transform(items[index])
-          state.withLock { $0.results[index] = result }
+          state.withLock { $0.take(result, at: index, add) }
         } catch {
           state.withLock { state in
             if state.failure.map({ index < $0.index }) ?? true { state.failure = (index, error) }
@@ -38,14 +52,30 @@ package struct Workers: Sendable {
     }
     return try state.withLock { state in
       if let failure = state.failure { throw failure.error }
-      return state.results.compactMap { $0 }
+      return state.sum
     }
   }
 }
 
-/// Where the threads of one `map` meet.
-private struct MapState<Result: Sendable>: Sendable {
+/// Where the threads of one reduction meet.
+private struct ReductionState<Result: Sendable, Sum: Sendable>: Sendable {
+  /// The results that are added so far, in order.
+  var sum: Sum
+  /// The item that is begun next.
   var next = 0
-  var results: [Result?]
+  /// The item whose result is added next.
+  private var place = 0
+  /// Results behind it.
+  private var waiting: [Int: Result] = [:]
   var failure: (index: Int, error: any Error)?
+
+  init(sum: Sum) { self.sum = sum }
+
+  mutating func take(_ result: Result, at index: Int, _ add: (inout Sum, Result) -> Void) {
+    waiting[index] = result
+    while let result = waiting.removeValue(forKey: place) {
+      add(&sum, result)
+      place += 1
+    }
+  }
 }

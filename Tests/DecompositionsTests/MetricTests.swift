@@ -31,6 +31,29 @@ import Testing
     #expect(abs(reached * reached - (result.losses.last ?? .nan)) <= 1e-8)
   }
 
+  /// Eckart and Young: what is lost are the singular values that are left out, of the kernel between the roots of both norms.
+  @Test(arguments: [[6, 5, 3, 1], [40, 4, 1, 3], [9, 9]], [false, true])
+  func aMatrixHasItsOptimumAtOnce(shape: [Int], hasOutputNorm: Bool) throws {
+    let kernel = gaussian(shape, seed: 30)
+    let patch = shape.dropFirst().reduce(1, *)
+    let moment = secondMoment(patch, seed: 31)
+    let output = hasOutputNorm ? try ModeNorm(secondMoment(shape[0], seed: 32)) : nil
+    let objective = try FitObjective(kernel, norm: FitNorm(secondMoment: moment, output: output))
+    let lower = Tensor(shape: [patch, patch], elements: try Cholesky(moment).lower)
+    let rows = (output?.applied(to: kernel, mode: 0) ?? kernel).reshaped([shape[0], patch]).times(lower)
+    let squares = try SingularValueDecomposition(rows).values.map { $0 * $0 }
+    let fitting = Fitting(objective)
+    for rank in [1, 2, 4] {
+      let shapes = [[shape[0]] + shape.dropFirst().map { _ in 1 }, [1] + shape.dropFirst()]
+      let fit = try fitting.fit(
+        FactorPattern(shapes: shapes, ranks: [rank], rankAxes: [[0], [0]]), of: LowRank(), effort: .sweep)
+      let least = (squares.dropFirst(rank).reduce(0, +) / squares.reduce(0, +)).squareRoot()
+      // Gram matrices keep the squares of singular values to 16 digits of the largest.
+      #expect(abs(fit.discrepancy - least) <= 1e-7, "rank \(rank)")
+      #expect(fit.converged && fit.sweeps == 0)
+    }
+  }
+
   /// Wide enough that no factor's matrix over patch and ranks is formed.
   @Test func theWeightedFitOfAWideLayerNeedsNoMatrix() throws {
     let kernel = gaussian([20, 40, 3, 3], seed: 14)

@@ -43,6 +43,7 @@ public struct Fitting {
   /// What the fits bring close, and in which norm.
   public let objective: FitObjective
   private let seed: UInt64
+  private let optima = LowRankOptima()
 
   private static let trialSweeps = 10
   private static let restarts = 4
@@ -80,6 +81,7 @@ public struct Fitting {
       return Fit(
         factorization: start, discrepancy: discrepancy, kernelDiscrepancy: discrepancy, converged: true, sweeps: 0)
     }
+    if let optimum = try optimum(pattern) { return fit(optimum, converged: true, sweeps: 0) }
     switch effort {
     case .trial: return try improved(start ?? gaussian(pattern), sweeps: Self.trialSweeps)
     case .sweep: return try swept(pattern, from: start)
@@ -104,6 +106,21 @@ public struct Fitting {
   /// - Throws: `Failure` where LAPACK does not converge.
   public func improved(_ factorization: Factorization, sweeps: Int) throws -> Fit {
     try improved(factorization, sweeps: sweeps, work: .infinity)
+  }
+
+  /// The best factors of a pattern in the norm of the objective; nil where only a fit can find them.
+  private func optimum(_ pattern: FactorPattern) throws -> Factorization? {
+    guard pattern.factorCount == 2, pattern.ranks.count == 1, ModeGroups.areWhole(pattern.shapes) else { return nil }
+    let roots = try objective.roots(of: pattern)
+    let scaled = objective.scaled(by: roots)
+    let best: Factorization
+    if let metric = scaled.metric {
+      guard pattern.modeCount(0) == pattern.shapes[0][0], pattern.shapes[1][0] == 1 else { return nil }
+      best = try optima.optimum(scaled.kernel, metric: metric).factors(pattern)
+    } else {
+      best = try KroneckerSum.factors(scaled.kernel, pattern)
+    }
+    return roots.reduce(best) { $1.undone($0) }.balanced()
   }
 
   private var finalSweeps: Int { objective.metric == nil ? Self.finalSweeps : Self.metricFinalSweeps }
@@ -175,11 +192,16 @@ public struct Fitting {
       roots.isEmpty ? objective : objective.scaled(by: roots), from: roots.reduce(reduced) { $1.applied(to: $0) })
     result.factorization = roots.reduce(result.factorization) { $1.undone($0) }
     let factors = result.factorization.factors.enumerated().map { $1.reshaped(start.pattern.factorShape($0)) }
-    let kernel = result.factorization.reconstruct()
+    return fit(
+      Factorization(start.pattern, factors: factors), converged: result.converged, sweeps: result.losses.count - 1)
+  }
+
+  /// What factors come to, measured on their product.
+  private func fit(_ factorization: Factorization, converged: Bool, sweeps: Int) -> Fit {
+    let kernel = factorization.reconstruct()
     return Fit(
-      factorization: Factorization(start.pattern, factors: factors), discrepancy: objective.discrepancy(of: kernel),
-      kernelDiscrepancy: kernel.relativeDiscrepancy(from: objective.kernel), converged: result.converged,
-      sweeps: result.losses.count - 1)
+      factorization: factorization, discrepancy: objective.discrepancy(of: kernel),
+      kernelDiscrepancy: kernel.relativeDiscrepancy(from: objective.kernel), converged: converged, sweeps: sweeps)
   }
 
   /// The multiply-accumulates of a trial, about.
