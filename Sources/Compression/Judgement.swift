@@ -39,6 +39,9 @@ struct Judgement {
 
   /// What an uncompressed network of single precision may differ from its reference by: other kernels sum in another order.
   private static let singleTolerance = 1e-4
+  /// The same where activations are rounded to steps: a few of them fall on the other side of a rounding, by one of the 2^8 steps of an integer
+  /// of 8 bits.
+  private static let steppedTolerance = 1.0 / 256
   /// The threshold where nothing was promised.
   private static let defaultTolerance = 0.1
   /// What a layer that runs stage by stage may differ from its composed kernel by.
@@ -54,9 +57,10 @@ struct Judgement {
   /// What the framework's results may differ from the engine's by. Each of d operations in a row rounds to the network's type, by at most its
   /// unit roundoff u; independent errors add up to u sqrt(d), and twice that is allowed. The engine computes in single precision.
   private static func engineTolerance(of checkpoint: Checkpoint) -> Double {
+    let least = checkpoint.graph?.roundsToSteps ?? false ? steppedTolerance : singleTolerance
     let unit = checkpoint.content.computedType.unitRoundoff
-    guard unit > DType.f32.unitRoundoff else { return singleTolerance }
-    return max(singleTolerance, 2 * unit * Double(max(1, checkpoint.graph?.depth ?? 1)).squareRoot())
+    guard unit > DType.f32.unitRoundoff else { return least }
+    return max(least, 2 * unit * Double(max(1, checkpoint.graph?.depth ?? 1)).squareRoot())
   }
 
   var verdict: Verdict { failures.isEmpty ? hasJudged ? .passed : .measured : .failed }

@@ -31,6 +31,14 @@ extension ModelGraph {
     return depths.values.max() ?? 0
   }
 
+  /// Whether values are rounded to whole numbers on their way, as a quantised network does: what differs by nothing but rounding before may
+  /// differ by a whole step behind.
+  package var roundsToSteps: Bool {
+    nodes.contains { node in
+      if case .array(.function(.round)) = node.operation { true } else { false }
+    }
+  }
+
   /// The classes of operators and layers that cannot be run, with how many there are of each, in the order of their first one.
   package var unsupportedTypes: [(type: String, reason: String, count: Int)] {
     var found: [(type: String, reason: String, count: Int)] = []

@@ -11,9 +11,9 @@ import TensorCore
 /// A plan asks for the size of very many variants, so the data of no weight is touched for it: a message's length is the sum of
 /// its fields', and only changed nodes and tensors are encoded.
 struct ONNXEdit {
-  private let original: ONNXModel
-  private var removal: ONNXRemoval
-  private var added: [Addition] = []
+  let original: ONNXModel
+  var removal: ONNXRemoval
+  var added: [Addition] = []
   private var vectors: [IntegerVector: String] = [:]
   private var replaced: [Int: [Onnx_NodeProto]] = [:]
   /// The names that were made here.
@@ -21,7 +21,7 @@ struct ONNXEdit {
   private var madeNodeNames: Set<String> = []
   var record: JSON?
 
-  private struct Addition {
+  struct Addition {
     var header: Onnx_TensorProto
     /// The type in memory.
     let dtype: DType
@@ -29,7 +29,7 @@ struct ONNXEdit {
     /// As they are in memory.
     let bytes: [UInt8]?
     /// What makes the value that the graph reads where the tensor is stored in another type.
-    let reading: Onnx_NodeProto?
+    let reading: [Onnx_NodeProto]
 
     /// The initialiser as a tensor.
     var tensor: StoredTensor {
@@ -80,20 +80,6 @@ struct ONNXEdit {
     add(tensor.name, shape: tensor.shape, dtype: tensor.dtype, tensor.bytes, computed: computed)
   }
 
-  /// Puts other integers in the place of those of an initialiser.
-  ///
-  /// - Parameter integers: as many as it has.
-  mutating func substitute(_ name: String, integers: [Int8]) {
-    guard let index = original.wiring.initializers[name] else { preconditionFailure("'\(name)' is no initialiser") }
-    let header = original.proto.graph.initializer[index].bare
-    removal.removeMaker(of: name)
-    added.append(
-      Addition(
-        header: header, dtype: .i8,
-        byteCount: FourBits.heldType(header) == nil ? integers.count : FourBits.byteCount(integers.count),
-        bytes: integers.map { UInt8(bitPattern: $0) }, reading: nil))
-  }
-
   /// - Parameters:
   ///   - bytes: nil where only the size matters.
   ///   - computed: The type in which the graph computes with the tensor, whatever the file stores; nil for the same.
@@ -103,46 +89,15 @@ struct ONNXEdit {
     header.name = name
     header.dims = shape.map(Int64.init)
     header.dataType = Onnx_TensorProto.dataType(dtype)
-    var cast: Onnx_NodeProto?
+    var reading: [Onnx_NodeProto] = []
     if computed != dtype {
       header.name = uniqueName("\(name)/\(dtype.rawValue.lowercased())")
-      var node = Onnx_NodeProto()
-      (node.opType, node.input, node.output) = ("Cast", [header.name], [name])
-      node.attribute = [.int("to", Int(Onnx_TensorProto.dataType(computed)))]
-      cast = node
+      reading = [.cast(header.name, to: computed, as: name)]
     }
     guard let byteCount = dtype.byteCount(of: shape) else {
       preconditionFailure("'\(name)' of \(shape) is larger than any memory")
     }
-    added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, reading: cast))
-  }
-
-  /// Adds a weight as integers behind a DequantizeLinear.
-  ///
-  /// - Parameters:
-  ///   - name: of the value that the graph reads.
-  ///   - shape: as the file has it.
-  ///   - axis: that of the output channels, of which each has a scale.
-  ///   - weight: the integers in the order of the file, and the scales; nil where only the size matters.
-  mutating func addRounded(
-    _ name: String, shape: [Int], axis: Int, width: BitWidth, _ weight: (integers: [Int8], scales: [Float])?
-  ) {
-    let isFourBits = width <= .four
-    let count = shape.reduce(1, *)
-    var integers = Onnx_TensorProto()
-    integers.name = uniqueName(name + "/q")
-    integers.dims = shape.map(Int64.init)
-    integers.dataType = Int32((isFourBits ? Onnx_TensorProto.DataType.int4 : .int8).rawValue)
-    let scaleName = uniqueName(name + "/s")
-    var node = Onnx_NodeProto()
-    (node.opType, node.input, node.output) = ("DequantizeLinear", [integers.name, scaleName], [name])
-    node.attribute = axis == 1 ? [] : [.int("axis", axis)]
-    let bytes = weight?.integers.map { UInt8(bitPattern: $0) }
-    added.append(
-      Addition(
-        header: integers, dtype: .i8, byteCount: isFourBits ? FourBits.byteCount(count) : count,
-        bytes: bytes, reading: node))
-    add(scaleName, shape: [shape[axis]], dtype: .f32, weight?.scales.rawBytes)
+    added.append(Addition(header: header, dtype: dtype, byteCount: byteCount, bytes: bytes, reading: reading))
   }
 
   /// The name of an initialiser with these integers, one for all who want the same.
@@ -178,7 +133,7 @@ struct ONNXEdit {
 
   /// Casts of what is stored come first: an ONNX graph is sorted.
   private var nodes: [Onnx_NodeProto] {
-    added.compactMap(\.reading)
+    added.flatMap(\.reading)
       + original.proto.graph.node.enumerated().flatMap { index, node in
         replaced[index] ?? (removal.nodes.contains(index) ? [] : [removal.rewritten[index] ?? node])
       }
@@ -281,17 +236,7 @@ struct ONNXEdit {
   }
 
   private static func byteCount(of addition: Addition) throws -> Int {
-    let reading = try addition.reading.map { ONNXParts.field(1, try $0.encodedCount) } ?? 0
+    let reading = try addition.reading.reduce(0) { $0 + ONNXParts.field(1, try $1.encodedCount) }
     return ONNXParts.field(5, try addition.header.encodedCount + ONNXParts.field(9, addition.byteCount)) + reading
-  }
-}
-
-extension Onnx_NodeProto {
-  /// Up to version 6 an Add broadcasts where it says so.
-  fileprivate func broadcasting(opset: Int) -> Onnx_NodeProto {
-    guard opset < 7, opType == "Add" else { return self }
-    var result = self
-    result.attribute.append(.int("broadcast", 1))
-    return result
   }
 }

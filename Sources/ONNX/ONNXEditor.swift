@@ -33,8 +33,8 @@ struct ONNXEditor {
     if layer.dtype != .f32 {
       return "integers stand for numbers in single precision, and the layer's are \(layer.dtype.rawValue)"
     }
-    if opset < 13 {
-      return "version \(opset) of the ONNX operators has no scale for each output channel, which version 13 has"
+    if opset < 7 {
+      return "version \(opset) of the ONNX operators cannot multiply integers by a scale for each output channel"
     }
     switch width {
     case .eight: return nil

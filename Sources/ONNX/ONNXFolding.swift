@@ -80,7 +80,8 @@ struct ONNXFolding: Sendable {
     let holders = inputs.compactMap { constants[$0]?.reference.name }
     return Fold(
       computed: results, sources: holders.reduce(into: []) { $0.formUnion(sources[$1] ?? [$1]) },
-      isQuantized: node.proto.opType == "DequantizeLinear" || holders.contains(where: quantized.contains))
+      isQuantized: node.proto.opType == "DequantizeLinear" || holders.contains(where: quantized.contains)
+        || node.proto.opType == "Cast" && inputs.contains { constants[$0]?.type == .i8 })
   }
 
   /// Whether the engine, which computes in single precision, holds an integer as it is.

@@ -61,10 +61,24 @@ struct ONNXGraph: Sendable {
 extension ONNXModel {
   /// The name of the initialiser whose integers a value stands for; nil for a value of which that is not true.
   func integers(of name: String) -> String? {
-    guard let maker = wiring.makers[name], proto.graph.node[maker].opType == "DequantizeLinear",
-      let integers = proto.graph.node[maker].input.first, wiring.initializers[integers] != nil
-    else { return nil }
-    return integers
+    guard let maker = wiring.makers[name], var integers = proto.graph.node[maker].input.first else { return nil }
+    switch proto.graph.node[maker].opType {
+    case "DequantizeLinear": break
+    case "Mul":
+      guard let cast = wiring.makers[integers], proto.graph.node[cast].opType == "Cast",
+        let source = proto.graph.node[cast].input.first, constant(named: source)?.type == .i8
+      else { return nil }
+      integers = source
+    default: return nil
+    }
+    return wiring.initializers[integers] == nil ? nil : integers
+  }
+
+  /// The axis of the channels that have scales of their own, in a value that stands for integers.
+  private func scaleAxis(_ maker: Onnx_NodeProto, rank: Int, scales: [Int]) -> Int {
+    // Scales that are multiplied have an axis of 1 for each axis behind the channels'.
+    if maker.opType == "Mul" { return rank - scales.count }
+    return maker.attribute.first { $0.name == "axis" }.map { Int($0.i) } ?? 1
   }
 
   /// - Parameter record: of what apply did; other integers than its are none of a width that is known.
@@ -79,7 +93,7 @@ extension ONNXModel {
           let scales = try? proto.graph.node[maker].input.dropFirst().first.flatMap(stored(named:))?.decoded(
             as: Float.self)
         else { continue }
-        let axis = proto.graph.node[maker].attribute.first { $0.name == "axis" }.map { Int($0.i) } ?? 1
+        let axis = scaleAxis(proto.graph.node[maker], rank: shape.count, scales: scales.shape)
         guard shape.indices.contains(axis), shape[axis] == scales.count, scales.elements.allSatisfy({ $0 > 0 }) else {
           continue
         }

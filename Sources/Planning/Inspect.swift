@@ -46,10 +46,7 @@ package struct Inspection: Sendable {
   /// The numbers of all groups: weights in inner parts of the network and quantized ones included.
   package var parameterCount: Int { groups.reduce(0) { $0 + $1.parameters } }
   /// The share of the parameters that are integers of 8 bits or fewer; nil where the model is not quantized.
-  package var quantizedShare: Double? {
-    let share = checkpoint.quantizedShare
-    return share >= 0.5 ? share : nil
-  }
+  package var quantizedShare: Double? { checkpoint.quantizedShare }
   /// What a group takes of the bytes of all.
   package func share(of group: ParameterGroup) -> Double {
     Double(group.bytes) / Double(max(1, groups.reduce(0) { $0 + $1.bytes }))

@@ -80,8 +80,8 @@ extension Checkpoint {
     }
   }
 
-  /// The share of the parameters that are integers of 8 bits or fewer; at least a half in a model that is quantized already.
-  package var quantizedShare: Double {
+  /// The share of the parameters that are integers of 8 bits or fewer; nil below a half, where the model is not quantized already.
+  package var quantizedShare: Double? {
     let weights =
       heldTensors.map(\.held).filter { $0.shape.count { $0 > 1 } > 1 }.map { ($0.dtype, $0.shape) }
       + content.innerTensors.map { ($0.dtype, $0.shape) }
@@ -89,7 +89,8 @@ extension Checkpoint {
       weights.reduce(0) { $0 + (belongs($1.0) ? $1.1.reduce(1, *) : 0) }
     }
     let quantized = count(\.isQuantized)
-    return Double(quantized) / Double(max(1, quantized + count(\.isCompressible)))
+    let share = Double(quantized) / Double(max(1, quantized + count(\.isCompressible)))
+    return share >= 0.5 ? share : nil
   }
 }
 

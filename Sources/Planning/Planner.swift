@@ -56,16 +56,26 @@ package struct Planner: Sendable {
         "layer '\(layer.choices.layer.name)'", "has no form left", layer.notes.joined(separator: "; "),
         remedy: "ask less of it in the recipe")
     }
-    let typeNotices =
-      request.dtype == asked.dtype
-      ? []
-      : request.dtype.map {
-        ["numbers that stay floating-point are stored as \($0.optionName) (--dtype f32 keeps them)"]
-      } ?? []
     let reached = choices.filter { !$0.candidates.isEmpty }.map(\.layer)
     return Planner(
       request: request, checkpoint: checkpoint, costs: costs, sizes: sizes, layers: layers,
-      notices: checkpoint.notices + typeNotices + costs.notices + (calibrator?.notices(on: reached) ?? []))
+      notices: checkpoint.notices + typeNotices(checkpoint, request, asked) + costs.notices
+        + (calibrator?.notices(on: reached) ?? []))
+  }
+
+  /// What is to be said of the types of the numbers: those that there are, and those that are chosen.
+  private static func typeNotices(_ checkpoint: Checkpoint, _ request: PlanRequest, _ asked: PlanRequest) -> [String] {
+    var notices: [String] = []
+    if let share = checkpoint.quantizedShare {
+      let part = Format.percent(share)
+      notices.append(
+        "\(part) of the weights are integers already and stay as they are: plan the network as it was before it was quantized, with --bits"
+      )
+    }
+    if request.dtype != asked.dtype, let dtype = request.dtype {
+      notices.append("numbers that stay floating-point are stored as \(dtype.optionName) (--dtype f32 keeps them)")
+    }
+    return notices
   }
 
   /// The checkpoint in the type that its numbers are stored in, and the request with that type.

@@ -103,7 +103,7 @@ def test_pytorch(tmp_path, load_compressed, bits, structures):  # noqa: F811
 
 
 @pytest.mark.parametrize("opset, bits, structures", [
-    (13, "8", "none"), (17, "8", "svd"), (17, "8", "cp,tt,tucker"), (21, "4", "none"), (21, "4,8", "svd,tucker")])
+    (9, "8", "svd"), (11, "8", "none"), (13, "8", "none"), (17, "8", "svd"), (17, "8", "cp,tt,tucker"), (21, "4", "none"), (21, "4,8", "svd,tucker")])
 def test_onnx(tmp_path, opset, bits, structures):
     path = exported(model(), tmp_path / "model.onnx", min(opset, 17))
     if opset > 17:
