@@ -6,6 +6,7 @@ import ModelGraph
 import Networks
 import Plans
 import Running
+import TensorCore
 
 /// What the user asks `explain` for.
 package struct ExplainRequest: Job {
@@ -22,14 +23,17 @@ package struct ExplainRequest: Job {
   /// The structures to try; empty for all.
   package var structures: [String]
   package var seed: UInt64
+  /// The widths in which weights are rounded as well.
+  package var bits: [BitWidth]
   package var companions: Companions
   /// Samples of what the network will see; nil compares in the norm of the weights.
   package var calibration: CalibrationSource?
 
   package init(
     checkpoint: String, layer: String, size: Size, structures: [String] = [], seed: UInt64 = 0,
-    companions: Companions = Companions(), calibration: CalibrationSource? = nil
+    bits: [BitWidth] = [], companions: Companions = Companions(), calibration: CalibrationSource? = nil
   ) {
+    self.bits = bits
     self.companions = companions
     self.calibration = calibration
     self.checkpoint = checkpoint
@@ -90,6 +94,9 @@ package struct ExplainRequest: Job {
       layer: layer, limit: limit, candidates: candidates,
       absent: zip(structures, found).filter { $0.1 == nil }.map(\.0), larger: larger,
       curve: curve ?? [],
+      rounded: bits.isEmpty
+        ? []
+        : try ExplainedRounding.all(candidates, of: layer, in: checkpoint, norm: norm, widths: bits, seed: seed),
       isCalibrated: norm != nil, notices: calibrator?.notices ?? [])
   }
 }
@@ -108,6 +115,8 @@ package struct Explanation: Sendable {
   package let larger: Candidate?
   /// The best structure's curve by ascending parameters, as the plan's sweep fits it.
   package let curve: [Candidate]
+  /// The dense kernel, then the candidates, in every width that was asked for and can be stored.
+  package let rounded: [ExplainedRounding]
   /// Whether candidates were compared by what they do to the network's outputs on samples.
   package let isCalibrated: Bool
   /// What the user should know about the samples.
@@ -136,7 +145,7 @@ package struct Explanation: Sendable {
           "output_discrepancy": isCalibrated ? .real($0.outputDiscrepancy) : .null,
         ]
       },
-      "absent": .strings(absent),
+      "absent": .strings(absent), "rounded": .array(rounded.map(\.json)),
       "curve": .array(
         curve.map {
           [

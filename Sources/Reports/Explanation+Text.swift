@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import Planning
+import TensorCore
 
 extension Explanation {
   /// The candidates as a table, the stages of the best, and its structure's curve as a picture.
@@ -33,12 +34,30 @@ extension Explanation {
         "another 10 kB: \(larger.parameterCount) parameters, \(isCalibrated ? "discrepancy of the output" : "discrepancy") "
           + "\(Format.number(larger.outputDiscrepancy)) after \(Format.number(best.outputDiscrepancy))")
     }
+    if !rounded.isEmpty { lines += ["", roundedTable] }
     if let best = candidates.first {
       lines += ["", "\(best.structure) runs as"]
       lines += best.stages.map { "  \($0.sentence)" }
       lines += ["", "\(best.structure) at other sizes"] + picture
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// One row for each form, one column for each width: the bytes of the weights, and the discrepancy after rounding.
+  private var roundedTable: String {
+    var widths: [BitWidth] = []
+    for width in rounded.map(\.width) where !widths.contains(width) { widths.append(width) }
+    var table = TextTable([("rounded to", .left)] + widths.map { ("\($0.rawValue) bits", .right) })
+    var forms: [String] = []
+    for form in rounded.map(\.structure) where !forms.contains(form) { forms.append(form) }
+    for form in forms {
+      table.add(
+        [form]
+          + rounded.filter { $0.structure == form }.map {
+            "\(Format.bytes($0.byteCount)), \(Format.number($0.outputDiscrepancy))"
+          })
+    }
+    return table.text
   }
 
   /// One bar for each size, as long as the discrepancy there.

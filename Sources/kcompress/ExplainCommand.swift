@@ -22,6 +22,12 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The structures to try, separated by commas: \(StructureList.known).", valueName: "list"))
   var structures: StructureList?
 
+  @Option(
+    help: ArgumentHelp(
+      "Round the weights as well: auto for all widths from 2 to 8 bits, or a list such as 4,6,8.",
+      valueName: "auto|list"))
+  var bits: BitWidths?
+
   @Option(help: "The seed of everything random.")
   var seed: UInt64 = 0
 
@@ -43,7 +49,7 @@ struct ExplainCommand: ParsableCommand {
     let size = parameters.map { ExplainRequest.Size.parameters($0.value) } ?? .ratio(ratio ?? 3)
     let request = ExplainRequest(
       checkpoint: checkpoint, layer: layer, size: size, structures: structures?.names ?? [], seed: seed,
-      companions: companions.companions,
+      bits: bits?.widths ?? [], companions: companions.companions,
       calibration: calibration.source)
     let explanation = try common.run(request)
     try common.show(explanation.json, explanation.text, notices: explanation.notices)

@@ -44,6 +44,26 @@ import Testing
     }
   }
 
+  @Test func widthsShowWhatRoundingCosts() throws {
+    try Workshop.with(["digits.h5"]) { workshop in
+      let layer = try Self.convolution(of: workshop)
+      let options = ["explain", "digits.h5", layer, "--structures", "svd", "--bits", "2,4,8"]
+      let explain = try workshop.run(options + ["--json"])
+      let document = try #require(explain.json)
+      let rounded = try #require(document["rounded"]?.array)
+      let parameters = try #require(document["parameters"]?.integer)
+      let plain = try #require(document["candidates"]?.array?.first?["discrepancy"]?.real)
+      #expect(rounded.compactMap { $0["bits"]?.integer } == [2, 4, 8, 2, 4, 8])
+      let losses = rounded.compactMap { $0["discrepancy"]?.real }
+      // Two bits more take a third of the error or less away, of the dense kernel; a candidate keeps its own.
+      #expect(losses[1] < losses[0] && losses[2] < losses[1] / 4 && losses[2] > 0)
+      #expect(losses[3] > losses[5] && losses[5] >= plain - 1e-6 && losses[5] < plain + losses[2] * 4)
+      #expect(rounded[1]["bytes"]?.integer == (parameters * 4 + 7) / 8)
+      let text = try workshop.run(options + ["--quiet"])
+      #expect(text.output.contains("rounded to") && text.output.contains("8 bits"))
+    }
+  }
+
   @Test(arguments: [
     (["nowhere", "--ratio", "2"], "has no layer 'nowhere'"),
     (["*", "--parameters", "1G"], "cannot have 1000000000 parameters"),
@@ -59,6 +79,7 @@ import Testing
 
   @Test(arguments: [
     ["--ratio", "1"], ["--ratio", "nan"], ["--ratio", "2", "--parameters", "9"], ["--structures", "qr"],
+    ["--bits", "9"],
   ])
   func wrongUsage(_ options: [String]) throws {
     try Workshop.with(["digits.h5"]) { workshop in
