@@ -103,9 +103,14 @@ struct TorchStateDicts {
     if !others.isEmpty || !candidates[0].path.isEmpty {
       notices.append(
         "the network is the state dict '\(candidates[0].path)'"
-          + (others.isEmpty ? "" : "; tensors under '\(others.prefix(4).joined(separator: "', '"))' are left out"))
+          + (others.isEmpty ? "" : "; \(Self.place(of: others)) are left out"))
     }
     return (candidates[0].tensors, nil, notices)
+  }
+
+  private static func place(of paths: [String]) -> String {
+    let keys = paths.filter { !$0.isEmpty }.prefix(4).joined(separator: "', '")
+    return keys.isEmpty ? "tensors beside it" : "tensors under '\(keys)'"
   }
 
   private static func list(_ groups: [Group]) -> String {

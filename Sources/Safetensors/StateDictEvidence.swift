@@ -122,12 +122,16 @@ struct StateDictEvidence {
       ? "no layer before it has \(shape[1]) channels: it may be a grouped convolution (--modules takes it)" : nil
   }
 
-  /// Whether nothing near a widening convolution has as many channels as its input, as where that is one group's.
+  /// Whether a widening convolution has the shape of a grouped one: what comes before it has several times the channels of its input, and nothing
+  /// near has just these.
   private func isUnwitnessed(_ kernel: StoredTensor, isPointwise: Bool) -> Bool {
     let (out, inputs) = (kernel.shape[0], kernel.shape[1])
-    guard inputs < out, out % inputs == 0 || isPointwise, inputs != 3, let place = places[kernel.name],
-      modules[..<place].contains(where: { $0.shape.count > 2 })
-    else { return false }
+    guard inputs < out, let place = places[kernel.name] else { return false }
+    let isGroupPossible = modules[max(0, place - 12)..<place].contains { module in
+      let groups = module.shape[0] / inputs
+      return groups > 1 && module.shape[0] % inputs == 0 && out % groups == 0
+    }
+    guard isGroupPossible else { return false }
     let others = modules.filter { !$0.isBeside && $0.name != kernel.name }
     let isAnywhere = others.contains { $0.shape[0] == inputs }
     if isPointwise { return !isAnywhere }

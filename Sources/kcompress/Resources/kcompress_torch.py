@@ -327,7 +327,10 @@ def composed(layer, modules):
     """The kernel that the stages of a layer stand for, in PyTorch's order: what they make of an impulse in every input channel."""
     dense = layer["dense"][0]
     order = len(dense["kernel"]) - 2
-    position, is_transposed, result = 0, False, None
+    like = next(module.weight for module in modules.values() if isinstance(getattr(module, "weight", None), torch.Tensor))
+    channels = dense["kernel"][1] * dense["groups"]
+    result = torch.eye(channels, dtype=like.dtype, device=like.device).reshape(channels, channels, *[1] * order)
+    position, is_transposed = 0, False
     for place, stage in enumerate(layer["stages"]):
         kind = stage["stage"]
         if kind == "convolution":
@@ -335,10 +338,6 @@ def composed(layer, modules):
             own_transposed = stage.get("transposed", False)
             is_transposed |= own_transposed
             batch, inputs = stage["batch"], stage["kernel"][1] * stage["groups"]
-            if result is None:
-                channels = batch * inputs
-                result = torch.eye(channels, dtype=weight.dtype, device=weight.device).reshape(
-                    channels, channels, *[1] * order)
             extents = result.shape[2:]
             result = result.reshape(-1, inputs, *extents)
             if order == 0:
@@ -405,7 +404,7 @@ def replace(model, layer, tensors, ties, path):
     if is_stock(module):
         flattens = layer["is_linear"] and any(stage["stage"] == "permutation" or stage.get("batch", 1) > 1
                                               for stage in layer["stages"])
-        parts = Factored(parts._modules, layer, flattens)
+        parts = Factored(OrderedDict(parts.named_children()), layer, flattens)
         setattr(model.get_submodule(parent), leaf, parts.to(module.weight.device, module.weight.dtype).train(module.training))
     else:
         # Its class does something of its own with its weight, which is put together for it.
