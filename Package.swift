@@ -82,7 +82,8 @@ let package = Package(
     module(
       "Formats",
       [
-        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "PyTorch", "Safetensors", "TensorCore", "ZIP",
+        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "PyTorch", "Safetensors", "TensorCore",
+        "ZIP",
       ]),
     .target(
       name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],

@@ -77,7 +77,8 @@ package struct Record: Sendable, Equatable {
   /// Makes a record of its parts.
   package init(
     originalPath: String, originalSHA256: String, originalArchitecture: String?,
-    originalStateDict: StateDictOptions = StateDictOptions(), layers: [LayerRecord], network: NetworkRecord?, sampleDiscrepancy: Double? = nil
+    originalStateDict: StateDictOptions = StateDictOptions(), layers: [LayerRecord], network: NetworkRecord?,
+    sampleDiscrepancy: Double? = nil
   ) {
     self.originalPath = originalPath
     self.originalSHA256 = originalSHA256

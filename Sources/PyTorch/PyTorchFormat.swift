@@ -65,7 +65,8 @@ package enum PyTorchFormat: CheckpointFormat {
         sharded.shards, isSharded: true, of: file.path, Self.self, name: "pytorch", options: options)
     }
     return Checkpoint(
-      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices, content: set)
+      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices,
+      content: set)
   }
 
   /// The network of a file. Tensors that are one and the same are there once, under the first of their names; the metadata say which other names

@@ -40,7 +40,8 @@ struct TorchArchive {
     case "little": return false
     case "big": return true
     case let order:
-      throw Failure("member '\(folder)byteorder'", "is damaged", "it says '\(order.prefix(20))'", remedy: "expected little or big")
+      throw Failure(
+        "member '\(folder)byteorder'", "is damaged", "it says '\(order.prefix(20))'", remedy: "expected little or big")
     }
   }
 

@@ -32,7 +32,8 @@ struct TorchFile {
     byteCount = bytes.count
     guard bytes.starts(with: Array("PK".utf8)) else {
       guard TorchLegacyFile.isOne(bytes) else {
-        throw Failure("", "cannot be read", "torch.save did not write it", remedy: "save a state_dict() with torch.save")
+        throw Failure(
+          "", "cannot be read", "torch.save did not write it", remedy: "save a state_dict() with torch.save")
       }
       let file = try TorchLegacyFile(bytes)
       (root, heap) = (file.value, file.heap)
@@ -41,7 +42,8 @@ struct TorchFile {
       return
     }
     guard let archive = TorchArchive(try ZipArchive(bytes)) else {
-      throw Failure("", "cannot be read", "it is a ZIP archive without data.pkl", remedy: "save a state_dict() with torch.save")
+      throw Failure(
+        "", "cannot be read", "it is a ZIP archive without data.pkl", remedy: "save a state_dict() with torch.save")
     }
     guard !archive.isProgram else {
       throw Failure(

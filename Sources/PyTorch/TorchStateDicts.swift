@@ -71,18 +71,23 @@ struct TorchStateDicts {
   ///
   /// - Parameter prefix: The keys that lead to it, and what its names begin with.
   /// - Throws: `Failure` where there is none, or several and none is chosen.
-  func network(prefix: String?) throws -> (tensors: [(name: String, view: TorchView)], prefix: String?, notices: [String]) {
-    let candidates = groups.contains(where: \.hasKernels) ? groups.filter(\.hasKernels) : groups.filter(\.isFloatingPoint)
+  func network(prefix: String?) throws -> (
+    tensors: [(name: String, view: TorchView)], prefix: String?, notices: [String]
+  ) {
+    let candidates =
+      groups.contains(where: \.hasKernels) ? groups.filter(\.hasKernels) : groups.filter(\.isFloatingPoint)
     guard !candidates.isEmpty else {
       throw Failure(
-        "", "cannot be read", "it holds no state dict with weights", remedy: "save the model's state_dict() with torch.save")
+        "", "cannot be read", "it holds no state dict with weights",
+        remedy: "save the model's state_dict() with torch.save")
     }
     var notices: [String] = []
     if !optimizers.isEmpty {
       notices.append("the optimiser's state is left out: it does not fit compressed weights")
     }
     if !classes.isEmpty {
-      notices.append("objects of \(classes.sorted().prefix(4).joined(separator: ", ")) are left out: reading them would run code")
+      notices.append(
+        "objects of \(classes.sorted().prefix(4).joined(separator: ", ")) are left out: reading them would run code")
     }
     if let prefix, !prefix.isEmpty {
       let all = groups.flatMap { group in
@@ -92,7 +97,8 @@ struct TorchStateDicts {
       if all.contains(where: { $0.name.hasPrefix(start) }) { return (all, prefix, notices) }
       if candidates.count == 1 { return (candidates[0].tensors, prefix, notices) }
       throw Failure(
-        "--prefix '\(prefix)'", "matches nothing", "the file holds \(Self.list(candidates))", remedy: "choose one of them")
+        "--prefix '\(prefix)'", "matches nothing", "the file holds \(Self.list(candidates))",
+        remedy: "choose one of them")
     }
     guard candidates.count == 1 else {
       throw Failure(
@@ -114,6 +120,7 @@ struct TorchStateDicts {
   }
 
   private static func list(_ groups: [Group]) -> String {
-    groups.prefix(8).map { "'\($0.path)' (\($0.tensors.count) tensors, \($0.parameterCount) numbers)" }.joined(separator: ", ")
+    groups.prefix(8).map { "'\($0.path)' (\($0.tensors.count) tensors, \($0.parameterCount) numbers)" }.joined(
+      separator: ", ")
   }
 }

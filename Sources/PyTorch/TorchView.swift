@@ -54,12 +54,14 @@ struct TorchView: Sendable, Equatable, Hashable {
   /// The count of elements; nil where it is no number of 63 bits.
   private var count: Int? {
     // An empty axis makes the whole tensor empty, however long the others are.
-    shape.contains(0) ? 0 : shape.reduce(1 as Int?) { product, extent in
-      product.flatMap { product in
-        let (next, overflows) = product.multipliedReportingOverflow(by: extent)
-        return overflows ? nil : next
+    shape.contains(0)
+      ? 0
+      : shape.reduce(1 as Int?) { product, extent in
+        product.flatMap { product in
+          let (next, overflows) = product.multipliedReportingOverflow(by: extent)
+          return overflows ? nil : next
+        }
       }
-    }
   }
 
   /// The bytes of the tensor when it is written out; nil where they are too many to count.

@@ -51,7 +51,8 @@ enum NormalizedWeights {
     ]
   }
 
-  private static let doNotFit = Failure("", "cannot be read", "the parts that it is computed from do not fit each other")
+  private static let doNotFit = Failure(
+    "", "cannot be read", "the parts that it is computed from do not fit each other")
 
   /// g v / ||v||, the norm over all axes along which g is one long.
   private static func scaled(_ direction: StoredTensor, _ length: StoredTensor) throws -> Tensor<Double> {

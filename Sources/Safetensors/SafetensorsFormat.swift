@@ -60,6 +60,7 @@ package enum SafetensorsFormat: CheckpointFormat {
         sharded.shards, isSharded: true, of: file.path, Self.self, name: "safetensors", options: options)
     }
     return Checkpoint(
-      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices, content: set)
+      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices,
+      content: set)
   }
 }

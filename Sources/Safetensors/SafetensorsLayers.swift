@@ -36,7 +36,8 @@ enum SafetensorsLayers {
         ?? tied[kernel.name].map { "its weight is that of '\($0)' too" }
         ?? moduleRefusal(form, bias: bias, memberCount: evidence.memberCount(prefix), isBare: isBare)
       let isKnown = form.isKnown || linear.contains { $0.matches(name) } && kernel.shape.count == 2
-      let doubt = isKnown || refusal != nil ? nil : evidence.doubt(of: kernel, prefix: prefix, bias: bias, isBare: isBare)
+      let doubt =
+        isKnown || refusal != nil ? nil : evidence.doubt(of: kernel, prefix: prefix, bias: bias, isBare: isBare)
       return Layer(
         name: name, kind: form.kind, kernel: TensorReference(kernel.name, permutation: form.permutation),
         bias: bias.flatMap { $0.shape == [form.convolution.kernelShape[0]] ? TensorReference($0.name) : nil },

@@ -8,7 +8,9 @@ extension SafetensorsSet: CheckpointContent {
   package var formatName: String { source.name }
   package var formatVersion: String? { nil }
   package var graph: ModelGraph? { nil }
-  package var graphAbsence: String? { "a \(source.name == "pytorch" ? "state dict" : "safetensors file") holds tensors only, and no graph" }
+  package var graphAbsence: String? {
+    "a \(source.name == "pytorch" ? "state dict" : "safetensors file") holds tensors only, and no graph"
+  }
   package var metadata: [String: String]? { isSharded ? nil : shards[0].metadata }
   /// Nobody states it: networks are run in the type of their weights.
   package var computedType: DType {

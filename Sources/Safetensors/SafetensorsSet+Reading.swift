@@ -56,7 +56,10 @@ extension SafetensorsSet {
       count += plain.count
       return Shard(fileName: shard.fileName, metadata: shard.metadata, tensors: plain.tensors)
     }
-    if count > 0 { notices.append("\(count) normalised weights (weight_norm, spectral_norm) are read as the plain weights that they are") }
+    if count > 0 {
+      notices.append(
+        "\(count) normalised weights (weight_norm, spectral_norm) are read as the plain weights that they are")
+    }
     var options = options
     var modules: StateDictModules?
     if let given = options.modules ?? modulesBeside(path, format) {

@@ -61,7 +61,8 @@ struct StateDictEvidence {
         : "its bias says that it is a transposed or a grouped convolution (--modules takes it)"
     }
     return kernel.shape.count == 2
-      ? matrixDoubt(kernel, leaf: leaf, hasBias: bias != nil) : convolutionDoubt(kernel, leaf: leaf, hasBias: bias != nil)
+      ? matrixDoubt(kernel, leaf: leaf, hasBias: bias != nil)
+      : convolutionDoubt(kernel, leaf: leaf, hasBias: bias != nil)
   }
 
   // MARK: Matrices
@@ -70,7 +71,8 @@ struct StateDictEvidence {
     let shape = kernel.shape
     if hasBias {
       return shape[0] == shape[1] && transposedLeaves.contains(leaf)
-        ? "others of its name have their input as first mode, as Conv1D of Hugging Face's GPT-2 (--modules takes it)" : nil
+        ? "others of its name have their input as first mode, as Conv1D of Hugging Face's GPT-2 (--modules takes it)"
+        : nil
     }
     if Self.isLinear(leaf) {
       let isHead = ["lm_head", "embed_out", "decoder", "output"].contains(leaf) && shape[0] > shape[1]
@@ -93,7 +95,8 @@ struct StateDictEvidence {
   }
 
   private static let linearWords: Set<String> = [
-    "fc", "linear", "lin", "dense", "proj", "mlp", "ffn", "head", "heads", "classifier", "lm_head", "embed_out", "decoder",
+    "fc", "linear", "lin", "dense", "proj", "mlp", "ffn", "head", "heads", "classifier", "lm_head", "embed_out",
+    "decoder",
     "logits", "out", "output", "query", "key", "value", "q", "k", "v", "o", "kv", "qkv", "wq", "wk", "wv", "wo", "wi",
     "w", "w1", "w2", "w3", "to_q", "to_k", "to_v", "to_kv", "to_qkv", "to_out", "c_attn", "c_fc", "gate", "pooler",
     "score", "reduction", "i2h", "h2h", "query_key_value", "dense_h_to_4h", "dense_4h_to_h",

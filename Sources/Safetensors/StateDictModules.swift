@@ -51,7 +51,8 @@ package struct StateDictModules: Sendable {
     (modules, ties) = try Failure.within(path) {
       let document = try JSON(parsing: bytes)
       guard document["schema"]?.string == Self.schema, let entries = document["modules"]?.object else {
-        throw Failure("", "is no file of modules", "it has not the schema '\(Self.schema)'", remedy: "write it with write_modules")
+        throw Failure(
+          "", "is no file of modules", "it has not the schema '\(Self.schema)'", remedy: "write it with write_modules")
       }
       var modules: [String: Module] = [:]
       for (name, entry) in entries.pairs { modules[name] = try Module(name, entry) }
@@ -69,12 +70,14 @@ package struct StateDictModules: Sendable {
     var best: (renamed: [String: Module], rename: (String) -> String?, count: Int)?
     for rename in Self.renamings {
       let renamed = Dictionary(
-        modules.compactMap { name, module in rename(name).map { ($0, module) } }) { first, _ in first }
+        modules.compactMap { name, module in rename(name).map { ($0, module) } }
+      ) { first, _ in first }
       let count = renamed.keys.count { names[weight($0)] != nil }
       if count > best?.count ?? 0 { best = (renamed, rename, count) }
     }
     func another(_ reason: String) -> Failure {
-      Failure(path, "does not belong to '\(checkpoint)'", reason, remedy: "write it from the class that the checkpoint is of")
+      Failure(
+        path, "does not belong to '\(checkpoint)'", reason, remedy: "write it from the class that the checkpoint is of")
     }
     guard let best else { throw another("none of its modules has a weight there") }
     let tied = Set(ties.flatMap { $0 }.compactMap { name in best.rename(name) })
@@ -112,7 +115,9 @@ package struct StateDictModules: Sendable {
 
 extension StateDictModules.Module {
   fileprivate init(_ name: String, _ json: JSON) throws {
-    func malformed(_ key: String) -> Failure { Failure("module '\(name)'", "is malformed", "its '\(key)' is missing or out of range") }
+    func malformed(_ key: String) -> Failure {
+      Failure("module '\(name)'", "is malformed", "its '\(key)' is missing or out of range")
+    }
     guard let className = json["class"]?.string else { throw malformed("class") }
     guard let shape = json["weight"]?.integers, (2...5).contains(shape.count),
       shape.allSatisfy({ (0...Int(Int32.max)).contains($0) })
@@ -163,7 +168,8 @@ extension StateDictModules.Module {
   private static func padding(_ json: JSON?, order: Int) -> Padding? {
     if json?.string == "valid" { return .valid }
     if json?.string == "same" { return .same }
-    guard let amounts = json?.integers, amounts.count == order, amounts.allSatisfy({ (0...1 << 20).contains($0) }) else {
+    guard let amounts = json?.integers, amounts.count == order, amounts.allSatisfy({ (0...1 << 20).contains($0) })
+    else {
       return nil
     }
     return .explicit(before: amounts, after: amounts)

@@ -19,7 +19,8 @@ package struct StateDictSelection: Sendable {
     if let prefix, !prefix.isEmpty {
       let start = prefix.hasSuffix(".") ? prefix : prefix + "."
       self.names = Dictionary(
-        names.filter { $0.hasPrefix(start) }.map { ($0, String($0.dropFirst(start.count))) }) { first, _ in first }
+        names.filter { $0.hasPrefix(start) }.map { ($0, String($0.dropFirst(start.count))) }
+      ) { first, _ in first }
       guard !self.names.isEmpty else {
         let known = Self.ordered(names.map(Self.first)).prefix(8).joined(separator: "', '")
         throw Failure("--prefix '\(prefix)'", "matches nothing", "the names begin with '\(known)'")
@@ -27,7 +28,8 @@ package struct StateDictSelection: Sendable {
       let others = Self.ordered(names.filter { !$0.hasPrefix(start) }.map(Self.first))
       notices =
         others.isEmpty
-        ? [] : ["of the tensors those of '\(prefix)' are taken, and those of '\(others.joined(separator: "', '"))' left out"]
+        ? []
+        : ["of the tensors those of '\(prefix)' are taken, and those of '\(others.joined(separator: "', '"))' left out"]
       return
     }
     let kept = names.filter { !Self.isMoment($0) }
@@ -45,7 +47,8 @@ package struct StateDictSelection: Sendable {
     }
     self.names = Dictionary(kept.map { ($0, $0) }) { first, _ in first }
     let count = names.count - kept.count
-    notices = count == 0 ? [] : ["the optimiser's state (\(count) tensors) is left out: it does not fit compressed weights"]
+    notices =
+      count == 0 ? [] : ["the optimiser's state (\(count) tensors) is left out: it does not fit compressed weights"]
   }
 
   /// What averages of a network's weights are called.

@@ -127,7 +127,8 @@ extension Glob: ExpressibleByArgument {
 /// What makes a network of a checkpoint that does not hold all of it.
 struct CompanionOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("An ONNX export of the network, for a PyTorch or safetensors file, which has no graph.", valueName: "file"),
+    help: ArgumentHelp(
+      "An ONNX export of the network, for a PyTorch or safetensors file, which has no graph.", valueName: "file"),
     completion: .file(extensions: ["onnx"]))
   var graph: String?
 

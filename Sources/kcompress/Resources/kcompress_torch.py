@@ -182,6 +182,10 @@ def make_plain(model):
                 nn.utils.remove_weight_norm(module, hook.name)
             elif type(hook).__name__ == "SpectralNorm":
                 nn.utils.remove_spectral_norm(module, hook.name)
+                # PyTorch leaves the hook behind that asks for the parts of the weight when a state is loaded.
+                for key, own in list(module._load_state_dict_pre_hooks.items()):
+                    if type(getattr(own, "hook", own)).__name__ == "SpectralNormLoadStateDictPreHook":
+                        del module._load_state_dict_pre_hooks[key]
 
 
 # The record
