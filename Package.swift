@@ -70,6 +70,7 @@ let package = Package(
     // What all formats of checkpoints share, then each format, then what knows them all.
     module("Checkpoints", ["Basics", "ModelGraph", "TensorCore"]),
     module("Safetensors", ["Basics", "Checkpoints", "Hashing", "ModelGraph", "TensorCore"]),
+    module("PyTorch", ["Basics", "Checkpoints", "Hashing", "Safetensors", "TensorCore", "ZIP"]),
     module("KerasLayers", ["Basics", "ModelGraph", "TensorCore"]),
     module("Keras", ["Basics", "Checkpoints", "HDF5", "Hashing", "KerasLayers", "ModelGraph", "TensorCore", "ZIP"]),
     module(
@@ -80,7 +81,10 @@ let package = Package(
       ]),
     module(
       "Formats",
-      ["Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "Safetensors", "TensorCore", "ZIP"]),
+      [
+        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "PyTorch", "Safetensors", "TensorCore",
+        "ZIP",
+      ]),
     .target(
       name: "Devices", dependencies: ["Basics", "ModelGraph", "TensorCore"],
       resources: [.embedInCode("Profiles")], swiftSettings: strict),
@@ -167,7 +171,7 @@ let package = Package(
       of: "Checkpoints",
       [
         "Basics", "Decompositions", "Formats", "HDF5", "Hashing", "Inference", "Keras", "KerasLayers", "ModelGraph",
-        "NumPy", "ONNX", "ONNXProto", "Safetensors", "TensorCore", "ZIP",
+        "NumPy", "ONNX", "ONNXProto", "PyTorch", "Safetensors", "TensorCore", "ZIP",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     tests(of: "Solver", ["Basics", "Planning"], computes: true),

@@ -27,7 +27,7 @@ extension Checkpoint {
   package func byteCount(
     replacing replacements: [Replacement], record: JSON, at path: String? = nil
   ) throws -> Int {
-    let target = path ?? CheckpointPath(self.path, longSuffixes: content.format.longSuffixes).compressed
+    let target = path ?? content.format.path(self.path).compressed
     return try Failure.within(self.path) {
       try content.byteCount(replacing: replacements, record: record, at: target)
     }
@@ -38,7 +38,7 @@ extension Checkpoint {
   /// - Throws: `Failure` when a layer may not be replaced.
   /// - Complexity: O(bytes).
   package func provenByteCount(replacing replacements: [Replacement], record: JSON) throws -> Int {
-    let target = CheckpointPath(path, longSuffixes: content.format.longSuffixes).compressed
+    let target = content.format.path(path).compressed
     return try Failure.within(path) {
       try content.provenByteCount(replacing: replacements, record: record, at: target)
     }

@@ -64,7 +64,7 @@ package struct Checkpoint: Sendable {
     self.graph = graph
     graphAbsence = nil
     self.notices = checkpoint.notices + notices
-    content = checkpoint.content
+    content = checkpoint.content.with(layers: layers)
     named = Self.byName(checkpoint.tensors + graphTensors)
   }
 

@@ -44,6 +44,8 @@ package protocol CheckpointContent: Sendable {
 
   // MARK: Other files
 
+  /// How tensors without a network were read; nil for other files.
+  var stateDict: StateDictOptions? { get }
   /// Whether the file is a compressed one whose architecture lies in another file, which was not given.
   var missesArchitecture: Bool { get }
   /// Whether the file never holds a graph, and takes that of another file.
@@ -54,6 +56,9 @@ package protocol CheckpointContent: Sendable {
   /// The layer that a kernel of this name belongs to by the format's conventions, whether the file has such a kernel or not; nil
   /// where the name is no kernel's. Only a file that takes a graph is asked.
   func layerName(ofKernel tensor: String) -> String?
+
+  /// The same with what a graph says of its layers. Only a file that takes a graph is asked.
+  func with(layers: [Layer]) -> any CheckpointContent
 
   /// The path of the file that takes the architecture when the checkpoint is written to `path`; nil where the file itself
   /// holds it.

@@ -4,16 +4,21 @@ import Foundation
 package struct CheckpointPath: Sendable {
   /// The path without its extension.
   private let stem: String
-  /// The extension with its dot: `.h5`; of several parts where a format wants them.
+  /// The extension of what is written, with its dot: `.h5`; of several parts where a format wants them.
   private let suffix: String
 
   /// Takes a checkpoint's path apart.
   ///
-  /// - Parameter longSuffixes: The extensions of several parts that formats have (`CheckpointFormat.longSuffixes`).
-  package init(_ path: String, longSuffixes: [String]) {
+  /// - Parameters:
+  ///   - longSuffixes: The extensions of several parts that formats have (`CheckpointFormat.longSuffixes`).
+  ///   - writtenSuffixes: See `CheckpointFormat.writtenSuffixes`.
+  package init(_ path: String, longSuffixes: [String], writtenSuffixes: [String: String] = [:]) {
     let pathExtension = (path as NSString).pathExtension
-    suffix = longSuffixes.first { path.hasSuffix($0) } ?? (pathExtension.isEmpty ? "" : ".\(pathExtension)")
-    stem = String(path.dropLast(suffix.count))
+    let own =
+      longSuffixes.filter { path.hasSuffix($0) }.max { $0.count < $1.count }
+      ?? (pathExtension.isEmpty ? "" : ".\(pathExtension)")
+    suffix = writtenSuffixes[own] ?? own
+    stem = String(path.dropLast(own.count))
   }
 
   /// The plan beside the checkpoint: `model.plan.json`.
@@ -32,6 +37,8 @@ package struct CheckpointPath: Sendable {
   package var factors: String { stem + ".factors.safetensors" }
   /// The HTML report beside the checkpoint: `model.report.html`.
   package var report: String { stem + ".report.html" }
+  /// `model.modules.json`: the classes of a state dict's modules.
+  package var modules: String { stem + ".modules.json" }
   /// `model.json`: the architecture of weights that come without one.
   package var architecture: String { stem + ".json" }
 }

@@ -65,6 +65,8 @@ package struct Record: Sendable, Equatable {
   package var originalSHA256: String
   /// The original's architecture where it came in a file of its own.
   package var originalArchitecture: String?
+  /// How the original's tensors were read, where they come without a network.
+  package var originalStateDict: StateDictOptions
   /// The compressed layers.
   package var layers: [LayerRecord]
   /// What was measured on the network; nil where it could not be run.
@@ -74,12 +76,14 @@ package struct Record: Sendable, Equatable {
 
   /// Makes a record of its parts.
   package init(
-    originalPath: String, originalSHA256: String, originalArchitecture: String?, layers: [LayerRecord],
-    network: NetworkRecord?, sampleDiscrepancy: Double? = nil
+    originalPath: String, originalSHA256: String, originalArchitecture: String?,
+    originalStateDict: StateDictOptions = StateDictOptions(), layers: [LayerRecord], network: NetworkRecord?,
+    sampleDiscrepancy: Double? = nil
   ) {
     self.originalPath = originalPath
     self.originalSHA256 = originalSHA256
     self.originalArchitecture = originalArchitecture
+    self.originalStateDict = originalStateDict
     self.layers = layers
     self.network = network
     self.sampleDiscrepancy = sampleDiscrepancy
@@ -118,6 +122,7 @@ extension Record {
   private var original: JSONObject {
     var result: JSONObject = ["path": .string(originalPath), "sha256": .string(originalSHA256)]
     result["architecture"] = originalArchitecture.map(JSON.string)
+    for (key, value) in originalStateDict.pairs { result[key] = value }
     return result
   }
 
@@ -136,6 +141,10 @@ extension Record {
     originalPath = path
     originalSHA256 = hash
     originalArchitecture = json["original"]?["architecture"]?.string
+    originalStateDict = StateDictOptions(
+      prefix: json["original"]?["prefix"]?.string,
+      linear: (json["original"]?["linear"]?.strings ?? []).map { Glob($0) },
+      modules: json["original"]?["modules"]?.string)
     layers = try layerValues.map { value in
       guard let layer = try LayerRecord(value) else { throw missing("layers") }
       return layer

@@ -126,7 +126,8 @@ private struct ApplyWork {
       path: path,
       companions: Companions(
         graph: plan.options.graph.map { PlanDocument.located($0, besides: request.plan) },
-        architecture: plan.options.architecture.map { PlanDocument.located($0, besides: request.plan) }),
+        architecture: plan.options.architecture.map { PlanDocument.located($0, besides: request.plan) },
+        stateDict: plan.options.stateDict.located { PlanDocument.located($0, besides: request.plan) }),
       dtype: plan.options.dtype)
     checkpoint = try source.open()
     let outputs = [output, checkpoint.architecturePath(besides: output)].compactMap(\.self)

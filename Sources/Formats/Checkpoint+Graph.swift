@@ -67,6 +67,13 @@ extension Record.LayerRecord {
 }
 
 extension Layer {
+  /// Whether a graph's layer reads its kernel in the order in which the file without a graph was thought to store it, so that what was in doubt
+  /// is not any more.
+  private func isStored(as layer: Layer) -> Bool {
+    layer.isInDoubt && kernelShape == layer.kernelShape
+      && kernel.permutation.map { $0 == Array($0.indices) } ?? true
+  }
+
   /// A layer of a file without a graph with what the graph says about it.
   fileprivate func placed(as other: Layer) -> Layer {
     guard other.kernelShape == kernelShape || other.convolution.parameterCount == convolution.parameterCount else {
@@ -74,6 +81,6 @@ extension Layer {
     }
     return Layer(
       name: name, kind: other.kind, kernel: kernel, bias: bias, dtype: dtype, convolution: other.convolution,
-      inputExtents: other.inputExtents, refusal: other.refusal ?? refusal)
+      inputExtents: other.inputExtents, refusal: other.refusal ?? (other.isStored(as: self) ? nil : refusal))
   }
 }

@@ -6,15 +6,25 @@ extension Checkpoint {
   ///
   /// Keras weights without an architecture take the one that lies beside them under their own name, as apply puts it there.
   ///
-  /// - Parameter architecture: the file with the architecture of Keras weights that come without one, `model.to_json()`.
+  /// - Parameters:
+  ///   - path: of the file, or of a folder that holds one checkpoint.
+  ///   - architecture: the file with the architecture of Keras weights that come without one, `model.to_json()`.
+  ///   - stateDict: what is to be known of tensors that come without a network.
   /// - Throws: `Failure` for a file that is damaged, or of a kind that cannot be read here.
-  package static func open(_ path: String, architecture: String? = nil) throws -> Checkpoint {
-    let file = try CheckpointFile(path: path)
+  package static func open(
+    _ path: String, architecture: String? = nil, stateDict: StateDictOptions = StateDictOptions()
+  ) throws -> Checkpoint {
+    let file = try CheckpointFile(path: try CheckpointFolder.checkpoint(at: path))
     let format = try format(of: file)
     guard architecture == nil || format.takesArchitecture(file) else {
       throw CheckpointFile.hasArchitecture.within(path)
     }
-    return try format.open(consume file, architecture: architecture)
+    guard format.isStateDict || stateDict == StateDictOptions() else {
+      throw Failure(
+        path, "takes no --prefix, --linear or --modules", "it is \(format.noun), which says itself what its layers are",
+        remedy: "leave the option out")
+    }
+    return try format.open(consume file, architecture: architecture, stateDict: stateDict)
   }
 
   private static func format(of file: CheckpointFile) throws -> any CheckpointFormat.Type {

@@ -1,12 +1,14 @@
 import Checkpoints
 import Keras
 import ONNX
+import PyTorch
 import Safetensors
 
 /// All formats of checkpoints. A new format is one line here.
 package enum CheckpointFormats {
   /// The formats in the order in which they are asked about a file.
   package static let all: [any CheckpointFormat.Type] = [
+    PyTorchFormat.self,
     SafetensorsFormat.self,
     KerasFormat.self,
     ONNXFormat.self,
@@ -26,8 +28,13 @@ package enum CheckpointFormats {
 }
 
 extension CheckpointPath {
-  /// Takes a checkpoint's path apart.
+  /// Takes a checkpoint's path apart; that of a folder is the one of the checkpoint in it.
   package init(_ path: String) {
-    self.init(path, longSuffixes: CheckpointFormats.all.flatMap { $0.longSuffixes })
+    self.init(
+      (try? CheckpointFolder.checkpoint(at: path)) ?? path,
+      longSuffixes: CheckpointFormats.all.flatMap { $0.longSuffixes },
+      writtenSuffixes: CheckpointFormats.all.reduce(into: [:]) { suffixes, format in
+        suffixes.merge(format.writtenSuffixes) { first, _ in first }
+      })
   }
 }

@@ -21,7 +21,8 @@ package struct CheckpointSource: Sendable {
   ///
   /// - Throws: `Failure` where one of the files cannot be read, or they do not belong together.
   package func open() throws -> Checkpoint {
-    var checkpoint = try Checkpoint.open(path, architecture: companions.architecture)
+    var checkpoint = try Checkpoint.open(
+      path, architecture: companions.architecture, stateDict: companions.stateDict)
     if let dtype { checkpoint = try checkpoint.converted(to: dtype) }
     return try companions.graph.map { try checkpoint.withGraph($0) } ?? checkpoint
   }

@@ -9,6 +9,13 @@ package struct Original {
   /// The file name of what apply recorded, where it is not at hand.
   package var missing: String?
 
+  /// How the original is read: as apply read it, unless the user says otherwise.
+  private static func reading(_ given: StateDictOptions, _ recorded: StateDictOptions?) -> StateDictOptions {
+    StateDictOptions(
+      prefix: given.prefix ?? recorded?.prefix, linear: given.linear + (recorded?.linear ?? []),
+      modules: given.modules ?? recorded?.modules)
+  }
+
   /// What the user should know about it.
   package var notices: [String] {
     missing.map {
@@ -32,7 +39,8 @@ package struct Original {
     }
     let own = Companions(
       graph: companions.graph,
-      architecture: record?.originalArchitecture.map { places(of: $0).first ?? $0 })
+      architecture: record?.originalArchitecture.map { places(of: $0).first ?? $0 },
+      stateDict: Self.reading(companions.stateDict, record?.originalStateDict).located { places(of: $0).first ?? $0 })
     if let path = given {
       let opened = try CheckpointSource(path: path, companions: own).open()
       if let record, opened.sha256 != record.originalSHA256 {

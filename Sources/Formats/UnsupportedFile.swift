@@ -10,7 +10,7 @@ struct UnsupportedFile: Equatable {
   let remedy: String
 
   private static let pickle = UnsupportedFile(
-    noun: "a PyTorch file, which is a pickle and may run code when read", remedy: "convert it to safetensors first")
+    noun: "a pickle that torch.save did not write", remedy: "save a state_dict() with torch.save")
 
   private init(noun: String, remedy: String) {
     self.noun = noun
@@ -26,6 +26,10 @@ struct UnsupportedFile: Equatable {
       self.init(noun: "a NumPy array", remedy: "a checkpoint is expected; data files go to --calibration")
     } else if bytes.count > 1, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
       self = Self.pickle
+    } else if file.begins(Array("ustar".utf8), at: 257) {
+      self.init(
+        noun: "a tar archive, the form of PyTorch's files before version 0.1.10",
+        remedy: "load it with PyTorch 2.5 or older and save it again")
     } else if file.begins(Array("TFL3".utf8), at: 4) {
       self.init(noun: "a TensorFlow Lite model", remedy: "compress the Keras model it was converted from")
     } else if file.begins(Array("GGUF".utf8)) {
@@ -40,8 +44,6 @@ struct UnsupportedFile: Equatable {
     guard let archive = try? ZipArchive(bytes) else {
       return UnsupportedFile(noun: "a damaged ZIP archive", remedy: "fetch or make the file again")
     }
-    let names = archive.members.map(\.name)
-    if names.contains(where: { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }) { return pickle }
     return UnsupportedFile(noun: "a ZIP archive", remedy: "expected \(CheckpointFormats.expected)")
   }
 }

@@ -12,6 +12,8 @@ package enum KerasFormat: CheckpointFormat {
   package static let noun = "a Keras file"
   package static let expected = ["a Keras .keras or .h5 file"]
   package static let longSuffixes = [weightsSuffix]
+  package static let writtenSuffixes: [String: String] = [:]
+  package static let isStateDict = false
 
   private static let weightsSuffix = ".weights.h5"
 
@@ -23,7 +25,9 @@ package enum KerasFormat: CheckpointFormat {
 
   package static func takesArchitecture(_ file: CheckpointFile) -> Bool { HDF5File.isOne(file.bytes) }
 
-  package static func open(_ file: CheckpointFile, architecture: String?) throws -> Checkpoint {
+  package static func open(_ file: CheckpointFile, architecture: String?, stateDict: StateDictOptions) throws
+    -> Checkpoint
+  {
     let (stored, container) = try Failure.within(file.path) {
       isArchive(file) ? try readArchive(file) : try readHDF5(file, architecture: architecture)
     }

@@ -24,6 +24,7 @@ extension KerasGraph: CheckpointContent {
   var innerTensors: [InnerTensor] { [] }
   var readers: [String: String] { architecture?.readers ?? [:] }
 
+  var stateDict: StateDictOptions? { nil }
   var missesArchitecture: Bool {
     switch container {
     case .hdf5, .variables: file.modelConfig == nil && file.record != nil
@@ -34,6 +35,8 @@ extension KerasGraph: CheckpointContent {
   var takesGraph: Bool { false }
   var lendsGraph: Bool { false }
   var computedFrom: [String: [StoredTensor]] { [:] }
+
+  func with(layers: [Layer]) -> any CheckpointContent { self }
 
   func layerName(ofKernel tensor: String) -> String? { nil }
 

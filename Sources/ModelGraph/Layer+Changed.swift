@@ -10,6 +10,6 @@ extension Layer {
   package func with(inputExtents: [[Int]?]) -> Layer {
     Layer(
       name: name, kind: kind, kernel: kernel, bias: bias, dtype: dtype, convolution: convolution,
-      inputExtents: inputExtents, refusal: refusal)
+      inputExtents: inputExtents, refusal: refusal, isInDoubt: isInDoubt)
   }
 }

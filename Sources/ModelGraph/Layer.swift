@@ -56,11 +56,14 @@ public struct Layer: Sendable, Equatable {
   public let inputExtents: [[Int]?]
   /// Why no structure may replace the kernel, where that is known from the checkpoint alone.
   public let refusal: String?
+  /// Whether the refusal is only that nothing proves what the kernel is, which a graph may do.
+  public let isInDoubt: Bool
 
   /// A layer as a checkpoint finds it; see the properties.
   public init(
     name: String, kind: Kind, kernel: TensorReference, bias: TensorReference?, dtype: DType,
-    convolution: Convolution, inputExtents: [[Int]?] = [], refusal: String? = nil
+    convolution: Convolution, inputExtents: [[Int]?] = [], refusal: String? = nil,
+    isInDoubt: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -70,6 +73,7 @@ public struct Layer: Sendable, Equatable {
     self.convolution = convolution
     self.inputExtents = inputExtents
     self.refusal = refusal
+    self.isInDoubt = isInDoubt
   }
 
   /// The kernel's shape (out, in / groups, spatial...).

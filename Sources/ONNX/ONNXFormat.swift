@@ -9,6 +9,8 @@ package enum ONNXFormat: CheckpointFormat {
   package static let noun = "an ONNX model"
   package static let expected = ["an .onnx file"]
   package static let longSuffixes: [String] = []
+  package static let writtenSuffixes: [String: String] = [:]
+  package static let isStateDict = false
 
   /// Protocol buffers have no signature: ONNX begins with field 1, the IR version, then a field of its `ModelProto`.
   package static func recognizes(_ file: CheckpointFile) -> Bool {
@@ -21,7 +23,9 @@ package enum ONNXFormat: CheckpointFormat {
 
   package static func takesArchitecture(_ file: CheckpointFile) -> Bool { false }
 
-  package static func open(_ file: consuming CheckpointFile, architecture: String?) throws -> Checkpoint {
+  package static func open(_ file: consuming CheckpointFile, architecture: String?, stateDict: StateDictOptions) throws
+    -> Checkpoint
+  {
     let path = file.path
     var bytes = file.takeBytes()
     let byteCount = bytes.count

@@ -13,9 +13,12 @@ extension ONNXGraph: CheckpointContent {
   var computedType: DType { model.computedType }
   var innerTensors: [InnerTensor] { model.innerTensors }
   var readers: [String: String] { model.readers }
+  var stateDict: StateDictOptions? { nil }
   var missesArchitecture: Bool { false }
   var takesGraph: Bool { false }
   var lendsGraph: Bool { true }
+
+  func with(layers: [Layer]) -> any CheckpointContent { self }
 
   func layerName(ofKernel tensor: String) -> String? { nil }
 

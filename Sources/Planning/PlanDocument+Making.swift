@@ -19,7 +19,8 @@ extension PlanDocument {
       kept: checkpoint.keptTensors,
       options: Options(
         structures: request.recipe.structures, keep: request.recipe.kept.map(\.pattern), seed: request.seed,
-        graph: request.companions.graph, architecture: request.companions.architecture, dtype: request.dtype,
+        graph: request.companions.graph, architecture: request.companions.architecture,
+        stateDict: request.companions.stateDict, dtype: request.dtype,
         bits: request.bits, calibration: request.calibration, device: request.device?.name,
         rankMultiple: request.rankMultiple,
         rules: request.recipe.rules),

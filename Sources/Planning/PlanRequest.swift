@@ -87,7 +87,8 @@ package struct PlanRequest: Job {
     case .plan(let plan):
       try OutputFile.write((plan.json.text(.indented) + "\n").utf8, to: output, overwrite: true)
       return result(
-        .plan(plan, path: output), hints: try planner.bitsHints(within: plan.budget, loss: plan.solver.loss))
+        .plan(plan, path: output),
+        hints: plan.lostLayers + (try planner.bitsHints(within: plan.budget, loss: plan.solver.loss)))
     case .infeasible(let infeasibility):
       return result(.infeasible(infeasibility), hints: try planner.bitsHints(within: limits, loss: nil))
     }

@@ -32,7 +32,9 @@ struct SweepCache: Sendable {
       "sweep \(Self.version)", checkpoint.sha256, request.recipe.structures.joined(separator: ","), "\(request.seed)",
       request.dtype?.rawValue ?? "", "\(request.rankMultiple)",
     ]
-    for path in [request.companions.graph, request.companions.architecture].compactMap(\.self) {
+    let stateDict = checkpoint.content.stateDict
+    parts.append(stateDict?.prefix ?? "")
+    for path in [request.companions.graph, request.companions.architecture, stateDict?.modules].compactMap(\.self) {
       parts.append(SHA256.hexadecimal(of: try InputFile.read(path)))
     }
     if var calibration = request.calibration {

@@ -54,7 +54,7 @@ extension PlanDocument.Alternative {
 
 extension PlanDocument.Options {
   fileprivate var json: JSON {
-    [
+    var result: JSONObject = [
       "structures": .strings(structures), "keep": .strings(keep), "seed": .seed(seed),
       "graph": .optional(graph, JSON.string), "architecture": .optional(architecture, JSON.string),
       "dtype": .optional(dtype) { .string($0.optionName) },
@@ -62,6 +62,8 @@ extension PlanDocument.Options {
       "calibration": .optional(calibration, \.json), "device": .optional(device, JSON.string),
       "round_to": .integer(rankMultiple), "rules": .array(rules.map(\.json)),
     ]
+    for (key, value) in stateDict.pairs { result[key] = value }
+    return .object(result)
   }
 }
 

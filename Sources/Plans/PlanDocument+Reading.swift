@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import Formats
 import Foundation
 import TensorCore
@@ -137,6 +138,10 @@ extension PlanDocument.Options {
     seed = try reader.required("seed", \.seed, "a whole number from 0 to 2^64 - 1")
     graph = try reader.optional("graph", \.string, "a path")
     architecture = try reader.optional("architecture", \.string, "a path")
+    stateDict = StateDictOptions(
+      prefix: try reader.ifPresent("prefix", \.string, "a text"),
+      linear: (try reader.ifPresent("linear", \.strings, "a list of texts") ?? []).map { Glob($0) },
+      modules: try reader.ifPresent("modules", \.string, "a path"))
     calibration = try reader.optional("calibration", \.self, "a file and how its samples are prepared")
       .map { try CalibrationSource($0) }
     dtype = try reader.optional(

@@ -1,3 +1,4 @@
+import Checkpoints
 import Formats
 import TensorCore
 
@@ -119,6 +120,8 @@ package struct PlanDocument: Sendable, Equatable {
     package var graph: String?
     /// The architecture of Keras weights.
     package var architecture: String?
+    /// How tensors without a network are read.
+    package var stateDict: StateDictOptions
     /// The type in which the file stores numbers; nil where each tensor keeps its own.
     package var dtype: DType?
     /// The widths in bits that weights may be stored in, beside their own type; nil where none was asked for.
@@ -133,7 +136,8 @@ package struct PlanDocument: Sendable, Equatable {
     package var rules: [Recipe.Rule]
 
     package init(
-      structures: [String], keep: [String], seed: UInt64, graph: String?, architecture: String?, dtype: DType?,
+      structures: [String], keep: [String], seed: UInt64, graph: String?, architecture: String?,
+      stateDict: StateDictOptions = StateDictOptions(), dtype: DType?,
       bits: [BitWidth]? = nil, calibration: CalibrationSource?, device: String?, rankMultiple: Int, rules: [Recipe.Rule]
     ) {
       self.structures = structures
@@ -141,6 +145,7 @@ package struct PlanDocument: Sendable, Equatable {
       self.seed = seed
       self.graph = graph
       self.architecture = architecture
+      self.stateDict = stateDict
       self.dtype = dtype
       self.bits = bits
       self.calibration = calibration

@@ -29,7 +29,8 @@ extension Record {
     let seed = plan?.options.seed ?? 0
     self.init(
       originalPath: plan?.checkpoint ?? checkpoint.path, originalSHA256: checkpoint.sha256,
-      originalArchitecture: architecture, layers: layers,
+      originalArchitecture: architecture,
+      originalStateDict: checkpoint.content.stateDict ?? StateDictOptions(), layers: layers,
       network: canRun
         ? NetworkRecord(samples: Samples.usualRandomCount, seed: seed, relativeDiscrepancy: 0) : nil,
       sampleDiscrepancy: hasSamples ? 0 : nil)

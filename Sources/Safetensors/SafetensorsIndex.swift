@@ -70,7 +70,8 @@ struct SafetensorsIndex {
         weightMap[tensor.name].map { "the index places it in '\($0)'" }
           ?? "the index does not list it")
     }
-    let held = Set(shard.tensors.map(\.name))
+    // A tensor that is stored once and known by several names is held under each.
+    let held = Set(shard.tensors.map(\.name)).union(shard.metadata.keys)
     let listed = weightMap.filter { $0.value == shard.fileName }.keys
     if let missing = listed.filter({ !held.contains($0) }).min() {
       throw Failure(

@@ -1,34 +1,47 @@
+import Basics
+import Checkpoints
 import ModelGraph
 import TensorCore
 
 /// What names and shapes tell about layers where there is no graph, by PyTorch's conventions: a module `conv1` stores
-/// `conv1.weight`, (out, in) or (out, in / groups, spatial...), and perhaps `conv1.bias`, (out).
+/// `conv1.weight`, (out, in) or (out, in / groups, spatial...), and perhaps `conv1.bias`, (out). Recurrent and attention modules keep
+/// kernels under names of their own, `lstm.weight_ih_l0` say.
 enum SafetensorsLayers {
   /// The name of the module whose tensors are plain `weight` and `bias`.
   static let rootName = "weight"
 
-  /// Every float tensor of 2 to 5 modes named `weight` or `*.weight`, in the order of the tensors. Windows are unit windows and
-  /// input extents are unknown: neither is in the file.
-  static func layers(of tensors: [StoredTensor]) -> [Layer] {
-    let byName = Dictionary(tensors.map { ($0.name, $0) }) { first, _ in first }
-    let memberCounts = memberCounts(of: tensors)
-    return tensors.compactMap { kernel in
+  /// Every float tensor of 2 to 5 modes that is a module's kernel, in the order of the tensors. What nothing proves is in doubt and keeps its form.
+  ///
+  /// - Parameters:
+  ///   - linear: The layers that a user says are linear.
+  ///   - modules: The classes of the modules; windows are unit windows without them.
+  ///   - ties: For the names of tensors that the file does not hold, those of the tensors that they are.
+  static func layers(
+    of tensors: [StoredTensor], linear: [Glob] = [], modules: StateDictModules? = nil, ties: [String: String] = [:]
+  ) -> [Layer] {
+    let evidence = StateDictEvidence(tensors)
+    let tied = Dictionary(ties.map { ($1, $0) }, uniquingKeysWith: min)
+    return tensors.compactMap { kernel -> Layer? in
       guard let prefix = modulePrefix(ofKernel: kernel.name), kernel.dtype.isFloat,
         (2...5).contains(kernel.shape.count)
       else { return nil }
       // A name must be unique; only a module that is itself called `weight` can take the root's.
-      if prefix.isEmpty, byName["\(rootName).weight"] != nil { return nil }
-      let bias = byName["\(prefix)bias"]
-      let shape = kernel.shape
+      if prefix.isEmpty, evidence.tensor("\(rootName).weight") != nil { return nil }
+      let name = layerName(ofPrefix: prefix)
+      let isBare = isBareKernel(kernel.name)
+      let form = modules?.form(of: name, kernel) ?? .plain(kernel.shape)
+      let bias = isBare ? nil : evidence.tensor("\(prefix)bias")
+      let refusal =
+        kernelRefusal(kernel, form)
+        ?? tied[kernel.name].map { "its weight is that of '\($0)' too" }
+        ?? moduleRefusal(form, bias: bias, memberCount: evidence.memberCount(prefix), isBare: isBare)
+      let isKnown = form.isKnown || linear.contains { $0.matches(name) } && kernel.shape.count == 2
+      let doubt =
+        isKnown || refusal != nil ? nil : evidence.doubt(of: kernel, prefix: prefix, bias: bias, isBare: isBare)
       return Layer(
-        name: layerName(ofPrefix: prefix),
-        kind: shape.count == 2 ? .linear : .convolution,
-        kernel: TensorReference(kernel.name),
-        bias: bias.flatMap { $0.shape == [shape[0]] ? TensorReference($0.name) : nil },
-        dtype: kernel.dtype,
-        convolution: Convolution(kernelShape: shape, window: .unit(shape.count - 2)),
-        refusal: kernelRefusal(kernel)
-          ?? moduleRefusal(kernel, bias: bias, memberCount: memberCounts[prefix] ?? 0))
+        name: name, kind: form.kind, kernel: TensorReference(kernel.name, permutation: form.permutation),
+        bias: bias.flatMap { $0.shape == [form.convolution.kernelShape[0]] ? TensorReference($0.name) : nil },
+        dtype: kernel.dtype, convolution: form.convolution, refusal: refusal ?? doubt, isInDoubt: doubt != nil)
     }
   }
 
@@ -49,52 +62,40 @@ enum SafetensorsLayers {
     return prefix
   }
 
-  /// `conv1.` for `conv1.weight`, empty for `weight`, nil for any other name.
+  /// `conv1.` for `conv1.weight`, empty for `weight`, `lstm.weight_ih_l0.` for a kernel that is no module's `weight`, nil for any other name.
   private static func modulePrefix(ofKernel name: String) -> String? {
+    if isBareKernel(name) { return name + "." }
     guard name == "weight" || name.hasSuffix(".weight") else { return nil }
     return String(name.dropLast("weight".count))
   }
 
-  /// How many tensors begin with each prefix that ends in a dot, and with the empty one.
-  private static func memberCounts(of tensors: [StoredTensor]) -> [String: Int] {
-    var counts = ["": tensors.count]
-    for tensor in tensors {
-      for dot in tensor.name.indices where tensor.name[dot] == "." {
-        counts[String(tensor.name[...dot]), default: 0] += 1
-      }
-    }
-    return counts
+  /// Whether a kernel is one of several that its module keeps under names of their own.
+  static func isBareKernel(_ name: String) -> Bool {
+    let leaf = name.split(separator: ".").last.map(String.init) ?? ""
+    if ["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"].contains(leaf) { return true }
+    return ["weight_ih", "weight_hh", "weight_hr"].contains { leaf == $0 || leaf.hasPrefix("\($0)_l") }
   }
 
   /// Why the kernel itself may not be replaced.
-  private static func kernelRefusal(_ kernel: StoredTensor) -> String? {
-    let shape = kernel.shape
-    let name = kernel.name.lowercased()
-    func isNamed(_ words: [String]) -> Bool { words.contains { name.contains($0) } }
+  private static func kernelRefusal(_ kernel: StoredTensor, _ form: StateDictModules.Form) -> String? {
     if !kernel.dtype.isCompressible {
       return "its dtype \(kernel.dtype.rawValue) is none of F16, BF16, F32 and F64"
     }
-    if shape.contains(0) { return "it is empty" }
-    if shape[0] < 2 { return "it has one output channel only" }
-    if shape.count == 2 {
-      return isNamed(["embed", "wte", "wpe", "token"])
-        ? "its name says that it is an embedding, a table that no input multiplies" : nil
-    }
-    if isNamed(["deconv", "transpose", "upconv"]) {
-      return "its name says that it is a transposed convolution, whose first mode is the input"
-    }
-    return shape[1] == 1 ? "its second mode is 1, as in a depthwise convolution" : nil
+    if kernel.shape.contains(0) { return "it is empty" }
+    if form.convolution.kernelShape[0] < 2 { return "it has one output channel only" }
+    return form.refusal
   }
 
   /// Why the module as a whole may not become a sequence of modules.
   private static func moduleRefusal(
-    _ kernel: StoredTensor, bias: StoredTensor?, memberCount: Int
+    _ form: StateDictModules.Form, bias: StoredTensor?, memberCount: Int, isBare: Bool
   ) -> String? {
-    if let bias, bias.shape != [kernel.shape[0]] {
-      return "its bias has the shape \(bias.shape) instead of [\(kernel.shape[0])]"
+    let channels = form.convolution.kernelShape[0]
+    if let bias, bias.shape != [channels], form.isKnown || bias.shape != [form.convolution.kernelShape[1]] {
+      return "its bias has the shape \(bias.shape) instead of [\(channels)]"
     }
     // Also what keeps the new names apart from those that are there: nothing else begins with the module's name.
-    return memberCount == (bias == nil ? 1 : 2)
+    return memberCount == (isBare ? 0 : bias == nil ? 1 : 2)
       ? nil : "its module holds tensors other than 'weight' and 'bias'"
   }
 }

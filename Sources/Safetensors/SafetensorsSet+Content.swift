@@ -4,40 +4,46 @@ import ModelGraph
 import TensorCore
 
 extension SafetensorsSet: CheckpointContent {
-  var format: any CheckpointFormat.Type { SafetensorsFormat.self }
-  var formatName: String { "safetensors" }
-  var formatVersion: String? { nil }
-  var graph: ModelGraph? { nil }
-  var graphAbsence: String? { "a safetensors file holds tensors only, and no graph" }
-  var metadata: [String: String]? { isSharded ? nil : shards[0].metadata }
+  package var format: any CheckpointFormat.Type { source.format }
+  package var formatName: String { source.name }
+  package var formatVersion: String? { nil }
+  package var graph: ModelGraph? { nil }
+  package var graphAbsence: String? {
+    "a \(source.name == "pytorch" ? "state dict" : "safetensors file") holds tensors only, and no graph"
+  }
+  package var metadata: [String: String]? { isSharded ? nil : shards[0].metadata }
   /// Nobody states it: networks are run in the type of their weights.
-  var computedType: DType {
+  package var computedType: DType {
     tensors.lazy.map(\.dtype).filter(\.isCompressible).max { $0.unitRoundoff < $1.unitRoundoff } ?? .f32
   }
-  var innerTensors: [InnerTensor] { [] }
-  var readers: [String: String] { [:] }
-  var missesArchitecture: Bool { false }
-  var takesGraph: Bool { true }
-  var lendsGraph: Bool { false }
+  package var innerTensors: [InnerTensor] { [] }
+  package var readers: [String: String] { [:] }
+  package var stateDict: StateDictOptions? { source.options }
+  package var missesArchitecture: Bool { false }
+  package var takesGraph: Bool { true }
+  package var lendsGraph: Bool { false }
 
-  func layerName(ofKernel tensor: String) -> String? { SafetensorsLayers.layerName(ofKernel: tensor) }
+  package func layerName(ofKernel tensor: String) -> String? { SafetensorsLayers.layerName(ofKernel: tensor) }
 
-  func architecturePath(besides path: String) -> String? { nil }
+  package func architecturePath(besides path: String) -> String? { nil }
 
-  func refusal(of stages: [Stage], for layer: Layer) -> String? {
-    stages.convolutions.contains { $0.transposition != nil }
-      ? "the loader of the written file has no transposed convolutions" : nil
+  package func refusal(of stages: [Stage], for layer: Layer) -> String? {
+    nil
   }
 
-  var scaleType: DType { RoundedEntry.scaleType }
+  package var scaleType: DType { RoundedEntry.scaleType }
 
-  var floatTypeBesideIntegers: DType? { .f16 }
+  package var floatTypeBesideIntegers: DType? { .f16 }
 
-  func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
+  package func storage(_ width: BitWidth) -> WeightStorage { .integers(width) }
 
-  func refusal(of storage: WeightStorage, for layer: Layer) -> String? { nil }
+  package func refusal(of storage: WeightStorage, for layer: Layer) -> String? {
+    guard storage != .float else { return nil }
+    if SafetensorsLayers.isBareKernel(layer.kernel.name) { return "its module keeps it under a name of its own" }
+    return layer.kernel.permutation == nil ? nil : "its first mode is the input, and integers have scales for outputs"
+  }
 
-  func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
+  package func partNames(replacing replacements: [Replacement]) throws -> [[String]] {
     replacements.map { replacement in
       guard !replacement.isDense else { return [replacement.layer] }
       return replacement.stages.sequentialTensors.compactMap { tensor in
@@ -49,43 +55,48 @@ extension SafetensorsSet: CheckpointContent {
     }
   }
 
-  func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] { [] }
+  package func sharedVectors(of replacement: Replacement) throws -> [IntegerVector] { [] }
 
-  func byteCount(of vector: IntegerVector) throws -> Int {
+  package func byteCount(of vector: IntegerVector) throws -> Int {
     preconditionFailure("a safetensors file holds no integers for its layers")
   }
 
   /// Where a file shrinks, the two offsets of a tensor lose a digit each.
-  var sizeSlack: Int { 64 + 8 * layers.count + 2 * tensors.count }
+  package var sizeSlack: Int { 64 + 8 * layers.count + 2 * tensors.count }
 
-  func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+  package func byteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
     let nameLength =
       isSharded ? SafetensorsLayout.quotedLength(try Self.shardNames(indexPath: path, count: 1)[0]) : 0
     return try sizes.byteCount(replacements, record: record, shardNameLength: nameLength)
   }
 
   /// The count is the writer's own.
-  func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
+  package func provenByteCount(replacing replacements: [Replacement], record: JSON, at path: String) throws -> Int {
     try byteCount(replacing: replacements, record: record, at: path)
   }
 
-  func write(
+  package func write(
     replacing replacements: [Replacement], record: JSON?, to path: String, overwrite: Bool, source: String
   ) throws {
+    if let suffix = [".pt", ".pth", ".bin", ".ckpt"].first(where: { path.hasSuffix($0) }) {
+      throw Failure(
+        path, "cannot be written", "what is written is a safetensors file, which '\(suffix)' does not say",
+        remedy: "let the name end in .safetensors")
+    }
     let result = try Failure.within(source) { try replacing(replacements, record: record) }
     try result.write(to: path, overwrite: overwrite)
   }
 
-  func refusal(of dtype: DType) -> String? { nil }
+  package func refusal(of dtype: DType) -> String? { nil }
 
-  func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? { dtype }
+  package func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? { dtype }
 
-  func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
+  package func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
     try SafetensorsSet(
       shards: try shards.map { shard in
         Shard(
           fileName: shard.fileName, metadata: shard.metadata,
           tensors: try shard.tensors.map { try changed[$0.name].map(stored) ?? $0 })
-      }, isSharded: isSharded)
+      }, isSharded: isSharded, source: source)
   }
 }

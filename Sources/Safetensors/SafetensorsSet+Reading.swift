@@ -1,9 +1,10 @@
 import Basics
+import Checkpoints
 import Foundation
 import TensorCore
 
 extension SafetensorsSet.Shard {
-  /// Parses one file.
+  /// Parses one safetensors file.
   ///
   /// - Throws: `Failure` about the header or a tensor; the caller adds the path.
   init(fileName: String, parsing file: [UInt8]) throws {
@@ -20,12 +21,58 @@ extension SafetensorsSet.Shard {
 }
 
 extension SafetensorsSet {
-  static let indexSuffix = ".safetensors.index.json"
+  package static let indexSuffix = ".safetensors.index.json"
+
+  /// Whether a file is an index that names other files, whatever it is called; with what their names end in.
+  package static func isIndex(_ file: CheckpointFile, of suffixes: [String]) -> Bool {
+    guard file.path.hasSuffix(".json"), let index = try? SafetensorsIndex(parsing: file.bytes) else { return false }
+    return index.fileNames.allSatisfy { name in suffixes.contains { name.hasSuffix($0) } }
+  }
 
   /// A set with an index, as the files give it.
-  struct Sharded {
-    let set: SafetensorsSet
-    let notices: [String]
+  package struct Sharded: Sendable {
+    package let shards: [Shard]
+    package let notices: [String]
+  }
+
+  /// Makes a set of what files hold: the part that the user means, with plain weights in the place of normalised ones.
+  ///
+  /// - Returns: The set, and what the user should know about it.
+  /// - Throws: `Failure` for the caller to add the path.
+  package static func reading(
+    _ shards: [Shard], isSharded: Bool, of path: String, _ format: any CheckpointFormat.Type, name: String,
+    options: StateDictOptions
+  ) throws -> (set: SafetensorsSet, notices: [String]) {
+    guard !shards.contains(where: { $0.metadata[recordKey] != nil }) else {
+      let source = Source(format, name: name)
+      return (try SafetensorsSet(shards: shards, isSharded: isSharded, source: source), [])
+    }
+    let selection = try StateDictSelection(shards.flatMap { $0.tensors.map(\.name) }, prefix: options.prefix)
+    var notices = selection.notices
+    var count = 0
+    let selected = try shards.map { shard in
+      let shard = shard.selecting(selection)
+      let plain = try NormalizedWeights.plain(shard.tensors)
+      count += plain.count
+      return Shard(fileName: shard.fileName, metadata: shard.metadata, tensors: plain.tensors)
+    }
+    if count > 0 {
+      notices.append(
+        "\(count) normalised weights (weight_norm, spectral_norm) are read as the plain weights that they are")
+    }
+    var options = options
+    var modules: StateDictModules?
+    if let given = options.modules ?? modulesBeside(path, format) {
+      modules = try StateDictModules(path: given).matched(with: selected.flatMap(\.tensors), of: path)
+      options.modules = given
+    }
+    let source = Source(format, name: name, options: options, modules: modules)
+    return (try SafetensorsSet(shards: selected, isSharded: isSharded, source: source), notices)
+  }
+
+  private static func modulesBeside(_ path: String, _ format: any CheckpointFormat.Type) -> String? {
+    let beside = format.path(path).modules
+    return FileManager.default.fileExists(atPath: beside) ? beside : nil
   }
 
   /// Parses one file as a set of its own.
@@ -42,10 +89,13 @@ extension SafetensorsSet {
 
   /// Reads the shards that an index names, from the index's folder.
   ///
-  /// - Parameter visit: is given the bytes of every shard, in order.
+  /// - Parameters:
+  ///   - parse: makes a shard of a file's name and bytes.
+  ///   - visit: is given the bytes of every shard, in order.
   /// - Throws: `Failure` for a broken index or shard, and when a tensor is not exactly where the index says.
-  static func read(
-    indexPath: String, parsing index: [UInt8], visit: ([UInt8]) -> Void
+  package static func read(
+    indexPath: String, parsing index: [UInt8], shard parse: (String, [UInt8]) throws -> Shard,
+    visit: ([UInt8]) -> Void
   ) throws -> Sharded {
     do {
       let index = try SafetensorsIndex(parsing: index)
@@ -55,7 +105,7 @@ extension SafetensorsSet {
         let file = try InputFile.read(path)
         visit(file)
         do {
-          let shard = try Shard(fileName: fileName, parsing: file)
+          let shard = try parse(fileName, file)
           try index.check(shard)
           return shard
         } catch let failure as Failure {
@@ -68,8 +118,7 @@ extension SafetensorsSet {
         notices.append(
           "the index states a total_size of \(claimed) bytes, and the tensors have \(total) bytes")
       }
-      let set = try Failure.within(indexPath) { try SafetensorsSet(shards: shards, isSharded: true) }
-      return Sharded(set: set, notices: notices)
+      return Sharded(shards: shards, notices: notices)
     } catch let failure as Failure {
       throw failure.subject.isEmpty || failure.subject == "index"
         ? failure.within(indexPath) : failure

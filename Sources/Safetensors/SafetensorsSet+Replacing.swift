@@ -47,6 +47,6 @@ extension SafetensorsSet {
           fileName: shard.fileName, metadata: metadata,
           tensors: shard.tensors.flatMap { newTensors[$0.name] ?? [$0] })
       },
-      isSharded: isSharded)
+      isSharded: isSharded, source: source)
   }
 }

@@ -40,12 +40,17 @@ package struct ZipArchive: Sendable {
   /// The contents of a member.
   ///
   /// - Throws: `Failure` with the member as its subject where its data are damaged.
-  package func contents(of member: Member) throws -> [UInt8] {
+  package func contents(of member: Member) throws -> [UInt8] { Array(try slice(of: member)) }
+
+  /// The contents of a member, those of a stored one without a copy.
+  ///
+  /// - Parameter zeroIsNoSum: Whether a CRC of 0 says that the writer computed none.
+  /// - Throws: `Failure` with the member as its subject where its data are damaged.
+  package func slice(of member: Member, zeroIsNoSum: Bool = false) throws -> ArraySlice<UInt8> {
     let range = try dataRange(of: member)
     let contents =
-      member.isDeflated
-      ? try inflateRaw(bytes[range], expectedCount: member.count) : Array(bytes[range])
-    guard contents.count == member.count, crc32(contents[...]) == member.crc else {
+      member.isDeflated ? try inflateRaw(bytes[range], expectedCount: member.count)[...] : bytes[range]
+    guard contents.count == member.count, zeroIsNoSum && member.crc == 0 || crc32(contents) == member.crc else {
       throw Failure("member '\(member.name)'", "is damaged", "its CRC-32 does not match")
     }
     return contents

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Checkpoints
 import Formats
 import Foundation
 import Plans
@@ -126,7 +127,8 @@ extension Glob: ExpressibleByArgument {
 /// What makes a network of a checkpoint that does not hold all of it.
 struct CompanionOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("An ONNX export of the network, for a safetensors file, which has no graph.", valueName: "file"),
+    help: ArgumentHelp(
+      "An ONNX export of the network, for a PyTorch or safetensors file, which has no graph.", valueName: "file"),
     completion: .file(extensions: ["onnx"]))
   var graph: String?
 
@@ -136,7 +138,27 @@ struct CompanionOptions: ParsableArguments {
     completion: .file(extensions: ["json"]))
   var architecture: String?
 
-  var companions: Companions { Companions(graph: graph, architecture: architecture) }
+  @Option(
+    help: ArgumentHelp(
+      "The modules' classes, for tensors without a graph: what write_modules of the printed loader writes. model.modules.json beside the checkpoint unless given.",
+      valueName: "file"), completion: .file(extensions: ["json"]))
+  var modules: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The part of a training checkpoint that is the network: 'model' or 'ema', say.", valueName: "name"))
+  var prefix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take layers for linear ones where nothing in a state dict proves it.", valueName: "glob"))
+  var linear: [Glob] = []
+
+  var companions: Companions {
+    Companions(
+      graph: graph, architecture: architecture,
+      stateDict: StateDictOptions(prefix: prefix, linear: linear, modules: modules))
+  }
 }
 
 extension ArgumentHelp {

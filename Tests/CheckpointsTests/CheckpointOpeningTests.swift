@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import Keras
 import ONNX
+import PyTorch
 import TensorCore
 import TestSupport
 import Testing
@@ -35,8 +36,9 @@ import Testing
     #expect(format(Bytes.safetensors("{" + String(repeating: " ", count: 638) + "}")) == SafetensorsFormat.self)
     #expect(format([]) == nil)
     #expect(unsupported([]) == nil)
-    #expect(unsupported(archive("archive/data.pkl"))?.contains("convert it to safetensors first") == true)
-    #expect(unsupported([0x80, 2, 0x8A, 10])?.contains("convert it to safetensors first") == true)
+    #expect(format(archive("archive/data.pkl")) == PyTorchFormat.self)
+    #expect(unsupported([0x80, 2, 0x8A, 10])?.contains("torch.save did not write") == true)
+    #expect(unsupported(Array(repeating: 0, count: 257) + Array("ustar".utf8))?.contains("tar archive") == true)
     #expect(format(archive("model.weights.h5")) == KerasFormat.self)
     #expect(format([8, 7, 0x12, 7]) == ONNXFormat.self)
     #expect(unsupported(Array("PK".utf8) + [3, 4])?.contains("damaged") == true)
@@ -71,10 +73,10 @@ import Testing
       }
       #expect(
         text([1, 2, 3]).hasSuffix(
-          "its content is that of no known checkpoint (expected a .safetensors file, a .safetensors.index.json, "
-            + "a Keras .keras or .h5 file or an .onnx file)"))
+          "its content is that of no known checkpoint (expected a PyTorch .pt, .pth, .bin or .ckpt file, a .safetensors file, "
+            + "a .safetensors.index.json, a Keras .keras or .h5 file or an .onnx file)"))
       #expect(text([1, 2, 3], "m.safetensors").contains("the file has 3 bytes"))
-      #expect(text(archive("data.pkl")).contains("may run code"))
+      #expect(text(archive("data.pkl")).contains("its pickle: is damaged"))
       let broken = SafetensorsSet.Shard(fileName: "m", metadata: ["kcompress": "{"], tensors: [])
       #expect(text(broken.fileBytes()).contains("metadata 'kcompress': is no valid JSON"))
     }

@@ -12,10 +12,10 @@ import Testing
       tensor("fc.weight", .f32, [10, 8]), tensor("table.weight", .i8, [4, 4]),
       tensor("temporal.weight", .f64, [4, 3, 2, 2, 2]), tensor("rnn.weight_ih_l0", .f32, [8, 4]),
     ])
-    #expect(layers.map(\.name) == ["net.conv", "fc", "temporal"])
-    #expect(layers.map(\.kind) == [.convolution, .linear, .convolution])
-    #expect(layers.map(\.bias?.name) == ["net.conv.bias", nil, nil])
-    #expect(layers.map(\.dtype) == [.bf16, .f32, .f64])
+    #expect(layers.map(\.name) == ["net.conv", "fc", "temporal", "rnn.weight_ih_l0"])
+    #expect(layers.map(\.kind) == [.convolution, .linear, .convolution, .linear])
+    #expect(layers.map(\.bias?.name) == ["net.conv.bias", nil, nil, nil])
+    #expect(layers.map(\.dtype) == [.bf16, .f32, .f64, .f32])
     #expect(layers.allSatisfy { $0.refusal == nil && $0.inputExtents.isEmpty })
     #expect(layers[0].convolution == Convolution(kernelShape: [8, 4, 3, 5], window: .unit(2)))
   }

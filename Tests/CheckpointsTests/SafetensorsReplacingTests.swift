@@ -94,7 +94,7 @@ import Testing
       let (out, dtype) = (pick([2, 8, 12]), pick([DType.f16, .bf16, .f32, .f64]))
       let hasBias = Bool.random(using: &generator)
       let home = Int.random(in: shards.indices, using: &generator)
-      shards[home].append(tensor(name + ".weight", dtype, [out, 4, 3, 3]))
+      shards[home].append(tensor(name + ".weight", dtype, [out, 16, 3, 3]))
       if hasBias {
         shards[pick([home, 0])].append(tensor(name + ".bias", pick([dtype, .f32]), [out]))
       }
@@ -133,7 +133,7 @@ import Testing
   @Test func refusesWhatMayNotBeReplaced() throws {
     let shard = SafetensorsSet.Shard(
       fileName: "m", metadata: [:],
-      tensors: [tensor("a.weight", .f16, [2, 2]), tensor("dw.weight", .f32, [4, 1, 3, 3])])
+      tensors: [tensor("fc.weight", .f16, [2, 2]), tensor("dw.weight", .f32, [4, 1, 3, 3])])
     let set = try SafetensorsSet(shards: [shard], isSharded: false)
     func text(_ replacements: [Replacement]) -> String {
       message { _ = try set.replacing(replacements, record: nil) }
@@ -144,11 +144,11 @@ import Testing
     #expect(text([Replacement(layer: "b", stages: [])]).contains("no such layer"))
     #expect(text([Replacement(layer: "dw", stages: [])]).contains("depthwise"))
     #expect(
-      text([Replacement(layer: "a", stages: stages, weights: [huge])]).contains("no finite F16"))
+      text([Replacement(layer: "fc", stages: stages, weights: [huge])]).contains("no finite F16"))
     #expect(
-      text([Replacement(layer: "a", stages: stages, weights: [notANumber])]).contains(
+      text([Replacement(layer: "fc", stages: stages, weights: [notANumber])]).contains(
         "no finite F16"))
-    let twice = Array(repeating: Replacement(layer: "a", stages: []), count: 2)
+    let twice = Array(repeating: Replacement(layer: "fc", stages: []), count: 2)
     #expect(text(twice).contains("two replacements"))
   }
 }

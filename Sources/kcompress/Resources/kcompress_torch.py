@@ -7,6 +7,12 @@
 
 Every compressed convolution or linear layer of the model becomes an nn.Sequential of stock modules, and all weights are
 loaded, strictly. What the layers are made of stands in the file's metadata, as data; no code of the file is run.
+
+    from kcompress_torch import write_modules
+
+    write_modules(model, "model.modules.json")
+
+tells kcompress what a checkpoint does not: which class every module has, with its groups, strides and padding.
 """
 
 import json
@@ -17,11 +23,21 @@ from collections import OrderedDict
 import torch
 from safetensors import safe_open
 from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
-__all__ = ["load_compressed"]
+__all__ = ["load_compressed", "write_modules"]
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-PADS = {1: nn.ConstantPad1d, 2: nn.ConstantPad2d, 3: nn.ConstantPad3d}
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+PADS = {
+    "zeros": {1: nn.ConstantPad1d, 2: nn.ConstantPad2d, 3: nn.ConstantPad3d},
+    "reflect": {1: nn.ReflectionPad1d, 2: nn.ReflectionPad2d, 3: nn.ReflectionPad3d},
+    "replicate": {1: nn.ReplicationPad1d, 2: nn.ReplicationPad2d, 3: nn.ReplicationPad3d},
+    "circular": {1: nn.CircularPad1d, 2: nn.CircularPad2d, 3: nn.CircularPad3d},
+}
+# What frameworks put before the names of a network's own modules.
+WRAPPERS = ("module", "_orig_mod", "model", "state_dict", "network", "net")
 
 
 def load_compressed(model, path):
@@ -31,20 +47,148 @@ def load_compressed(model, path):
     devices. Raises ValueError where the file was not written by kcompress or does not fit the model, and RuntimeError
     where a tensor is missing or left over. Returns the model.
     """
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)) or hasattr(model, "_orig_mod"):
-        raise ValueError(f"a {type(model).__name__} wraps your model; load into the model itself, before it is wrapped")
+    network = unwrapped(model)
     tensors, metadata = read(path)
     if "kcompress" not in metadata:
         raise ValueError(f"{path}: it holds no compressed layers; load it with model.load_state_dict")
-    record = json.loads(metadata["kcompress"])
+    record = json.loads(metadata.pop("kcompress"))
     if record.get("schema") not in ("kcompress.record/1", "kcompress.record/2"):
         raise ValueError(f"{path}: its record has the unknown schema {record.get('schema')!r}")
-    for layer in map(complete, record["layers"]):
+    layers = [complete(layer) for layer in record["layers"]]
+    aliases = {alias: name for alias, name in metadata.items() if name in tensors}
+    strip, add = renaming(set(plain_names(network)), dense_names(tensors, layers))
+    tensors = {add + name[len(strip):]: tensor for name, tensor in tensors.items()}
+    for layer in layers:
+        layer["parts"] = [add + part[len(strip):] for part in layer["parts"]]
+        layer["name"] = add + layer["name"][len(strip):]
+    make_plain(network)
+    ties = tied(network)
+    for layer in layers:
         unpack(tensors, layer, path)
         if layer["structure"] != "dense":
-            replace(model, layer, path)
-    model.load_state_dict(tensors, strict=True)
+            replace(network, layer, tensors, ties, path)
+    known = network.state_dict()
+    for alias, name in aliases.items():
+        alias, name = add + alias[len(strip):], add + name[len(strip):]
+        if alias in known and alias not in tensors:
+            tensors[alias] = tensors[name]
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    missing = [name for name in missing if not any(other in tensors for other in ties.get(name, ()))]
+    if missing or unexpected:
+        raise RuntimeError(f"{path}: it does not fit the model: missing are {missing[:8]}, left over are {unexpected[:8]}")
     return model
+
+
+def write_modules(model, path):
+    """Writes what `kcompress plan --modules` reads: class, groups, stride, dilation and padding of every module of `model` with a
+    kernel, and which tensors are one and the same. The model is not changed."""
+    network = unwrapped(model)
+    modules = {}
+    for name, module in network.named_modules(remove_duplicate=False):
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, torch.Tensor) or not 2 <= weight.dim() <= 5:
+            continue
+        entry = {"class": type(module).__name__, "kind": "other", "weight": list(weight.shape)}
+        if isinstance(module, nn.Linear):
+            entry["kind"] = "linear"
+        elif isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+            entry["kind"] = "embedding"
+        elif is_transposed_linear(module):
+            entry["kind"] = "transposed_linear"
+        elif isinstance(module, (*CONVOLUTIONS.values(), *TRANSPOSED.values())):
+            entry.update(
+                kind="convolution", groups=module.groups, stride=list(module.stride), dilation=list(module.dilation),
+                padding=module.padding if isinstance(module.padding, str) else list(module.padding),
+                padding_mode=module.padding_mode, transposed=isinstance(module, tuple(TRANSPOSED.values())),
+                output_padding=list(module.output_padding))
+        modules[name] = entry
+    groups = {frozenset([name, *others]) for name, others in tied(network).items()}
+    document = {"schema": "kcompress.modules/1", "modules": modules, "ties": sorted(sorted(group) for group in groups)}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def is_transposed_linear(module):
+    """Whether it is the Conv1D of Hugging Face's GPT-2, a linear layer whose weight is (in, out)."""
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf") and module.weight.dim() == 2
+
+
+# Names
+
+
+def unwrapped(model):
+    """The user's own model inside what trains or compiles it."""
+    while True:
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        else:
+            return model
+
+
+def tied(model):
+    """For the names of tensors that have several, the others."""
+    groups = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, torch.Tensor) and tensor.numel() and tensor.device.type != "meta":
+            place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+            groups.setdefault(place, []).append(name)
+    return {name: [other for other in names if other != name]
+            for names in groups.values() if len(names) > 1 for name in names}
+
+
+def plain_names(model):
+    """The names of a model's tensors, with the plain weight in the place of what a normalised one is computed from."""
+    for name in model.state_dict():
+        for part in ("parametrizations.", "_g", "_v", "_orig"):
+            if part.endswith(".") and part in name:
+                name = name.replace(part, "").rsplit(".original", 1)[0]
+            elif name.endswith("weight" + part):
+                name = name[: -len(part)]
+        yield name
+
+
+def dense_names(tensors, layers):
+    """The names of a file's tensors as they were before it was compressed."""
+    factored = [layer["name"] for layer in layers if layer["structure"] != "dense"]
+    names = [name for name in tensors if not any(name.startswith(layer + ".") for layer in factored)]
+    return names + [name + ".weight" for name in factored] + factored
+
+
+def renaming(known, names):
+    """What is taken from the beginning of a file's names, and what is put there, so that most of them are the model's."""
+    strips, strip = [""], ""
+    while True:
+        heads = {name[len(strip):].split(".")[0] for name in names}
+        if len(heads) != 1 or not heads <= set(WRAPPERS):
+            break
+        strip += heads.pop() + "."
+        strips.append(strip)
+    adds = [""] + [wrapper + "." for wrapper in WRAPPERS if any(name.startswith(wrapper + ".") for name in known)]
+    pairs = [(strip, add) for strip in strips for add in adds]
+    return max(pairs, key=lambda pair: sum(pair[1] + name[len(pair[0]):] in known for name in names))
+
+
+def make_plain(model):
+    """Takes weight_norm and spectral_norm off: a compressed file holds the weights that they stand for."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        for hook in list(module._forward_pre_hooks.values()):
+            if type(hook).__name__ == "WeightNorm":
+                nn.utils.remove_weight_norm(module, hook.name)
+            elif type(hook).__name__ == "SpectralNorm":
+                nn.utils.remove_spectral_norm(module, hook.name)
+                # PyTorch leaves the hook behind that asks for the parts of the weight when a state is loaded.
+                for key, own in list(module._load_state_dict_pre_hooks.items()):
+                    if type(getattr(own, "hook", own)).__name__ == "SpectralNormLoadStateDictPreHook":
+                        del module._load_state_dict_pre_hooks[key]
+
+
+# The record
 
 
 def complete(layer):
@@ -73,17 +217,21 @@ def stage(text):
         return {"stage": "permutation", "axes": axes, "order": order}
     kernel, *options = text.split(" ")
     kernel = numbers(kernel)
-    own = {"stage": "convolution", "kernel": kernel, "groups": 1, "batch": 1, "dilation": [1] * (len(kernel) - 2)}
+    order = len(kernel) - 2
+    own = {"stage": "convolution", "kernel": kernel, "groups": 1, "batch": 1, "dilation": [1] * order,
+           "stride": [1] * order, "padding": [0] * order, "output_padding": [0] * order}
     for option in options:
-        # Strides and padding are those of the model's own module.
-        if option[0] == "g":
-            own["groups"] = int(option[1:])
-        elif option[0] == "b":
-            own["batch"] = int(option[1:])
-        elif option[0] == "d":
-            own["dilation"] = numbers(option[1:])
-        elif option == "t":
+        # Strides and padding of what is not transposed are those of the model's own module.
+        if option == "t":
             own["transposed"] = True
+        elif option in ("same", "same_lower", "causal"):
+            own["padding"] = option
+        elif option[0] in "gb":
+            own["groups" if option[0] == "g" else "batch"] = int(option[1:])
+        elif option[0] in "sdo":
+            own[{"s": "stride", "d": "dilation", "o": "output_padding"}[option[0]]] = numbers(option[1:])
+        elif option[0] == "p":
+            own["padding"] = numbers(option[1:].split(":")[0])
     return own
 
 
@@ -141,32 +289,217 @@ def read(path):
     return tensors, metadata
 
 
-def replace(model, layer, path):
+# Replacing
+
+
+class Factored(nn.Sequential):
+    """The stages of a layer, one after the other, in the place of the layer. It has the `weight` and the `bias` that they stand for, for
+    modules that read those of their parts."""
+
+    __jit_unused_properties__ = ["weight", "bias"]
+
+    def __init__(self, modules, layer, flattens):
+        super().__init__(modules)
+        self.order = len(layer["dense"][0]["kernel"]) - 2
+        self.flattens = flattens
+        self.layer = layer
+
+    def forward(self, input):
+        # The stages count on a batch, and linear ones on nothing but a batch.
+        shape = input.shape
+        is_alone = self.order > 0 and input.dim() == self.order + 1
+        if is_alone:
+            input = input.unsqueeze(0)
+        if self.flattens:
+            input = input.reshape(-1, shape[-1])
+        for module in self:
+            input = module(input)
+        if self.flattens:
+            input = input.reshape(list(shape[:-1]) + [input.shape[-1]])
+        return input.squeeze(0) if is_alone else input
+
+    @property
+    def weight(self):
+        return composed(self.layer, self._modules)
+
+    @property
+    def bias(self):
+        return bias_of(self._modules)
+
+
+def composed(layer, modules):
+    """The kernel that the stages of a layer stand for, in PyTorch's order: what they make of an impulse in every input channel."""
+    dense = layer["dense"][0]
+    order = len(dense["kernel"]) - 2
+    like = next(module.weight for module in modules.values() if isinstance(getattr(module, "weight", None), torch.Tensor))
+    channels = dense["kernel"][1] * dense["groups"]
+    result = torch.eye(channels, dtype=like.dtype, device=like.device).reshape(channels, channels, *[1] * order)
+    position, is_transposed = 0, False
+    for place, stage in enumerate(layer["stages"]):
+        kind = stage["stage"]
+        if kind == "convolution":
+            weight = modules[str(position)].weight
+            own_transposed = stage.get("transposed", False)
+            is_transposed |= own_transposed
+            batch, inputs = stage["batch"], stage["kernel"][1] * stage["groups"]
+            extents = result.shape[2:]
+            result = result.reshape(-1, inputs, *extents)
+            if order == 0:
+                result = F.linear(result, weight)
+            elif own_transposed:
+                function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[order - 1]
+                result = function(result, weight, groups=stage["groups"])
+            else:
+                dilation = [max(1, own // whole) for own, whole in zip(stage["dilation"], dense["dilation"])]
+                padding = [step * (taps - 1) for step, taps in zip(dilation, stage["kernel"][2:])]
+                function = (F.conv1d, F.conv2d, F.conv3d)[order - 1]
+                result = function(result, weight, None, 1, padding, dilation, stage["groups"])
+            result = result.reshape(-1, batch * stage["kernel"][0], *result.shape[2:])
+        elif kind == "permutation":
+            axes = stage["axes"]
+            seen = result.reshape(result.shape[0], *axes, *result.shape[2:])
+            places = [0] + [1 + axis for axis in stage["order"]] + list(range(1 + len(axes), seen.dim()))
+            result = seen.permute(places).reshape(result.shape)
+        elif place and layer["stages"][place - 1]["stage"] == "convolution" and layer["stages"][place - 1]["batch"] == 1:
+            continue
+        position += 1
+    if not is_transposed and order:
+        result = result.flip(list(range(2, 2 + order)))
+    if is_transposed or layer.get("is_input_first", False):
+        return result
+    result = result.transpose(0, 1)
+    groups = dense["groups"]
+    if groups > 1:
+        out, inputs = result.shape[0] // groups, result.shape[1] // groups
+        blocks = [result[i * out:(i + 1) * out, i * inputs:(i + 1) * inputs] for i in range(groups)]
+        result = torch.cat(blocks)
+    return result
+
+
+def bias_of(modules):
+    """The bias that the stages of a layer add, if any."""
+    for module in modules.values():
+        if isinstance(getattr(module, "bias", None), torch.Tensor):
+            return module.bias
+    return None
+
+
+def replace(model, layer, tensors, ties, path):
     """Puts the factored form in the place of the layer's module."""
     name = layer["name"]
     parent, _, leaf = name.rpartition(".")
     try:
         module = model.get_submodule(name)
     except AttributeError:
-        raise ValueError(f"{path}: the model has no module {name!r}, which the file holds compressed") from None
-    linear = isinstance(module, nn.Linear)
+        owner = owner_of(model, parent, leaf)
+        if owner is None:
+            raise ValueError(f"{path}: the model has no module {name!r}, which the file holds compressed") from None
+        if owner is model and leaf == "weight":
+            return compose(model, model, "weight", stages_of(layer, model, tensors, "", path), layer)
+        check_shape(name, owner._parameters[leaf], layer, False, path)
+        parts = sequence(layer, None, True)
+        return compose(owner, None, leaf, parts, layer)
     if isinstance(module, nn.Sequential):
         raise ValueError(f"{path}: {name!r} is a Sequential; the model seems to be converted already, begin with a new one")
-    if not linear and type(module) not in CONVOLUTIONS.values():
+    shared = [other for kind in ("weight", "bias") for other in ties.get(f"{name}.{kind}", ())]
+    if shared:
+        raise ValueError(f"{path}: {name!r} is compressed, and the model uses its weight as {shared[0]!r} too; plan with --modules")
+    parts = stages_of(layer, module, tensors, name + ".", path)
+    if is_stock(module):
+        flattens = layer["is_linear"] and any(stage["stage"] == "permutation" or stage.get("batch", 1) > 1
+                                              for stage in layer["stages"])
+        parts = Factored(OrderedDict(parts.named_children()), layer, flattens)
+        setattr(model.get_submodule(parent), leaf, parts.to(module.weight.device, module.weight.dtype).train(module.training))
+    else:
+        # Its class does something of its own with its weight, which is put together for it.
+        compose(module, module, "weight", parts, layer)
+
+
+def owner_of(model, parent, leaf):
+    """The module that has a kernel under a name of its own; nil where there is none."""
+    try:
+        owner = model.get_submodule(parent)
+    except AttributeError:
+        return None
+    return owner if isinstance(owner._parameters.get(leaf), torch.Tensor) else None
+
+
+def is_stock(module):
+    """Whether a module does what its class in PyTorch does."""
+    for stock in (nn.Linear, *CONVOLUTIONS.values(), *TRANSPOSED.values()):
+        if isinstance(module, stock):
+            own = type(module)
+            return own.forward is stock.forward and getattr(own, "_conv_forward", 0) is getattr(stock, "_conv_forward", 0)
+    return True
+
+
+def stages_of(layer, module, tensors, prefix, path):
+    """The stages of a layer as stock modules, with the settings of the module that they replace."""
+    name, is_transposed = layer["name"], isinstance(module, tuple(TRANSPOSED.values()))
+    layer["is_input_first"] = is_transposed_linear(module)
+    layer["is_linear"] = isinstance(module, nn.Linear) or layer["is_input_first"]
+    if not layer["is_linear"] and not is_transposed and not isinstance(module, tuple(CONVOLUTIONS.values())):
         raise ValueError(f"{path}: {name!r} is a {type(module).__name__}, not a convolution or a linear layer")
-    if list(module.weight.shape) != layer["dense"][0]["kernel"]:
-        raise ValueError(f"{path}: {name!r} has a weight of {list(module.weight.shape)}, the file's is "
-                         f"{layer['dense'][0]['kernel']}")
-    if not linear and module.padding_mode != "zeros":
-        raise ValueError(f"{path}: {name!r} pads with {module.padding_mode}, not with zeros")
-    parts = sequence(layer, module, linear)
-    setattr(model.get_submodule(parent), leaf, parts.to(module.weight.device, module.weight.dtype))
+    check_shape(name, module.weight, layer, is_transposed or layer["is_input_first"], path)
+    if not layer["is_linear"] and module.groups != layer["dense"][0]["groups"]:
+        raise ValueError(f"{path}: {name!r} has {module.groups} groups, and the file's has {layer['dense'][0]['groups']}; "
+                         "plan with --modules")
+    if is_transposed != layer["dense"][0].get("transposed", False):
+        raise ValueError(f"{path}: {name!r} is a {type(module).__name__}, and the file's is none; plan with --modules")
+    for place, stage in enumerate(layer["stages"]):
+        weight = f"{prefix}{place}.weight"
+        if stage.get("transposed", False) and stage["groups"] == 1 and weight in tensors:
+            tensors[weight] = tensors[weight].transpose(0, 1).contiguous()
+    return sequence(layer, module, layer["is_linear"])
+
+
+def check_shape(name, weight, layer, is_input_first, path):
+    expected = list(layer["dense"][0]["kernel"])
+    if is_input_first:
+        expected[:2] = reversed(expected[:2])
+    if list(weight.shape) != expected:
+        raise ValueError(f"{path}: {name!r} has a weight of {list(weight.shape)}, the file's is {expected}")
+
+
+def compose(owner, module, leaf, parts, layer):
+    """Lets a module keep its class and read its weight as before, which now is put together of its factors."""
+    original = type(owner)
+    like = owner._parameters[leaf]
+    parts.to(like.device, like.dtype).train(owner.training)
+    members = {leaf: property(lambda self: composed(layer, self._modules if module is not None else self._modules[leaf]._modules))}
+    del owner._parameters[leaf]
+    if module is None:
+        owner._modules[leaf] = parts
+    else:
+        for key, part in parts.named_children():
+            if len(part.state_dict()):
+                owner._modules[key] = part
+        if owner._parameters.get("bias") is not None:
+            members["bias"] = property(lambda self: bias_of(self._modules))
+            del owner._parameters["bias"]
+    if isinstance(owner, nn.RNNBase):
+        # It keeps a list of its weights, which would be those of the last step.
+        def forward(self, *arguments, **options):
+            self._flat_weights = [getattr(self, name) for name in self._flat_weights_names]
+            try:
+                return original.forward(self, *arguments, **options)
+            finally:
+                self._flat_weights = []
+
+        def forget(self):
+            self._flat_weights, self._flat_weight_refs = [], []
+
+        members.update(forward=forward, _init_flat_weights=forget, flatten_parameters=lambda self: None,
+                       _update_flat_weights=lambda self: None)
+        owner._flat_weights = []
+    owner.__class__ = type(original.__name__, (original,), members)
 
 
 def sequence(layer, module, linear):
     """The stages as stock modules. Those with weights are named by the positions of their stages."""
     stages = layer["stages"]
     windows = iter(divide(stages, layer["dense"][0], module)) if not linear else None
+    mode = "zeros" if linear else module.padding_mode
     modules = OrderedDict()
     position = 0
     for index, stage in enumerate(stages):
@@ -178,7 +511,7 @@ def sequence(layer, module, linear):
             if linear:
                 own = [("", nn.Linear(kernel[1], kernel[0], bias=bias))]
             else:
-                own = convolution(stage, next(windows), bias)
+                own = convolution(stage, next(windows), bias, mode)
             inputs = kernel[1] * stage["groups"]
             axis = -1 if linear else 1
             if batch > 1 and linear:
@@ -209,6 +542,10 @@ def divide(stages, dense, module):
     axes = range(len(module.kernel_size))
     windows = [{"stride": [1 for _ in axes], "before": [0 for _ in axes], "after": [0 for _ in axes],
                 "dilation": [1 for _ in axes]} for _ in convolutions]
+    if isinstance(module, tuple(TRANSPOSED.values())):
+        # Which of them runs transposed along which axis stands in the record.
+        return [{"stride": stage["stride"], "before": stage["padding"], "after": stage["padding"], "dilation": stage["dilation"]}
+                for stage in convolutions]
     for axis in axes:
         owners = [i for i, stage in enumerate(convolutions) if stage["kernel"][2 + axis] > 1] or [0]
         for i in owners:
@@ -225,16 +562,20 @@ def divide(stages, dense, module):
     return windows
 
 
-def convolution(stage, window, bias):
-    """A convolution, behind a border where its padding differs between the two ends of an axis."""
+def convolution(stage, window, bias, mode):
+    """A convolution, behind a border where its padding differs between the two ends of an axis or is no zeros."""
     kernel, groups = stage["kernel"], stage["groups"]
     order = len(kernel) - 2
     own = []
     padding = window["before"]
-    if window["before"] != window["after"]:
+    if stage.get("transposed", False):
+        return [("", TRANSPOSED[order](
+            kernel[1] * groups, kernel[0], tuple(kernel[2:]), tuple(window["stride"]), tuple(padding),
+            tuple(stage["output_padding"]), groups, bias, tuple(window["dilation"])))]
+    if window["before"] != window["after"] or mode != "zeros" and any(padding):
         # Borders are given from the last axis on.
-        border = [x for pair in zip(reversed(window["before"]), reversed(window["after"])) for x in pair]
-        own.append(("_pad", PADS[order](tuple(border), 0.0)))
+        border = tuple(x for pair in zip(reversed(window["before"]), reversed(window["after"])) for x in pair)
+        own.append(("_pad", PADS[mode][order](border, 0.0) if mode == "zeros" else PADS[mode][order](border)))
         padding = [0] * order
     own.append(("", CONVOLUTIONS[order](
         kernel[1] * groups, kernel[0], tuple(kernel[2:]), tuple(window["stride"]), tuple(padding),
