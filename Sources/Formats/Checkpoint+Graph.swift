@@ -20,16 +20,26 @@ extension Checkpoint {
     guard export.content.lendsGraph, let exported = export.graph else {
       throw Failure(graphPath, "is no graph", "it is no ONNX model", remedy: "export the network to ONNX")
     }
-    let factored = try compressionRecord()?.layers.filter { $0.structure != Replacement.dense } ?? []
+    let recorded = try compressionRecord()?.layers ?? []
+    let factored = recorded.filter { $0.structure != Replacement.dense }
     let matching = TensorMatching(export.tensors, self)
+    let kernels = FactoredKernels(factored, of: self)
     let foldings = try FoldedNormalizations(
-      export, exported, self, factored: factored, isKnown: { matching.isSame($0) }, used: Set(matching.own.values))
+      export, exported, self, factored: kernels,
+      promises: Dictionary(recorded.map { ($0.name, $0.promised) }) { first, _ in first },
+      isKnown: { matching.isSame($0) }, used: Set(matching.own.values))
     try matching.check(
       self, factored: Set(factored.map(\.name)), computed: export.content.computedFrom, foldings, graphPath)
+    /// The checkpoint's layer that a layer of the export is: by its kernel's name, or by the factors that are near it.
+    func own(_ layer: Layer) -> String? {
+      let name = matching.layerName(ofKernel: layer.kernel.name)
+      guard matching.own[layer.kernel.name] == nil, !factored.contains(where: { $0.name == name }), !kernels.all.isEmpty
+      else { return name }
+      return (try? export.kernel(of: layer)).flatMap { kernels.layer(nearestTo: $0) } ?? name
+    }
     let names = Dictionary(
       export.layers.map { layer in
-        let folded = foldings.byKernel[layer.kernel.name]?.layer
-        return (layer.name, folded ?? matching.layerName(ofKernel: layer.kernel.name) ?? layer.name)
+        (layer.name, foldings.byKernel[layer.kernel.name]?.layer ?? own(layer) ?? layer.name)
       }
     ) { first, _ in first }
     let zeros = Set(export.tensors.filter { !$0.shape.isEmpty && $0.bytes.allSatisfy { $0 == 0 } }.map(\.name))
@@ -65,13 +75,6 @@ extension Checkpoint {
     return Checkpoint(
       self, joining: graph, layers: layers.map { layer in byName[layer.name].map { layer.placed(as: $0) } ?? layer },
       graphTensors: matching.foreign(without: foldings.made), notices: matching.notices(graphPath, foldings))
-  }
-}
-
-extension Node {
-  /// The name of the kernel that the node applies; nil for any other node.
-  fileprivate var kernelName: String? {
-    if case .convolution(_, _, let kernel, _) = operation { kernel.name } else { nil }
   }
 }
 

@@ -1,6 +1,5 @@
 import Basics
 import Checkpoints
-import Decompositions
 import ModelGraph
 import TensorCore
 
@@ -37,8 +36,9 @@ struct FoldedNormalizations {
 
   private let checkpoint: Checkpoint
   private let normalizations: [Normalization]
-  /// Kernels of which the checkpoint has factors, composed.
-  private let composed: [(layer: Record.LayerRecord, kernel: Tensor<Double>)]
+  private let factored: FactoredKernels
+  /// How far the compressed layers' kernels are from the original's at most, by the layers' names.
+  private let promises: [String: Double]
 
   /// The values of epsilon that people use, PyTorch's own first.
   private static let epsilons = [1e-5, 1e-3, 1e-4, 1e-6, 2e-5, 1e-8, 1e-12, 1e-2, 0]
@@ -49,35 +49,23 @@ struct FoldedNormalizations {
   ///   - isKnown: whether a tensor of the export has the same numbers in the checkpoint.
   ///   - used: the checkpoint's tensors that the export has as they are; a normalisation among them was not folded.
   init(
-    _ export: Checkpoint, _ graph: ModelGraph, _ checkpoint: Checkpoint, factored: [Record.LayerRecord],
+    _ export: Checkpoint, _ graph: ModelGraph, _ checkpoint: Checkpoint, factored: FactoredKernels,
+    promises: [String: Double],
     isKnown: (String) -> Bool, used: Set<String>
   ) throws {
     self.checkpoint = checkpoint
+    self.factored = factored
+    self.promises = promises
     normalizations = try Self.normalizations(of: checkpoint).filter { !used.contains($0.prefix + "running_mean") }
-    let candidates = graph.nodes.filter { node in
-      if case .convolution(_, _, let kernel, let bias) = node.operation {
-        return !isKnown(kernel.name) || !(bias.map { isKnown($0.name) } ?? true)
-      }
-      return false
+    let candidates = graph.nodes.compactMap(\.kernelUse).filter { use in
+      !isKnown(use.kernel.name) || !(use.bias.map { isKnown($0.name) } ?? true)
     }
-    guard !normalizations.isEmpty, !candidates.isEmpty else {
-      composed = []
-      return
-    }
-    composed = factored.compactMap { layer in
-      let weights = layer.parts.compactMap {
-        try? checkpoint.parameter(TensorReference("\($0).weight")) as Tensor<Double>
-      }
-      guard weights.count == layer.parts.count else { return nil }
-      return ComposedKernel.compose(layer.stages, weights: weights, layer: layer.convolution).map { (layer, $0) }
-    }
-    for node in candidates {
-      guard case .convolution(let convolution, _, let kernel, let bias) = node.operation, byKernel[kernel.name] == nil,
-        convolution.batch == 1, let folding = try folding(of: convolution, kernel, bias, in: export)
-      else { continue }
-      byKernel[kernel.name] = folding
-      made.insert(kernel.name)
-      if let bias { made.insert(bias.name) }
+    guard !normalizations.isEmpty, !candidates.isEmpty else { return }
+    for use in candidates where byKernel[use.kernel.name] == nil {
+      guard let folding = try folding(of: use, in: export) else { continue }
+      byKernel[use.kernel.name] = folding
+      made.insert(use.kernel.name)
+      if let bias = use.bias { made.insert(bias.name) }
     }
   }
 
@@ -99,13 +87,13 @@ struct FoldedNormalizations {
   }
 
   /// What a node's kernel was before a normalisation was folded into it; nil where nothing in the checkpoint explains it.
-  private func folding(
-    of convolution: Convolution, _ kernel: TensorReference, _ bias: TensorReference?, in export: Checkpoint
-  ) throws -> Folding? {
-    let channels = convolution.kernelShape[0]
+  private func folding(of use: KernelUse, in export: Checkpoint) throws -> Folding? {
+    let (kernel, bias, axis) = (use.kernel, use.bias, use.outputMode)
     let folded: Tensor<Double> = try export.parameter(kernel)
+    guard folded.shape.count > axis else { return nil }
+    let channels = folded.shape[axis]
     let offsets: [Double] = try bias.map { try export.parameter($0).elements } ?? Array(repeating: 0, count: channels)
-    guard offsets.count == channels, folded.shape == convolution.kernelShape else { return nil }
+    guard offsets.count == channels else { return nil }
     let sources = self.sources(of: kernel, shape: export.tensor(named: kernel.name)?.shape ?? [])
     let own = checkpoint.content.layerName(ofKernel: kernel.name)
     var best: (folding: Folding, distance: Double)?
@@ -121,7 +109,7 @@ struct FoldedNormalizations {
               return abs(normalization.beta[channel] + shift - offset) <= tolerance * (size + 1e-2)
             })
           else { continue }
-          let distance = try source.distance(to: folded, scale: scale)
+          let distance = try source.distance(to: folded, scale: scale, axis: axis)
           guard distance <= source.allowed else { continue }
           // Of normalisations with the same numbers the export's own name tells nothing either; any of them is right.
           let rank = distance + (source.layer == own ? 0 : 1e-9)
@@ -137,6 +125,9 @@ struct FoldedNormalizations {
     return best?.folding
   }
 
+  /// What a compressed kernel may be away from the original at most, where a plan promised a discrepancy.
+  private static func allowed(_ promised: Double) -> Double { promised * 1.5 + 0.05 }
+
   /// What numbers may differ by, relative to their size, where one file has rounded them to a type of its own.
   private var tolerance: Double { max(2e-5, 8 * checkpoint.content.computedType.unitRoundoff) }
 
@@ -151,13 +142,13 @@ struct FoldedNormalizations {
     /// What the scaled kernel may be away from the folded one at most, relative to that.
     let allowed: Double
 
-    func distance(to folded: Tensor<Double>, scale: [Double]) throws -> Double {
+    func distance(to folded: Tensor<Double>, scale: [Double], axis: Int) throws -> Double {
       let own = try kernel()
       guard own.shape == folded.shape else { return .infinity }
-      let stride = own.elements.count / max(1, scale.count)
+      let stride = own.shape[(axis + 1)...].reduce(1, *)
       var (difference, size) = (0.0, 0.0)
       for (index, value) in folded.elements.enumerated() {
-        let rest = scale[index / stride] * own.elements[index] - value
+        let rest = scale[index / stride % scale.count] * own.elements[index] - value
         difference += rest * rest
         size += value * value
       }
@@ -173,15 +164,16 @@ struct FoldedNormalizations {
         let biasName = tensor.name.hasSuffix("weight") ? tensor.name.dropLast("weight".count) + "bias" : ""
         return Source(
           reference: reference, layer: layer, bias: bias(named: String(biasName)),
-          kernel: { try checkpoint.parameter(reference) }, allowed: tolerance)
+          kernel: { try checkpoint.parameter(reference) },
+          allowed: layer.flatMap { promises[$0] }.map(Self.allowed) ?? tolerance)
       }
     return stored
-      + composed.map { layer, kernel in
+      + factored.all.map { layer, kernel in
         // The kernel is gone: its factors are near it, as near as was promised.
         let biasName = layer.stages.sequentialTensors.first { $0.role == .bias }.map { "\(layer.name).\($0.suffix)" }
         return Source(
           reference: TensorReference("\(layer.name).weight"), layer: layer.name, bias: biasName.flatMap(bias(named:)),
-          kernel: { kernel }, allowed: layer.promised * 1.5 + 0.05)
+          kernel: { kernel }, allowed: Self.allowed(layer.promised))
       }
   }
 
@@ -193,22 +185,72 @@ struct FoldedNormalizations {
   }
 }
 
+/// How a node uses a kernel.
+private struct KernelUse {
+  let kernel: TensorReference
+  let bias: TensorReference?
+  /// The mode of the kernel, in the program's order, that counts the output channels.
+  let outputMode: Int
+}
+
+extension Node {
+  /// The name of the kernel that the node applies; nil for any other node.
+  var kernelName: String? { kernelUse?.kernel.name }
+
+  fileprivate var kernelUse: KernelUse? {
+    switch operation {
+    case .convolution(let convolution, _, let kernel, let bias):
+      convolution.batch == 1 ? KernelUse(kernel: kernel, bias: bias, outputMode: 0) : nil
+    case .transposedConvolution(let convolution):
+      convolution.groups == 1 ? KernelUse(kernel: convolution.kernel, bias: convolution.bias, outputMode: 1) : nil
+    case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .pooling, .globalPooling, .padding,
+      .cropping, .upsampling, .merge, .reshape, .permutation, .scaling, .normalization, .repetition,
+      .channelPermutation, .bias, .identity, .array, .unsupported:
+      nil
+    }
+  }
+
+  /// The same kernel use of other tensors.
+  fileprivate func applying(_ kernel: TensorReference, bias: TensorReference?) -> Operation {
+    switch operation {
+    case .convolution(let convolution, let layout, _, _):
+      return .convolution(convolution, layout: layout, kernel: kernel, bias: bias)
+    case .transposedConvolution(var convolution):
+      (convolution.kernel, convolution.bias) = (kernel, bias)
+      return .transposedConvolution(convolution)
+    case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .pooling, .globalPooling, .padding,
+      .cropping, .upsampling, .merge, .reshape, .permutation, .scaling, .normalization, .repetition,
+      .channelPermutation, .bias, .identity, .array, .unsupported:
+      return operation
+    }
+  }
+
+  /// The axis of the channels that the node makes, for a node that applies a kernel.
+  fileprivate var outputAxis: Int {
+    switch operation {
+    case .convolution(let convolution, let layout, _, _):
+      convolution.spatialOrder > 0 && layout == .channelsFirst ? 1 : -1
+    case .transposedConvolution(let convolution): convolution.layout == .channelsFirst ? 1 : -1
+    case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .pooling, .globalPooling, .padding,
+      .cropping, .upsampling, .merge, .reshape, .permutation, .scaling, .normalization, .repetition,
+      .channelPermutation, .bias, .identity, .array, .unsupported:
+      -1
+    }
+  }
+}
+
 extension FoldedNormalizations.Folding {
-  /// The nodes that a node of the export stands for: its convolution as the checkpoint has it, and the normalisation behind it, which takes
+  /// The nodes that a node of the export stands for: its kernel as the checkpoint has it, and the normalisation behind it, which takes
   /// the node's place for whatever reads it.
   func nodes(for node: Node) -> [Node] {
-    guard case .convolution(let convolution, let layout, _, _) = node.operation else { return [node] }
     let name = node.name + " before normalization"
-    let isSpatial = convolution.spatialOrder > 0 && layout == .channelsFirst
     func tensor(_ leaf: String) -> TensorReference { TensorReference(normalization.prefix + leaf) }
     return [
-      Node(
-        name: name, layer: layer ?? node.layer,
-        operation: .convolution(convolution, layout: layout, kernel: kernel, bias: bias), inputs: node.inputs),
+      Node(name: name, layer: layer ?? node.layer, operation: node.applying(kernel, bias: bias), inputs: node.inputs),
       Node(
         name: node.name, layer: String(normalization.prefix.dropLast()),
         operation: .batchNormalization(
-          axis: isSpatial ? 1 : -1, epsilon: epsilon, gamma: normalization.hasGamma ? tensor("weight") : nil,
+          axis: node.outputAxis, epsilon: epsilon, gamma: normalization.hasGamma ? tensor("weight") : nil,
           beta: normalization.hasBeta ? tensor("bias") : nil, mean: tensor("running_mean"),
           variance: tensor("running_var")), inputs: [name]),
     ]
