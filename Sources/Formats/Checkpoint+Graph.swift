@@ -44,6 +44,10 @@ extension Checkpoint {
     ) { first, _ in first }
     let zeros = Set(export.tensors.filter { !$0.shape.isEmpty && $0.bytes.allSatisfy { $0 == 0 } }.map(\.name))
 
+    // A bias that another node adds is still the layer's, wherever it is stored now.
+    let moved = Dictionary(factored.compactMap { layer in layer.biasName.map { ("\(layer.name).bias", $0) } }) {
+      first, _ in first
+    }
     var graph = ModelGraph(
       inputs: exported.inputs,
       nodes: try exported.nodes.flatMap { node -> [Node] in
@@ -51,6 +55,7 @@ extension Checkpoint {
         let layer = names[node.layer]
         let isCompressed = factored.contains { $0.name == layer }
         let operation = try node.operation.replacingReferences { reference in
+          if let moved = moved[reference.name] { return reference.renamed(moved) }
           if let own = matching.reference(reference) { return own }
           if isCompressed { return reference }
           // Exporters give layers without a bias one of zeros.
