@@ -82,7 +82,8 @@ let package = Package(
     module(
       "Formats",
       [
-        "Basics", "Checkpoints", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "PyTorch", "Safetensors", "TensorCore",
+        "Basics", "Checkpoints", "Decompositions", "HDF5", "Keras", "ModelGraph", "NumPy", "ONNX", "PyTorch",
+        "Safetensors", "TensorCore",
         "ZIP",
       ]),
     .target(

@@ -20,31 +20,55 @@ extension Checkpoint {
     guard export.content.lendsGraph, let exported = export.graph else {
       throw Failure(graphPath, "is no graph", "it is no ONNX model", remedy: "export the network to ONNX")
     }
-    let factored = try compressionRecord()?.layers.filter { $0.structure != Replacement.dense } ?? []
+    let recorded = try compressionRecord()?.layers ?? []
+    let factored = recorded.filter { $0.structure != Replacement.dense }
     let matching = TensorMatching(export.tensors, self)
+    let kernels = FactoredKernels(factored, of: self)
+    let foldings = try FoldedNormalizations(
+      export, exported, self, factored: kernels,
+      promises: Dictionary(recorded.map { ($0.name, $0.promised) }) { first, _ in first },
+      isKnown: { matching.isSame($0) }, used: Set(matching.own.values))
     try matching.check(
-      self, factored: Set(factored.map(\.name)), computed: export.content.computedFrom, graphPath)
+      self, factored: Set(factored.map(\.name)), computed: export.content.computedFrom, foldings, graphPath)
+    /// The checkpoint's layer that a layer of the export is: by its kernel's name, or by the factors that are near it.
+    func own(_ layer: Layer) -> String? {
+      let name = matching.layerName(ofKernel: layer.kernel.name)
+      guard matching.own[layer.kernel.name] == nil, !factored.contains(where: { $0.name == name }), !kernels.all.isEmpty
+      else { return name }
+      return (try? export.kernel(of: layer)).flatMap { kernels.layer(nearestTo: $0) } ?? name
+    }
     let names = Dictionary(
-      export.layers.map { layer in (layer.name, matching.layerName(ofKernel: layer.kernel.name) ?? layer.name) }
+      export.layers.map { layer in
+        (layer.name, foldings.byKernel[layer.kernel.name]?.layer ?? own(layer) ?? layer.name)
+      }
     ) { first, _ in first }
+    let zeros = Set(export.tensors.filter { !$0.shape.isEmpty && $0.bytes.allSatisfy { $0 == 0 } }.map(\.name))
 
+    // A bias that another node adds is still the layer's, wherever it is stored now.
+    let moved = Dictionary(factored.compactMap { layer in layer.biasName.map { ("\(layer.name).bias", $0) } }) {
+      first, _ in first
+    }
     var graph = ModelGraph(
       inputs: exported.inputs,
-      nodes: try exported.nodes.map { node in
+      nodes: try exported.nodes.flatMap { node -> [Node] in
+        if let folding = node.kernelName.flatMap({ foldings.byKernel[$0] }) { return folding.nodes(for: node) }
         let layer = names[node.layer]
         let isCompressed = factored.contains { $0.name == layer }
         let operation = try node.operation.replacingReferences { reference in
-          if let own = matching.own[reference.name] { return reference.renamed(own) }
+          if let moved = moved[reference.name] { return reference.renamed(moved) }
+          if let own = matching.reference(reference) { return own }
           if isCompressed { return reference }
-          if layer != nil, node.holdsKernel {
+          // Exporters give layers without a bias one of zeros.
+          let isZero = zeros.contains(reference.name) && reference.name != node.kernelName
+          if layer != nil, node.holdsKernel, !isZero {
             throw Failure(
               graphPath, "does not belong to '\(path)'",
               "its tensor '\(reference.name)' of layer '\(node.layer)' is none of the checkpoint's, by name or by value",
-              remedy: "export the same weights, without folding batch normalisation into them")
+              remedy: "export with export_graph of the printed loader")
           }
           return reference.renamed(TensorMatching.foreignPrefix + reference.name)
         }
-        return Node(name: node.name, layer: layer ?? node.layer, operation: operation, inputs: node.inputs)
+        return [Node(name: node.name, layer: layer ?? node.layer, operation: operation, inputs: node.inputs)]
       }, outputs: exported.outputs)
     for layer in factored {
       graph = graph.replacing(
@@ -55,7 +79,7 @@ extension Checkpoint {
     let byName = Dictionary(export.layers.map { (names[$0.name] ?? $0.name, $0) }) { first, _ in first }
     return Checkpoint(
       self, joining: graph, layers: layers.map { layer in byName[layer.name].map { layer.placed(as: $0) } ?? layer },
-      graphTensors: matching.foreign, notices: matching.notices(graphPath))
+      graphTensors: matching.foreign(without: foldings.made), notices: matching.notices(graphPath, foldings))
   }
 }
 

@@ -52,15 +52,36 @@ extension ModelGraph {
       outputs: [Output(name: "output", value: "output")])
   }
 
-  /// The network with every use of a convolution or linear layer computed by `stages`.
+  /// The network with every use of a convolution or linear layer computed by `stages`. Where a use adds no bias, another node adds the layer's.
   public func replacing(
     layer: String, with stages: [Stage], factors: [TensorReference], bias: TensorReference?
   ) -> ModelGraph {
     let nodes = nodes.flatMap { node in
       guard node.layer == layer, let layout = node.kernelLayout else { return [node] }
-      return stages.nodes(
-        name: node.name, layer: layer, input: node.inputs[0], layout: layout, factors: factors, bias: bias)
+      let own = node.addsBias ? stages : stages.withoutBias
+      return own.nodes(
+        name: node.name, layer: layer, input: node.inputs[0], layout: layout, factors: factors,
+        bias: node.addsBias ? bias : nil)
     }
     return ModelGraph(inputs: inputs, nodes: nodes, outputs: outputs)
+  }
+}
+
+extension [Stage] {
+  /// The stages that multiply and move, without the one that adds.
+  fileprivate var withoutBias: [Stage] { filter { if case .bias = $0 { false } else { true } } }
+}
+
+extension Node {
+  /// Whether the node adds a bias to what its kernel makes.
+  fileprivate var addsBias: Bool {
+    switch operation {
+    case .convolution(_, _, _, let bias): bias != nil
+    case .transposedConvolution(let convolution): convolution.bias != nil
+    case .batchNormalization, .layerNormalization, .activation, .parametricReLU, .pooling, .globalPooling, .padding,
+      .cropping, .upsampling, .merge, .reshape, .permutation, .scaling, .normalization, .repetition,
+      .channelPermutation, .bias, .identity, .array, .unsupported:
+      false
+    }
   }
 }

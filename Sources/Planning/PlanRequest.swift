@@ -75,7 +75,7 @@ package struct PlanRequest: Job {
     if let output {
       try OutputSet([.init(output, option: "-o")])
         .check(inputs: [(checkpoint, "the checkpoint")] + companions.inputs, overwrite: true)
-      try PlanDocument.checkReplaceable(output, by: checkpoint)
+      try PlanDocument.checkReplaceable(output, by: CheckpointSource(path: checkpoint, companions: companions))
     }
     let planner = try Planner.prepared(for: self, workers: workers, progress: progress)
     func result(_ outcome: PlanResult.Outcome, hints: [String] = []) -> PlanResult {

@@ -18,11 +18,11 @@ extension PlanDocument {
   /// - Parameter checkpoint: the path of the checkpoint that is planned now. It is the same one where the file is the same, whatever
   ///   is in it now, and where its content is, wherever it lies now.
   /// - Throws: `Failure` where the path leads to a file that is no plan, or a plan of another checkpoint.
-  package static func checkReplaceable(_ path: String, by checkpoint: String) throws {
+  package static func checkReplaceable(_ path: String, by checkpoint: CheckpointSource) throws {
     guard let old = try OutputFile.checkReplaceable(path, as: "plan", schema: "kcompress.plan/"),
       let planned = old["checkpoint"]?.string,
-      located(planned, besides: path).fileIdentity != checkpoint.fileIdentity,
-      try old["sha256"]?.string != CheckpointSource(path: checkpoint).open().sha256
+      located(planned, besides: path).fileIdentity != checkpoint.path.fileIdentity,
+      try old["sha256"]?.string != checkpoint.open().sha256
     else { return }
     throw Failure(
       path, "is not overwritten", "it is the plan of another checkpoint, '\(planned)'",

@@ -132,7 +132,7 @@ struct StateDictEvidence {
     guard inputs < out, let place = places[kernel.name] else { return false }
     let isGroupPossible = modules[max(0, place - 12)..<place].contains { module in
       let groups = module.shape[0] / inputs
-      return groups > 1 && module.shape[0] % inputs == 0 && out % groups == 0
+      return module.shape.count > 1 && groups > 1 && module.shape[0] % inputs == 0 && out % groups == 0
     }
     guard isGroupPossible else { return false }
     let others = modules.filter { !$0.isBeside && $0.name != kernel.name }

@@ -13,8 +13,15 @@ loaded, strictly. What the layers are made of stands in the file's metadata, as 
     write_modules(model, "model.modules.json")
 
 tells kcompress what a checkpoint does not: which class every module has, with its groups, strides and padding.
+
+    from kcompress_torch import export_graph
+
+    export_graph(model, torch.randn(1, 3, 224, 224), "model.onnx")
+
+writes the graph that `--graph` takes: an ONNX export in which every weight is as the checkpoint has it.
 """
 
+import copy
 import json
 import math
 import os
@@ -26,7 +33,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-__all__ = ["load_compressed", "write_modules"]
+__all__ = ["load_compressed", "write_modules", "export_graph"]
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -107,6 +114,23 @@ def write_modules(model, path):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
         file.write("\n")
+
+
+def export_graph(model, inputs, path):
+    """Writes what `kcompress --graph` reads: an ONNX export of the network as it is evaluated, with nothing folded into its weights.
+
+    `inputs` is an example of the input, or a tuple where there are several. The model is not changed."""
+    network = unwrapped(model)
+    for module in network.modules():
+        # weight_norm keeps the weight of the last step, which cannot be copied with its history.
+        for key, value in list(vars(module).items()):
+            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+                vars(module)[key] = value.detach()
+    network = copy.deepcopy(network).eval()
+    make_plain(network)
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    with torch.no_grad():
+        torch.onnx.export(network, inputs, str(path), dynamo=True, optimize=False, external_data=False, verbose=False)
 
 
 def is_transposed_linear(module):
