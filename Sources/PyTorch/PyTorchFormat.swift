@@ -33,7 +33,10 @@ package enum PyTorchFormat: CheckpointFormat {
   package static func open(_ file: CheckpointFile, architecture: String?, stateDict: StateDictOptions) throws
     -> Checkpoint
   {
-    SafetensorsSet.isIndex(file, of: shardSuffixes) ? try openSharded(file, stateDict) : try openSingle(file, stateDict)
+    guard SafetensorsSet.isIndex(file, of: shardSuffixes) else { return try openSingle(file, stateDict) }
+    return try SafetensorsSet.opening(index: file, Self.self, name: "pytorch", options: stateDict) { name, bytes in
+      try shard(fileName: name, bytes, prefix: nil).shard
+    }
   }
 
   private static func openSingle(_ file: CheckpointFile, _ options: StateDictOptions) throws -> Checkpoint {
@@ -47,25 +50,6 @@ package enum PyTorchFormat: CheckpointFormat {
     }
     return Checkpoint(
       path: file.path, sha256: SHA256.hexadecimal(of: file.bytes), byteCount: file.bytes.count, notices: notices,
-      content: set)
-  }
-
-  private static func openSharded(_ file: CheckpointFile, _ options: StateDictOptions) throws -> Checkpoint {
-    var hash = SHA256()
-    hash.update(file.bytes)
-    var byteCount = file.bytes.count
-    let sharded = try SafetensorsSet.read(indexPath: file.path, parsing: file.bytes) { name, bytes in
-      try shard(fileName: name, bytes, prefix: nil).shard
-    } visit: { shard in
-      hash.update(shard)
-      byteCount += shard.count
-    }
-    let (set, notices) = try Failure.within(file.path) {
-      try SafetensorsSet.reading(
-        sharded.shards, isSharded: true, of: file.path, Self.self, name: "pytorch", options: options)
-    }
-    return Checkpoint(
-      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices,
       content: set)
   }
 

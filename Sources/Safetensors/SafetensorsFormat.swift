@@ -27,7 +27,10 @@ package enum SafetensorsFormat: CheckpointFormat {
   package static func open(_ file: CheckpointFile, architecture: String?, stateDict: StateDictOptions) throws
     -> Checkpoint
   {
-    isIndex(file) ? try openSharded(file, stateDict) : try openSingle(file, stateDict)
+    guard isIndex(file) else { return try openSingle(file, stateDict) }
+    return try SafetensorsSet.opening(index: file, Self.self, name: "safetensors", options: stateDict) {
+      try SafetensorsSet.Shard(fileName: $0, parsing: $1)
+    }
   }
 
   private static func isIndex(_ file: CheckpointFile) -> Bool {
@@ -42,25 +45,6 @@ package enum SafetensorsFormat: CheckpointFormat {
     }
     return Checkpoint(
       path: file.path, sha256: SHA256.hexadecimal(of: file.bytes), byteCount: file.bytes.count, notices: notices,
-      content: set)
-  }
-
-  private static func openSharded(_ file: CheckpointFile, _ options: StateDictOptions) throws -> Checkpoint {
-    var hash = SHA256()
-    hash.update(file.bytes)
-    var byteCount = file.bytes.count
-    let sharded = try SafetensorsSet.read(indexPath: file.path, parsing: file.bytes) {
-      try SafetensorsSet.Shard(fileName: $0, parsing: $1)
-    } visit: { shard in
-      hash.update(shard)
-      byteCount += shard.count
-    }
-    let (set, notices) = try Failure.within(file.path) {
-      try SafetensorsSet.reading(
-        sharded.shards, isSharded: true, of: file.path, Self.self, name: "safetensors", options: options)
-    }
-    return Checkpoint(
-      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices,
       content: set)
   }
 }

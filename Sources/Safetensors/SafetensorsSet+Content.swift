@@ -91,12 +91,15 @@ extension SafetensorsSet: CheckpointContent {
 
   package func storableType(_ dtype: DType, of tensor: StoredTensor) -> DType? { dtype }
 
+  /// What is known of the layers stays known: a graph may have told it.
   package func substituting(_ changed: [String: StoredTensor]) throws -> any CheckpointContent {
-    try SafetensorsSet(
+    let result = try SafetensorsSet(
       shards: try shards.map { shard in
         Shard(
           fileName: shard.fileName, metadata: shard.metadata,
           tensors: try shard.tensors.map { try changed[$0.name].map(stored) ?? $0 })
       }, isSharded: isSharded, source: source)
+    let types = Dictionary(result.layers.map { ($0.name, $0.dtype) }) { first, _ in first }
+    return result.with(layers: layers.map { layer in layer.with(dtype: types[layer.name] ?? layer.dtype) })
   }
 }

@@ -1,6 +1,7 @@
 import Basics
 import Checkpoints
 import Foundation
+import Hashing
 import TensorCore
 
 extension SafetensorsSet.Shard {
@@ -68,6 +69,29 @@ extension SafetensorsSet {
     }
     let source = Source(format, name: name, options: options, modules: modules)
     return (try SafetensorsSet(shards: selected, isSharded: isSharded, source: source), notices)
+  }
+
+  /// Opens a set by its index.
+  ///
+  /// - Parameter parse: Makes a shard of a file's name and bytes.
+  /// - Throws: `Failure` where the index or a shard is damaged, or the set cannot be read as the user says.
+  package static func opening(
+    index file: CheckpointFile, _ format: any CheckpointFormat.Type, name: String, options: StateDictOptions,
+    parse: (String, [UInt8]) throws -> Shard
+  ) throws -> Checkpoint {
+    var hash = SHA256()
+    hash.update(file.bytes)
+    var byteCount = file.bytes.count
+    let sharded = try read(indexPath: file.path, parsing: file.bytes, shard: parse) { shard in
+      hash.update(shard)
+      byteCount += shard.count
+    }
+    let (set, notices) = try Failure.within(file.path) {
+      try reading(sharded.shards, isSharded: true, of: file.path, format, name: name, options: options)
+    }
+    return Checkpoint(
+      path: file.path, sha256: hash.hexadecimal(), byteCount: byteCount, notices: sharded.notices + notices,
+      content: set)
   }
 
   private static func modulesBeside(_ path: String, _ format: any CheckpointFormat.Type) -> String? {

@@ -96,8 +96,7 @@ struct SafetensorsSizes: Sendable {
       guard let index = layerIndices[replacement.layer] else {
         throw failure("the checkpoint has no such layer")
       }
-      // What the tensors alone leave in doubt a graph may have answered; whoever plans knows.
-      if let refusal = layers[index].layer.refusal, !layers[index].layer.isInDoubt { throw failure(refusal) }
+      if let refusal = layers[index].layer.refusal { throw failure(refusal) }
       guard !isTaken[index] else { throw failure("it has two replacements") }
       isTaken[index] = true
       let biasCount = replacement.stages.count { if case .bias = $0 { true } else { false } }

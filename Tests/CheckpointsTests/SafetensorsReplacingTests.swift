@@ -133,7 +133,7 @@ import Testing
   @Test func refusesWhatMayNotBeReplaced() throws {
     let shard = SafetensorsSet.Shard(
       fileName: "m", metadata: [:],
-      tensors: [tensor("fc.weight", .f16, [2, 2]), tensor("one.weight", .f32, [1, 4, 3, 3])])
+      tensors: [tensor("fc.weight", .f16, [2, 2]), tensor("dw.weight", .f32, [4, 1, 3, 3])])
     let set = try SafetensorsSet(shards: [shard], isSharded: false)
     func text(_ replacements: [Replacement]) -> String {
       message { _ = try set.replacing(replacements, record: nil) }
@@ -142,7 +142,7 @@ import Testing
     let notANumber = Tensor<Double>(shape: [2, 2], elements: [1, 2, 3, .nan])
     let stages = [stage([2, 2])]
     #expect(text([Replacement(layer: "b", stages: [])]).contains("no such layer"))
-    #expect(text([Replacement(layer: "one", stages: [])]).contains("one output channel"))
+    #expect(text([Replacement(layer: "dw", stages: [])]).contains("depthwise"))
     #expect(
       text([Replacement(layer: "fc", stages: stages, weights: [huge])]).contains("no finite F16"))
     #expect(

@@ -1,5 +1,6 @@
 """What the interoperability tests share: the program under test, and where its inputs lie."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -70,3 +71,19 @@ def compress(checkpoint, folder, budget, *options):
     assert result["bytes"] == output.stat().st_size == plan["predicted"]["bytes"]
     assert output.stat().st_size <= budget
     return output, plan
+
+
+@pytest.fixture(scope="session")
+def loader(tmp_path_factory):
+    """The printed loader of PyTorch, as a module."""
+    path = tmp_path_factory.mktemp("loader") / "kcompress_torch.py"
+    path.write_bytes(subprocess.run([PROGRAM, "loader", "pytorch"], stdout=subprocess.PIPE, check=True).stdout)
+    spec = importlib.util.spec_from_file_location("kcompress_torch", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def load_compressed(loader):
+    return loader.load_compressed

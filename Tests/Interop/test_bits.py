@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from conftest import FIXTURES, PROGRAM, compress, inference_session, kcompress
-from test_pytorch import load_compressed  # noqa: F401, a fixture
 
 STRUCTURES = ["svd", "sekron", "gkpd", "tt", "tr", "cp", "tucker"]
 
@@ -70,7 +69,7 @@ def exported(net, path, opset=17):
 
 @pytest.mark.parametrize("bits, structures", [(str(bits), "none") for bits in range(2, 9)]
                          + [("6", structure) for structure in STRUCTURES] + [("4,8", "svd,cp,tt")])
-def test_pytorch(tmp_path, load_compressed, bits, structures):  # noqa: F811
+def test_pytorch(tmp_path, load_compressed, bits, structures):
     net = model()
     checkpoint = tmp_path / "model.safetensors"
     save_file({k: v for k, v in net.state_dict().items() if v.dim() > 0}, checkpoint)

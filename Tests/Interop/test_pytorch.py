@@ -1,8 +1,5 @@
 """The printed loader puts compressed safetensors files into the user's own PyTorch classes, which then compute what the engine computes."""
 
-import importlib.util
-import subprocess
-
 import numpy as np
 import pytest
 import torch
@@ -10,20 +7,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from conftest import LATER_BLOCKS, PROGRAM, compress, kcompress, shared
+from conftest import LATER_BLOCKS, compress, kcompress, shared
 
 torch.manual_seed(3)
 STRUCTURES = ["svd", "sekron", "gkpd", "tt", "tr", "cp", "tucker"]
-
-
-@pytest.fixture(scope="session")
-def load_compressed(tmp_path_factory):
-    path = tmp_path_factory.mktemp("loader") / "kcompress_torch.py"
-    path.write_bytes(subprocess.run([PROGRAM, "loader", "pytorch"], stdout=subprocess.PIPE, check=True).stdout)
-    spec = importlib.util.spec_from_file_location("kcompress_torch", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.load_compressed
 
 
 class Block(nn.Module):

@@ -2,7 +2,6 @@
 
 import argparse
 import collections
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,16 +16,6 @@ from torch.nn import functional as F
 from conftest import PROGRAM, kcompress
 
 torch.manual_seed(5)
-
-
-@pytest.fixture(scope="session")
-def loader(tmp_path_factory):
-    path = tmp_path_factory.mktemp("loader") / "kcompress_torch.py"
-    path.write_bytes(subprocess.run([PROGRAM, "loader", "pytorch"], stdout=subprocess.PIPE, check=True).stdout)
-    spec = importlib.util.spec_from_file_location("kcompress_torch", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def written(folder, checkpoint, *options):
